@@ -1,0 +1,104 @@
+//! Runs progenitor over the checked document, and writes the table of operations.
+
+use std::{panic, str::FromStr};
+
+use progenitor::{GenerationSettings, Generator, HooksMode, InterfaceStyle};
+use serde_json::Value;
+
+use crate::check::{METHODS, members};
+
+/// The generated client as source text.
+pub(crate) fn client(document: &Value) -> Result<String, String> {
+    let openapi: openapiv3::OpenAPI = serde_json::from_value(document.clone())
+        .map_err(|error| format!("not an OpenAPI document: {error}"))?;
+
+    let mut settings = GenerationSettings::new();
+    settings.with_interface(InterfaceStyle::Positional).with_hooks(HooksMode::Expected).with_inner_type(
+        FromStr::from_str("crate::call::Call").map_err(|_| "`Call` is not a type".to_owned())?,
+    );
+    // By component name: a conversion by schema stops matching, in silence, as soon as the schema gains a length.
+    for (name, schema) in members(&document["components"]["schemas"]) {
+        if schema["x-autoshares-redact"] == true {
+            settings.with_replacement(name, format!("crate::secret::Wire<crate::{name}>"), [].into_iter());
+        }
+    }
+
+    // What `check` did not foresee still ends in a sentence with a file name.
+    panic::set_hook(Box::new(|_| {}));
+    let tokens = panic::catch_unwind(|| Generator::new(&settings).generate_tokens(&openapi));
+    let _ = panic::take_hook();
+    let tokens = tokens
+        .map_err(|cause| {
+            let text = cause.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| cause.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
+            format!(
+                "the generator gave up: {text}; add a check to sdk/build/check.rs once you know the place"
+            )
+        })?
+        .map_err(|error| format!("the generator refused: {error}"))?;
+
+    let mut file: syn::File =
+        syn::parse2(tokens).map_err(|error| format!("the generated client does not parse: {error}"))?;
+    keep_member_order(&mut file, document);
+    Ok(prettyplease::unparse(&file))
+}
+
+/// One row for each operation: identifier, method, path and whether it may be repeated.
+pub(crate) fn operations(document: &Value) -> String {
+    let mut rows = String::new();
+    for (path, item) in members(&document["paths"]) {
+        for method in METHODS {
+            let operation = &item[method];
+            if let (Some(id), Some(retry)) =
+                (operation["operationId"].as_str(), operation["x-autoshares-retry"].as_str())
+            {
+                let retry = if retry == "safe" { "Safe" } else { "UnsentOnly" };
+                let method = method.to_uppercase();
+                rows += &format!(
+                    "    Row {{ id: {id:?}, method: {method:?}, path: {path:?}, retry: Retry::{retry} }},\n"
+                );
+            }
+        }
+    }
+    format!("pub(crate) const OPERATIONS: &[Row] = &[\n{rows}];\n")
+}
+
+/// The generator sorts members by name; requests go out in the order of the document, byte for byte as documented.
+fn keep_member_order(file: &mut syn::File, document: &Value) {
+    for item in &mut file.items {
+        let syn::Item::Mod(syn::ItemMod { ident, content: Some((_, items)), .. }) = item else { continue };
+        if ident != "types" {
+            continue;
+        }
+        for item in items {
+            let syn::Item::Struct(item) = item else { continue };
+            let properties = &document["components"]["schemas"][item.ident.to_string()]["properties"];
+            let order: Vec<&str> = members(properties).map(|(name, _)| name.as_str()).collect();
+            let syn::Fields::Named(fields) = &mut item.fields else { continue };
+            let mut sorted: Vec<syn::Field> = fields.named.iter().cloned().collect();
+            sorted.sort_by_key(|field| {
+                let name = serialized_name(field);
+                order.iter().position(|known| *known == name).unwrap_or(usize::MAX)
+            });
+            fields.named = sorted.into_iter().collect();
+        }
+    }
+}
+
+fn serialized_name(field: &syn::Field) -> String {
+    let mut name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
+    for attribute in &field.attrs {
+        if attribute.path().is_ident("serde") {
+            // Other arguments of `serde` are none of our business; a rename is written first by the generator.
+            let _ = attribute.parse_nested_meta(|meta| {
+                if meta.path.is_ident("rename") {
+                    name = meta.value()?.parse::<syn::LitStr>()?.value();
+                } else if meta.input.peek(syn::Token![=]) {
+                    meta.value()?.parse::<syn::Expr>()?;
+                }
+                Ok(())
+            });
+        }
+    }
+    name
+}

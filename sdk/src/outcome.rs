@@ -1,0 +1,252 @@
+//! What a call can come to. The rulings on what the documentation leaves open live here and nowhere else:
+//!
+//! 1. The body decides, the status is kept. Only a redirect is never an answer.
+//! 2. `IsSucceed` decides nothing on `request_reset`; elsewhere success is `true` without errors. Errors are always a refusal.
+//! 3. Reading is tolerant: `Errors`, `ErrorsCode` and `Model` may be missing or null, unknown members are ignored.
+//! 4. An empty question means that there is none.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::{
+    error::{ErrorKind, Unreadable},
+    generated::types,
+    secret::{AppKey, ResetToken, SecretQuestion},
+};
+
+/// What asking for a reset came to.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ResetRequested {
+    /// The trader gets a code by e-mail.
+    Accepted(Accepted),
+    /// The trader has a secret question, and the answer was missing or wrong. Fetch the question, then ask again.
+    AnswerNeeded(Refusal),
+}
+
+/// An accepted request for a reset.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Accepted {
+    documented_flag: bool,
+}
+
+impl Accepted {
+    /// The `IsSucceed` that Autoshares wrote beside its acceptance. It means nothing (the documented acceptance says
+    /// `false`); a proxy that gives the answer on byte for byte needs it all the same.
+    pub fn documented_flag(&self) -> bool {
+        self.documented_flag
+    }
+}
+
+/// A refusal by Autoshares.
+///
+/// `Debug` shows shape and codes only: the sentences are Autoshares' and may name a person.
+#[derive(Clone)]
+pub struct Refusal {
+    shape: RefusalShape,
+    messages: Vec<String>,
+    codes: Vec<ErrorCode>,
+}
+
+/// Which of the documented shapes a refusal came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RefusalShape {
+    /// `{"Errors": […], "IsSucceed": …}`: an ordinary answer that says no.
+    Envelope,
+    /// `{"Message": …, "ModelState": …}`: members of the request did not pass validation.
+    Validation,
+    /// `{"Message": …}`: the request was rejected as a whole.
+    Request,
+    /// `{"Error": {"Code": …}}`: the version is not served.
+    Version,
+    /// `{"message": …, "error": …}`: the platform failed.
+    ServerFailure,
+}
+
+/// A code beside a refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorCode {
+    /// `ErrorIncorrectAnswer`: the answer to the secret question is missing or wrong.
+    IncorrectAnswer,
+    /// A code that the documentation does not name, as text.
+    Other(String),
+}
+
+impl Refusal {
+    /// Which of the documented shapes it came in.
+    pub fn shape(&self) -> RefusalShape {
+        self.shape
+    }
+
+    /// Why, in sentences for the trader, as Autoshares wrote them. May be empty.
+    pub fn messages(&self) -> &[String] {
+        &self.messages
+    }
+
+    /// Why, in codes. May be empty.
+    pub fn codes(&self) -> &[ErrorCode] {
+        &self.codes
+    }
+
+    pub(crate) fn is_server_failure(&self) -> bool {
+        self.shape == RefusalShape::ServerFailure
+    }
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refusal")
+            .field("shape", &self.shape)
+            .field("codes", &self.codes)
+            .field("messages", &format_args!("{} (redacted)", self.messages.len()))
+            .finish()
+    }
+}
+
+impl ErrorCode {
+    /// The code as Autoshares writes it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            ErrorCode::IncorrectAnswer => "ErrorIncorrectAnswer",
+            ErrorCode::Other(code) => code,
+        }
+    }
+
+    fn read(code: String) -> Self {
+        if code == ErrorCode::IncorrectAnswer.as_str() {
+            ErrorCode::IncorrectAnswer
+        } else {
+            ErrorCode::Other(code)
+        }
+    }
+}
+
+/// Which of the document's answers a body is, whatever its status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Envelope,
+    Refusal,
+    Unreadable(Unreadable),
+}
+
+/// Ruling 1. `body` is `None` when it was larger than the cap.
+pub(crate) fn shape(status: u16, body: Option<&[u8]>, key: &AppKey) -> Shape {
+    let Some(body) = body else { return Shape::Unreadable(Unreadable::TooLarge) };
+    let size = body.len();
+    if (300..400).contains(&status) {
+        return Shape::Unreadable(Unreadable::Redirect);
+    }
+    if body.is_empty() {
+        return Shape::Unreadable(Unreadable::Empty);
+    }
+    let Ok(value) = serde_json::from_slice::<Value>(body) else {
+        return Shape::Unreadable(Unreadable::NotJson { size });
+    };
+    if holds_key(&value, key) {
+        return Shape::Unreadable(Unreadable::EchoesKey);
+    }
+    if value["IsSucceed"].is_boolean() {
+        return Shape::Envelope;
+    }
+    // `error` alone is the rejected key; beside `message` it belongs to a failure of the platform.
+    let key_rejected = value["error"].as_str().is_some_and(|text| text.starts_with("Application key"));
+    let other = ["Error", "Message", "message"].iter().any(|name| value.get(name).is_some());
+    if key_rejected || other {
+        return Shape::Refusal;
+    }
+    Shape::Unreadable(Unreadable::UnknownShape { size })
+}
+
+/// Asks the decoded texts, so that no escape hides the key.
+fn holds_key(value: &Value, key: &AppKey) -> bool {
+    match value {
+        Value::String(text) => key.appears_in(text),
+        Value::Array(items) => items.iter().any(|item| holds_key(item, key)),
+        Value::Object(members) => {
+            members.iter().any(|(name, value)| key.appears_in(name) || holds_key(value, key))
+        }
+        Value::Number(number) => key.appears_in(&number.to_string()),
+        Value::Null | Value::Bool(_) => false,
+    }
+}
+
+/// An answer without an envelope.
+pub(crate) fn refused(refusal: types::Refusal) -> ErrorKind {
+    let (shape, messages, codes) = match refusal {
+        // `shape` lets no other sentence through in this shape.
+        types::Refusal::KeyRejection(_) => return ErrorKind::KeyRejected,
+        types::Refusal::ServerFailure(failure) => {
+            (RefusalShape::ServerFailure, vec![failure.message, failure.error], Vec::new())
+        }
+        types::Refusal::VersionRejection(rejection) => (
+            RefusalShape::Version,
+            vec![rejection.error.message],
+            vec![ErrorCode::read(rejection.error.code)],
+        ),
+        types::Refusal::RequestRejection(rejection) if rejection.model_state.is_empty() => {
+            (RefusalShape::Request, vec![rejection.message], Vec::new())
+        }
+        types::Refusal::RequestRejection(rejection) => {
+            // A hash map iterates in any order; sentences should not change places from one answer to the next.
+            let by_member: std::collections::BTreeMap<_, _> = rejection.model_state.into_iter().collect();
+            (RefusalShape::Validation, by_member.into_values().flatten().collect(), Vec::new())
+        }
+    };
+    ErrorKind::Refused(Refusal { shape, messages, codes })
+}
+
+pub(crate) fn reset_requested(answer: types::Acknowledgement) -> Result<ResetRequested, ErrorKind> {
+    match refusal(answer.errors, answer.errors_code) {
+        None => Ok(ResetRequested::Accepted(Accepted { documented_flag: answer.is_succeed })),
+        Some(refusal) if refusal.codes.contains(&ErrorCode::IncorrectAnswer) => {
+            Ok(ResetRequested::AnswerNeeded(refusal))
+        }
+        Some(refusal) => Err(ErrorKind::Refused(refusal)),
+    }
+}
+
+pub(crate) fn question(answer: types::QuestionAnswer) -> Result<Option<SecretQuestion>, ErrorKind> {
+    succeeded(answer.errors, answer.errors_code, answer.is_succeed)?;
+    Ok(answer.model.map(|model| model.0).filter(|question| !question.expose().is_empty()))
+}
+
+pub(crate) fn token(answer: types::TokenAnswer) -> Result<ResetToken, ErrorKind> {
+    succeeded(answer.errors, answer.errors_code, answer.is_succeed)?;
+    let token = answer.model.map(|model| model.0).filter(|token| !token.expose().is_empty());
+    token.ok_or(ErrorKind::Unreadable(Unreadable::NoToken))
+}
+
+pub(crate) fn password_set(answer: types::Acknowledgement) -> Result<(), ErrorKind> {
+    succeeded(answer.errors, answer.errors_code, answer.is_succeed)
+}
+
+/// Ruling 2 for every step but the first.
+fn succeeded(
+    errors: Option<types::Errors>,
+    codes: Option<types::ErrorsCode>,
+    is_succeed: bool,
+) -> Result<(), ErrorKind> {
+    match refusal(errors, codes) {
+        None if is_succeed => Ok(()),
+        // `false` with an empty list: a refusal without a reason.
+        None => Err(ErrorKind::Refused(Refusal {
+            shape: RefusalShape::Envelope,
+            messages: Vec::new(),
+            codes: Vec::new(),
+        })),
+        Some(refusal) => Err(ErrorKind::Refused(refusal)),
+    }
+}
+
+/// A refusal, if any error or code is listed.
+fn refusal(errors: Option<types::Errors>, codes: Option<types::ErrorsCode>) -> Option<Refusal> {
+    let messages = errors.and_then(|errors| errors.0).unwrap_or_default();
+    let codes = codes.and_then(|codes| codes.0).unwrap_or_default();
+    let codes: Vec<_> = codes.into_iter().map(ErrorCode::read).collect();
+    let refused = !messages.is_empty() || !codes.is_empty();
+    refused.then_some(Refusal { shape: RefusalShape::Envelope, messages, codes })
+}

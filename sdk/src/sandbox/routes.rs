@@ -1,0 +1,134 @@
+//! Autoshares over HTTP: records, meets the faults, checks key and version, asks the platform, answers in the documented shapes.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    Router,
+    body::to_bytes,
+    extract::{Path, Request, State},
+    http::request::Parts,
+    response::Response,
+    routing::{MethodFilter, get, on},
+};
+use serde_json::{Value, json};
+
+use super::{Received, Shape, Shared, fault::shaped, platform::No};
+use crate::Operation;
+
+const MAX_BODY: usize = 64 * 1024;
+
+pub(super) fn router(shared: Arc<Shared>) -> Router {
+    let mut router = Router::new().route("/sandbox/outbox", get(outbox));
+    for operation in Operation::ALL {
+        let path = format!("/api{}", operation.path_template().replace("v{version}", "{version}"));
+        let method = match operation.method() {
+            "GET" => MethodFilter::GET,
+            "PUT" => MethodFilter::PUT,
+            _ => MethodFilter::POST,
+        };
+        let handler = move |shared: State<Arc<Shared>>, version: Path<String>, request: Request| {
+            serve(operation, shared, version, request)
+        };
+        router = router.route(&path, on(method, handler));
+    }
+    router.with_state(shared)
+}
+
+async fn outbox(State(shared): State<Arc<Shared>>) -> Response {
+    let mails = shared.lock().platform.outbox().to_vec();
+    shaped(200, Some(json!(mails)))
+}
+
+async fn serve(
+    operation: Operation,
+    State(shared): State<Arc<Shared>>,
+    Path(version): Path<String>,
+    request: Request,
+) -> Response {
+    let (head, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, MAX_BODY).await else { return shaped(413, None) };
+
+    let fault = {
+        let mut state = shared.lock();
+        state.received.push(received(operation, &head, &body));
+        state.next_fault(operation)
+    };
+    if let Some(fault) = fault
+        && let Some(response) = fault.answer().await
+    {
+        return response;
+    }
+
+    let mut state = shared.lock();
+    let keys: Vec<_> = head.headers.get_all("et-app-key").iter().collect();
+    if keys != [state.app_key.as_str()] {
+        return shaped(403, Shape::KeyRejected.body());
+    }
+    if version != "v1.0" {
+        return shaped(400, Shape::VersionUnsupported.body());
+    }
+    let is_json = head.headers.get("content-type").is_some_and(|value| value == "application/json");
+    let body: Value = match operation {
+        Operation::FetchQuestion => Value::Null,
+        _ if !is_json => return shaped(400, Shape::RequestInvalid.body()),
+        _ => serde_json::from_slice(&body).unwrap_or_default(),
+    };
+    let member = |name: &str| body[name].as_str();
+
+    let now = Instant::now();
+    let platform = &mut state.platform;
+    let answer = match operation {
+        Operation::RequestReset => {
+            let answer = &body["SecretQuestionAnswer"];
+            let given = body.get("SecretQuestionAnswer").is_none()
+                || answer.as_str().is_some_and(|text| !text.is_empty());
+            member("User")
+                .filter(|_| given)
+                // The documented acceptance says `false`.
+                .map(|user| platform.request_reset(user, answer.as_str(), now).map(|()| (None, false)))
+        }
+        Operation::FetchQuestion => {
+            username(&head).map(|name| platform.question(&name).map(|question| (Some(question), true)))
+        }
+        Operation::RedeemCode => {
+            member("Code").map(|code| platform.redeem_code(code, now).map(|token| (Some(token), true)))
+        }
+        Operation::SetPassword => member("Token").and_then(|token| {
+            let (password, confirmation) = (member("Password")?, member("PasswordConfirmation")?);
+            Some(platform.set_password(token, password, confirmation, now).map(|()| (None, true)))
+        }),
+    };
+    match answer {
+        None => shaped(400, Shape::RequestInvalid.body()),
+        Some(Ok((None, flag))) => shaped(200, Some(json!({"Errors": [], "IsSucceed": flag}))),
+        Some(Ok((Some(model), flag))) => {
+            shaped(200, Some(json!({"Model": model, "Errors": [], "IsSucceed": flag})))
+        }
+        Some(Err(No { errors, codes })) if codes.is_empty() => {
+            shaped(200, Some(json!({"Errors": errors, "IsSucceed": false})))
+        }
+        Some(Err(No { errors, codes })) => {
+            shaped(200, Some(json!({"Errors": errors, "ErrorsCode": codes, "IsSucceed": false})))
+        }
+    }
+}
+
+fn username(head: &Parts) -> Option<String> {
+    let url = reqwest::Url::parse(&format!("http://sandbox{}", head.uri)).ok()?;
+    url.query_pairs().find(|(name, _)| name == "username").map(|(_, value)| value.into_owned())
+}
+
+fn received(operation: Operation, head: &Parts, body: &[u8]) -> Received {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Received {
+        operation,
+        method: head.method.to_string(),
+        target: head.uri.to_string(),
+        headers: head
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), text(value.as_bytes())))
+            .collect(),
+        body: text(body),
+    }
+}

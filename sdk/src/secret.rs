@@ -1,0 +1,234 @@
+//! Text that cannot print: `Debug` shows the type and nothing else, there is no `Display` and no `Serialize`.
+
+use std::fmt;
+
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A text that only the code that sends it should see.
+pub(crate) trait Redacted {
+    fn from_text(text: String) -> Self;
+    fn text(&self) -> &str;
+}
+
+/// The same text on its way to or from Autoshares; crate-private, for it can be written.
+#[derive(Clone)]
+pub(crate) struct Wire<T>(pub(crate) T);
+
+impl<T: fmt::Debug> fmt::Debug for Wire<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<T: Redacted> Serialize for Wire<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.text())
+    }
+}
+
+impl<'de, T: Redacted> Deserialize<'de> for Wire<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Wire(T::from_text(text)))
+    }
+}
+
+macro_rules! redacted {
+    ($($(#[$doc:meta])* $name:ident)*) => {$(
+        $(#[$doc])*
+        ///
+        /// Never printed: `Debug` shows the name of the type only. Wiped from memory when dropped.
+        #[derive(Clone)]
+        pub struct $name(SecretString);
+
+        impl $name {
+            /// Takes the text exactly as it is; nothing is trimmed or checked.
+            pub fn new(text: impl Into<String>) -> Self {
+                Self(SecretString::from(text.into()))
+            }
+
+            /// The text itself. Whoever calls this answers for where it goes.
+            pub fn expose(&self) -> &str {
+                self.0.expose_secret()
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self::new(text)
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self::new(text)
+            }
+        }
+
+        impl Redacted for $name {
+            fn from_text(text: String) -> Self {
+                Self::new(text)
+            }
+
+            fn text(&self) -> &str {
+                self.expose()
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(redacted)"))
+            }
+        }
+    )*};
+}
+
+redacted! {
+    /// Login or e-mail of a trader, as typed.
+    Login
+    /// A trader's answer to the secret question.
+    SecretAnswer
+    /// The secret question a trader chose at sign-up.
+    SecretQuestion
+    /// The code from the e-mail; six digits in every documented sample.
+    ConfirmationCode
+    /// What a redeemed code is worth: the right to set one password.
+    ResetToken
+    /// A new password.
+    Password
+}
+
+/// The secret key of the calling application, sent as `Et-App-Key`.
+///
+/// Never printed, and exposed once, where the header is built. Wiped from memory when dropped.
+#[derive(Clone)]
+pub struct AppKey(SecretString);
+
+impl AppKey {
+    /// Takes a key; white space around it, such as the newline at the end of a file, is trimmed.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidAppKey`] when it is empty, shorter than 8 characters, the placeholder `changeme`, or not printable ASCII.
+    pub fn new(text: impl Into<String>) -> Result<Self, InvalidAppKey> {
+        let text = SecretString::from(text.into());
+        let key = text.expose_secret().trim();
+        if key.is_empty() {
+            return Err(InvalidAppKey("is empty"));
+        }
+        if key.eq_ignore_ascii_case("changeme") {
+            return Err(InvalidAppKey("is the placeholder `changeme`"));
+        }
+        if key.len() < 8 {
+            return Err(InvalidAppKey("is shorter than 8 characters"));
+        }
+        if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(InvalidAppKey("holds characters other than printable ASCII"));
+        }
+        Ok(Self(SecretString::from(key)))
+    }
+
+    /// The value of the header, marked sensitive so that nothing below prints it.
+    pub(crate) fn header(&self) -> HeaderValue {
+        let mut value =
+            HeaderValue::from_str(self.0.expose_secret()).expect("`new` lets only printable ASCII through");
+        value.set_sensitive(true);
+        value
+    }
+
+    /// Whether a text of Autoshares' would give the key away: as it is, or in hexadecimal, percent-encoding or base64.
+    pub(crate) fn appears_in(&self, text: &str) -> bool {
+        // A key that is embedded in longer base64 shows at one of three offsets, without its first and last characters.
+        let key = self.0.expose_secret();
+        let hexadecimal: String = key.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let percent: String = key.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let lower = text.to_ascii_lowercase();
+        text.contains(key)
+            || lower.contains(&key.to_ascii_lowercase())
+            || lower.contains(&hexadecimal)
+            || lower.contains(&percent)
+            || (0..3)
+                .any(|offset| text.replace('-', "+").replace('_', "/").contains(&base64_core(key, offset)))
+    }
+}
+
+impl fmt::Debug for AppKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AppKey(redacted)")
+    }
+}
+
+/// Why a text is no application key. Holds nothing of the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidAppKey(&'static str);
+
+impl InvalidAppKey {
+    /// What is wrong, such as `is empty`.
+    pub fn reason(&self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Display for InvalidAppKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the application key {}", self.0)
+    }
+}
+
+impl std::error::Error for InvalidAppKey {}
+
+/// The base64 characters that depend on `key` alone when it starts `offset` bytes into a group of three.
+fn base64_core(key: &str, offset: usize) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bits = |index: usize| key.as_bytes().get(index / 8).map(|byte| byte >> (7 - index % 8) & 1);
+    // The first sextet that starts inside the key, counted in bits from its start.
+    let first = (6 - offset * 8 % 6) % 6;
+    (first..)
+        .step_by(6)
+        .map_while(|start| {
+            (start..start + 6)
+                .try_fold(0_usize, |sextet, index| Some(sextet << 1 | usize::from(bits(index)?)))
+        })
+        .map(|sextet| char::from(ALPHABET[sextet]))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_found_in_every_spelling() {
+        let key = AppKey::new("canary-key/+1").unwrap();
+        for text in [
+            "x canary-key/+1 y",
+            "CANARY-KEY/+1",
+            "63616e6172792d6b65792f2b31",
+            "%63%61%6E%61%72%79%2D%6B%65%79%2F%2B%31",
+            "Y2FuYXJ5LWtleS8rMQ==",
+            // base64 of `Basic:canary-key/+1`, and of the same with one and two letters more in front.
+            "QmFzaWM6Y2FuYXJ5LWtleS8rMQ==",
+            "eEJhc2ljOmNhbmFyeS1rZXkvKzE=",
+            "eHhCYXNpYzpjYW5hcnkta2V5LysxMQ==",
+        ] {
+            assert!(key.appears_in(text), "{text}");
+        }
+        assert!(!key.appears_in("Application key is not defined or does not exist"));
+    }
+
+    #[test]
+    fn a_key_is_trimmed_and_a_poor_one_refused() {
+        assert_eq!(AppKey::new(" sandbox-key\r\n").unwrap().header(), "sandbox-key");
+        for poor in ["", "\n", "short", "ChangeMe", "has space in it", "schlüssel-schlüssel"] {
+            assert!(AppKey::new(poor).is_err(), "{poor}");
+        }
+    }
+
+    #[test]
+    fn nothing_secret_prints() {
+        assert_eq!(format!("{:?}", Login::new("robert.zak")), "Login(redacted)");
+        assert_eq!(format!("{:?}", Wire(Password::new("hunter2"))), "Password(redacted)");
+        assert_eq!(format!("{:?}", AppKey::new("sandbox-key")), "Ok(AppKey(redacted))");
+    }
+}

@@ -1,0 +1,193 @@
+//! What an answer means, ruling by ruling, whatever the status it comes with.
+
+use autoshares_sdk::{AppKey, Client, ErrorCode, ErrorKind, RefusalShape, ResetRequested, Unreadable};
+
+use crate::upstream::Upstream;
+
+const STATUSES: [u16; 8] = [200, 202, 400, 401, 403, 404, 422, 500];
+const KEY_REJECTED: &str = r#"{"error": "Application key is not defined or does not exist"}"#;
+
+fn client(upstream: &Upstream) -> Client {
+    Client::builder(upstream.base_url()).app_key(AppKey::new("canary-key-5c1d").unwrap()).build().unwrap()
+}
+
+#[track_caller]
+fn unreadable(kind: &ErrorKind) -> Unreadable {
+    match kind {
+        ErrorKind::Unreadable(unreadable) => *unreadable,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn refused(kind: &ErrorKind) -> (RefusalShape, Vec<String>, Vec<String>) {
+    match kind {
+        ErrorKind::Refused(refusal) => (
+            refusal.shape(),
+            refusal.messages().to_vec(),
+            refusal.codes().iter().map(|code| code.as_str().to_owned()).collect(),
+        ),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn no_listed_error_accepts_a_reset_whatever_is_succeed_says() {
+    for status in STATUSES {
+        for (body, flag) in [
+            (r#"{"Errors": [], "IsSucceed": false}"#, false),
+            (r#"{"Errors": [], "IsSucceed": true}"#, true),
+            (
+                r#"{"Errors": null, "ErrorsCode": null, "Model": null, "IsSucceed": false, "More": [1]}"#,
+                false,
+            ),
+            (r#"{"IsSucceed": false}"#, false),
+        ] {
+            let upstream = Upstream::json(status, body);
+            match client(&upstream).request_reset(&"robert.zak".into(), None).await {
+                Ok(ResetRequested::Accepted(accepted)) => assert_eq!(accepted.documented_flag(), flag),
+                other => panic!("{status} {body}: {other:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_missing_answer_is_an_outcome_and_another_refusal_an_error() {
+    let needed = r#"{"Errors": ["Answer is incorrect, try again."], "ErrorsCode": ["ErrorIncorrectAnswer"], "IsSucceed": false}"#;
+    for status in STATUSES {
+        let upstream = Upstream::json(status, needed);
+        match client(&upstream).request_reset(&"robert.zak".into(), None).await {
+            Ok(ResetRequested::AnswerNeeded(refusal)) => {
+                assert_eq!(refusal.messages(), ["Answer is incorrect, try again."]);
+                assert_eq!(refusal.codes(), [ErrorCode::IncorrectAnswer]);
+            }
+            other => panic!("{status}: {other:?}"),
+        }
+    }
+    let upstream = Upstream::json(200, r#"{"Errors": [], "ErrorsCode": ["Locked"], "IsSucceed": true}"#);
+    let error = client(&upstream).request_reset(&"robert.zak".into(), None).await.unwrap_err();
+    assert_eq!(refused(error.kind()), (RefusalShape::Envelope, vec![], vec!["Locked".to_owned()]));
+    assert!(!error.may_have_been_applied());
+}
+
+#[tokio::test]
+async fn later_steps_succeed_with_true_and_no_errors_only() {
+    for status in STATUSES {
+        let good = Upstream::json(status, r#"{"Model": "ba6b8cac-6738", "Errors": [], "IsSucceed": true}"#);
+        let good = client(&good);
+        assert_eq!(good.redeem_code(&"741175".into()).await.unwrap().expose(), "ba6b8cac-6738");
+        assert_eq!(
+            good.fetch_question(&"robert.zak".into()).await.unwrap().unwrap().expose(),
+            "ba6b8cac-6738"
+        );
+        good.set_password(&"token".into(), &"word".into()).await.unwrap();
+
+        for (body, messages) in [
+            (r#"{"Model": "x", "Errors": [], "IsSucceed": false}"#, 0),
+            (r#"{"IsSucceed": false}"#, 0),
+            (
+                r#"{"Model": "string", "Errors": ["string"], "ErrorsCode": ["string"], "StatusCode": "Continue", "IsSucceed": true}"#,
+                1,
+            ),
+        ] {
+            let bad = Upstream::json(status, body);
+            let bad = client(&bad);
+            let errors = [
+                bad.redeem_code(&"741175".into()).await.unwrap_err(),
+                bad.fetch_question(&"robert.zak".into()).await.unwrap_err(),
+                bad.set_password(&"token".into(), &"word".into()).await.unwrap_err(),
+            ];
+            for error in errors {
+                assert_eq!(refused(error.kind()).1.len(), messages, "{status} {body}");
+                assert_eq!(error.status(), Some(status));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_empty_question_is_none_and_an_empty_token_is_no_success() {
+    for body in [
+        r#"{"Model": "", "Errors": [], "IsSucceed": true}"#,
+        r#"{"Model": null, "IsSucceed": true}"#,
+        r#"{"IsSucceed": true}"#,
+    ] {
+        let upstream = Upstream::json(200, body);
+        assert!(client(&upstream).fetch_question(&"anna.lee".into()).await.unwrap().is_none());
+        let error = client(&upstream).redeem_code(&"741175".into()).await.unwrap_err();
+        assert_eq!(unreadable(error.kind()), Unreadable::NoToken);
+        assert!(error.may_have_been_applied());
+    }
+}
+
+#[tokio::test]
+async fn a_rejected_key_is_one_whatever_the_status() {
+    for status in STATUSES {
+        let upstream = Upstream::json(status, KEY_REJECTED);
+        let error = client(&upstream).redeem_code(&"741175".into()).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::KeyRejected), "{status}: {error}");
+        assert!(!error.may_have_been_applied());
+    }
+}
+
+#[tokio::test]
+async fn the_other_known_shapes_are_recognised() {
+    let state = r#"{"Message": "Validation error", "ModelState": {"b": ["second"], "a": ["first"]}}"#;
+    let server = r#"{"message": "An error occurred while processing your request", "error": "Unexpected server error"}"#;
+    let version = r#"{"Error": {"Code": "UnsupportedApiVersion", "Message": "not supported"}}"#;
+    for (body, shape, messages, codes, applied) in [
+        (
+            r#"{"Message": "The request is invalid."}"#,
+            RefusalShape::Request,
+            vec!["The request is invalid."],
+            vec![],
+            false,
+        ),
+        (state, RefusalShape::Validation, vec!["first", "second"], vec![], false),
+        (version, RefusalShape::Version, vec!["not supported"], vec!["UnsupportedApiVersion"], false),
+        (
+            server,
+            RefusalShape::ServerFailure,
+            vec!["An error occurred while processing your request", "Unexpected server error"],
+            vec![],
+            true,
+        ),
+    ] {
+        for status in STATUSES {
+            let upstream = Upstream::json(status, body);
+            let error = client(&upstream).set_password(&"token".into(), &"word".into()).await.unwrap_err();
+            let expected = (
+                shape,
+                messages.iter().map(ToString::to_string).collect(),
+                codes.iter().map(ToString::to_string).collect(),
+            );
+            assert_eq!(refused(error.kind()), expected, "{status} {body}");
+            assert_eq!(error.may_have_been_applied(), applied);
+        }
+    }
+}
+
+#[tokio::test]
+async fn anything_else_is_unreadable_and_keeps_status_and_size_only() {
+    for (status, body, expected, applied) in [
+        (200, "", Unreadable::Empty, true),
+        (204, "", Unreadable::Empty, true),
+        (502, "<html>Bad Gateway</html>", Unreadable::NotJson { size: 24 }, true),
+        (404, "<html>Not Found</html>", Unreadable::NotJson { size: 22 }, false),
+        (200, r#"{"Errors": [], "IsSu"#, Unreadable::NotJson { size: 20 }, true),
+        (200, r#"{"Errors": "none", "IsSucceed": true}"#, Unreadable::UnknownShape { size: 37 }, true),
+        (200, r#"{"IsSucceed": "true"}"#, Unreadable::UnknownShape { size: 21 }, true),
+        (200, "[]", Unreadable::UnknownShape { size: 2 }, true),
+        (200, r#"{"error": "something else"}"#, Unreadable::UnknownShape { size: 27 }, true),
+        (200, r#"{"Errors": ["key canary-key-5c1d"], "IsSucceed": false}"#, Unreadable::EchoesKey, true),
+        (200, r#"{"Errors": ["\u0063anary-key-5c1d"], "IsSucceed": false}"#, Unreadable::EchoesKey, true),
+        (500, r#"{"message": "Y2FuYXJ5LWtleS01YzFk", "error": "x"}"#, Unreadable::EchoesKey, true),
+    ] {
+        let upstream = Upstream::json(status, body);
+        let error = client(&upstream).redeem_code(&"741175".into()).await.unwrap_err();
+        assert_eq!(unreadable(error.kind()), expected, "{status} {body}");
+        assert_eq!(error.status(), Some(status));
+        assert_eq!(error.may_have_been_applied(), applied, "{status} {body}");
+    }
+}

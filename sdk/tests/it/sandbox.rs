@@ -1,0 +1,116 @@
+//! The sandbox behaves like Autoshares, and fails on demand.
+
+use std::time::{Duration, Instant};
+
+use autoshares_sdk::{
+    AppKey, Client, Error, ErrorKind, Operation, ResetRequested, Unreadable,
+    sandbox::{Fault, Sandbox, Shape, Trader},
+};
+
+#[tokio::test]
+async fn a_trader_with_a_question_resets_a_password() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let client = sandbox.client();
+    let login = "robert.zak".into();
+
+    let asked = client.request_reset(&login, None).await.unwrap();
+    assert!(matches!(asked, ResetRequested::AnswerNeeded(_)), "{asked:?}");
+    let question = client.fetch_question(&login).await.unwrap().unwrap();
+    assert_eq!(question.expose(), "What street did you live on in third grade?");
+    let asked = client.request_reset(&login, Some(&"Peterson".into())).await.unwrap();
+    assert!(matches!(asked, ResetRequested::Accepted(_)), "{asked:?}");
+
+    let mail = sandbox.outbox().pop().unwrap();
+    assert_eq!((mail.to.as_str(), mail.code.len()), ("robert.zak@example.com", 6));
+    let token = client.redeem_code(&mail.code.as_str().into()).await.unwrap();
+    client.set_password(&token, &"new-password".into()).await.unwrap();
+    assert_eq!(sandbox.password_of("robert.zak").as_deref(), Some("new-password"));
+
+    let again = client.set_password(&token, &"another".into()).await.unwrap_err();
+    assert!(matches!(again.kind(), ErrorKind::Refused(_)), "a token is spent: {again}");
+    assert_eq!(Operation::ALL.map(|operation| sandbox.calls(operation)), [2, 1, 1, 2]);
+}
+
+#[tokio::test]
+async fn own_traders_keys_and_lifetimes_can_be_set() {
+    let sandbox = Sandbox::builder()
+        .app_key("another-key")
+        .trader(Trader::new("eve").email("eve@example.org").question("Pet?", "Rex"))
+        .code_lifetime(Duration::ZERO)
+        .start()
+        .await
+        .unwrap();
+    let client = sandbox.client();
+    client.request_reset(&"eve@example.org".into(), Some(&"Rex".into())).await.unwrap();
+    let mail = sandbox.outbox().pop().unwrap();
+    assert_eq!(mail.login, "eve");
+    let error = client.redeem_code(&mail.code.as_str().into()).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Refused(_)), "the code is dead: {error}");
+    assert!(client.request_reset(&"nobody".into(), None).await.is_err());
+}
+
+#[tokio::test]
+async fn the_key_is_checked_and_can_change() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let wrong =
+        Client::builder(sandbox.base_url()).app_key(AppKey::new("wrong-key").unwrap()).build().unwrap();
+    let error = wrong.fetch_question(&"anna.lee".into()).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::KeyRejected), "{error}");
+    sandbox.set_app_key("wrong-key");
+    assert!(wrong.fetch_question(&"anna.lee".into()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn every_fault_is_what_it_says() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let client = sandbox.client();
+    let refuse = Fault::Refuse { errors: vec!["no".into()], codes: vec!["No".into()] };
+    let raw = Fault::Raw(200, vec![("x-test".into(), "1".into())], "{}".into());
+    type Expect = fn(&Error) -> bool;
+    let faults: [(Fault, Expect); 9] = [
+        (refuse, |error| matches!(error.kind(), ErrorKind::Refused(_))),
+        (Fault::HangUp, |error| matches!(error.kind(), ErrorKind::MaybeSent)),
+        (Fault::Truncate, |error| matches!(error.kind(), ErrorKind::MaybeSent)),
+        (Fault::Html(502), |error| matches!(error.kind(), ErrorKind::Unreadable(Unreadable::NotJson { .. }))),
+        (Fault::Redirect(307, "http://127.0.0.1:1/".into()), |error| {
+            matches!(error.kind(), ErrorKind::Unreadable(Unreadable::Redirect))
+        }),
+        (Fault::Answer(500, Shape::ServerFailed), |error| {
+            error.status() == Some(500) && matches!(error.kind(), ErrorKind::Refused(_))
+        }),
+        (Fault::Answer(204, Shape::Empty), |error| {
+            matches!(error.kind(), ErrorKind::Unreadable(Unreadable::Empty))
+        }),
+        (Fault::KeyRejected, |error| matches!(error.kind(), ErrorKind::KeyRejected)),
+        (raw, |error| matches!(error.kind(), ErrorKind::Unreadable(Unreadable::UnknownShape { size: 2 }))),
+    ];
+    let count = faults.len();
+    for (fault, expect) in faults {
+        sandbox.fail(Operation::RedeemCode, fault.clone());
+        let error = client.redeem_code(&"000000".into()).await.unwrap_err();
+        assert!(expect(&error), "{fault:?}: {error}");
+    }
+    assert_eq!(sandbox.calls(Operation::RedeemCode), count);
+
+    sandbox.fail_times(Operation::FetchQuestion, Fault::Html(503), 1);
+    assert!(client.fetch_question(&"anna.lee".into()).await.is_err());
+    assert!(client.fetch_question(&"anna.lee".into()).await.is_ok(), "a fault can be for a number of calls");
+
+    sandbox.fail(Operation::FetchQuestion, Fault::Delay(Duration::from_millis(60)));
+    let started = Instant::now();
+    assert!(client.fetch_question(&"anna.lee".into()).await.is_ok());
+    assert!(started.elapsed() >= Duration::from_millis(60));
+    sandbox.heal();
+    assert!(client.redeem_code(&"000000".into()).await.is_err());
+}
+
+#[tokio::test]
+async fn what_arrived_is_kept() {
+    let sandbox = Sandbox::start().await.unwrap();
+    sandbox.client().redeem_code(&"741175".into()).await.unwrap_err();
+    let received = sandbox.received().pop().unwrap();
+    assert_eq!((received.method.as_str(), received.body.as_str()), ("POST", r#"{"Code":"741175"}"#));
+    assert_eq!(received.target, "/api/v1.0/users/password/reset/code");
+    let keys: Vec<_> = received.headers.iter().filter(|(name, _)| name == "et-app-key").collect();
+    assert_eq!(keys, [&("et-app-key".to_owned(), "sandbox-key".to_owned())]);
+}

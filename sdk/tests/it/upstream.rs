@@ -1,0 +1,103 @@
+//! A stand-in for Autoshares made of bytes: it keeps what arrives, to the letter, and does what it is told. It shares no code
+//! with the sandbox or the SDK.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
+
+pub struct Upstream {
+    address: SocketAddr,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Upstream {
+    /// Answers every request with these bytes and closes the connection.
+    pub fn answering(bytes: impl Into<Vec<u8>>) -> Self {
+        let bytes = bytes.into();
+        Self::doing(move |stream| {
+            // The client may have gone away; that is its business.
+            let _ = stream.write_all(&bytes);
+        })
+    }
+
+    /// Answers every request with a status and a JSON body.
+    pub fn json(status: u16, body: &str) -> Self {
+        Self::answering(response(status, &[("Content-Type", "application/json; charset=utf-8")], body))
+    }
+
+    /// Reads every request, does something with the connection, and closes it.
+    pub fn doing(act: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let (kept, act) = (Arc::clone(&requests), Arc::new(act));
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (kept, act) = (Arc::clone(&kept), Arc::clone(&act));
+                thread::spawn(move || {
+                    let Ok(mut stream) = stream else { return };
+                    if let Some(request) = read_request(&mut stream) {
+                        kept.lock().unwrap().push(request);
+                        act(&mut stream);
+                    }
+                });
+            }
+        });
+        Self { address, requests }
+    }
+
+    /// A loopback address where nobody listens.
+    pub fn nobody() -> String {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        format!("http://{address}/api")
+    }
+
+    pub fn base_url(&self) -> String {
+        format!("http://{}/api", self.address)
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Every request so far, head and body as they arrived.
+    pub fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+/// A whole response that closes the connection.
+pub fn response(status: u16, headers: &[(&str, &str)], body: &str) -> String {
+    let mut text =
+        format!("HTTP/1.1 {status} Whatever\r\nContent-Length: {}\r\nConnection: close\r\n", body.len());
+    for (name, value) in headers {
+        text += &format!("{name}: {value}\r\n");
+    }
+    format!("{text}\r\n{body}")
+}
+
+fn read_request(stream: &mut TcpStream) -> Option<String> {
+    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| {
+                let (name, value) = line.split_once(':')?;
+                name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
+            });
+            if body.len() >= length.unwrap_or(0) {
+                return Some(text);
+            }
+        }
+        match stream.read(&mut chunk) {
+            Ok(0) | Err(_) => return None,
+            Ok(read) => bytes.extend_from_slice(&chunk[..read]),
+        }
+    }
+}
