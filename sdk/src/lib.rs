@@ -12,7 +12,7 @@ mod secret;
 pub mod sandbox;
 
 /// What progenitor wrote from `openapi/autoshares.yaml`. Its types can print and its errors do, so nothing of it is public.
-#[allow(unreachable_pub, unused_qualifications, missing_docs, dead_code, clippy::all, clippy::unwrap_used)]
+#[allow(unused_qualifications, missing_docs, dead_code, clippy::all, clippy::unwrap_used)]
 mod generated {
     include!(concat!(env!("OUT_DIR"), "/client.rs"));
 }

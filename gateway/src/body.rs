@@ -1,0 +1,253 @@
+//! What clients send and get. Bodies are read strictly: JSON by its own account, small, in time, no member twice, text where
+//! text belongs. Answers are written exactly: `Errors` and `IsSucceed` always, `Model` and `ErrorsCode` when they hold something.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use axum::{
+    body::{Body, to_bytes},
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use schemars::JsonSchema;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, MapAccess, Visitor},
+};
+use serde_json::Value;
+
+use crate::problem::{Kind, Problem};
+
+/// The largest body that is read, in bytes.
+pub const MAX_BODY: usize = 16 * 1024;
+/// How long a body may take.
+const BODY_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Asks for a reset.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "PascalCase", example = example(r#"{"User": "robert.zak", "SecretQuestionAnswer": "Peterson"}"#))]
+#[expect(missing_debug_implementations, reason = "holds a login and an answer")]
+pub struct ResetRequest {
+    /// Login or e-mail of the trader.
+    pub user: String,
+    /// Answer to the secret question; left out when the trader has none or has not been asked yet.
+    #[schemars(with = "String", default)]
+    pub secret_question_answer: Option<String>,
+}
+
+/// Trades the code for a token.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "PascalCase", example = example(r#"{"Code": "741175"}"#))]
+#[expect(missing_debug_implementations, reason = "holds a code")]
+pub struct CodeRedemption {
+    /// The code from the e-mail.
+    #[schemars(extend("format" = "password"))]
+    pub code: String,
+}
+
+/// Sets the new password.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "PascalCase", example = example(
+    r#"{"Token": "someToken-bd26-825db0", "Password": "pkof394f34kf934f03u4fj0", "PasswordConfirmation": "pkof394f34kf934f03u4fj0"}"#
+))]
+#[expect(missing_debug_implementations, reason = "holds a token and a password")]
+pub struct PasswordUpdate {
+    /// The `Model` that the code was traded for.
+    #[schemars(extend("format" = "password"))]
+    pub token: String,
+    /// The new password.
+    #[schemars(extend("format" = "password"))]
+    pub password: String,
+    /// The new password again.
+    #[schemars(extend("format" = "password"))]
+    pub password_confirmation: String,
+}
+
+/// An answer of Autoshares'.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schemars(example = example(r#"{"Errors": [], "IsSucceed": true}"#))]
+#[expect(missing_debug_implementations, reason = "may hold a token")]
+pub struct Answer {
+    /// The secret question, empty when there is none; or the reset token. Left out elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", default)]
+    pub model: Option<String>,
+    /// Why Autoshares refused, in sentences; empty when it did not.
+    pub errors: Vec<String>,
+    /// Why Autoshares refused, in codes such as `ErrorIncorrectAnswer`. Left out when empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub errors_code: Vec<String>,
+    /// Whether it succeeded; means nothing on `request_reset`, whose documented acceptance says `false`.
+    pub is_succeed: bool,
+}
+
+fn example(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+    }
+}
+
+impl ResetRequest {
+    /// Reads it from the members of a body.
+    ///
+    /// # Errors
+    ///
+    /// A [`Problem`] that names the member to mend; the same holds for the other bodies.
+    pub fn read(mut members: Members) -> Result<Self, Problem> {
+        Ok(Self {
+            user: members.text("User", "the trader's login")?,
+            secret_question_answer: members
+                .optional_text("SecretQuestionAnswer", "the trader has no secret question")?,
+        })
+    }
+}
+
+impl CodeRedemption {
+    /// Reads it from the members of a body.
+    ///
+    /// # Errors
+    ///
+    /// See [`ResetRequest::read`].
+    pub fn read(mut members: Members) -> Result<Self, Problem> {
+        Ok(Self { code: members.text("Code", "the code from the e-mail")? })
+    }
+}
+
+impl PasswordUpdate {
+    /// Reads it from the members of a body. The two passwords must be identical.
+    ///
+    /// # Errors
+    ///
+    /// See [`ResetRequest::read`].
+    pub fn read(mut members: Members) -> Result<Self, Problem> {
+        let update = Self {
+            token: members.text("Token", "the `Model` that the code was traded for")?,
+            password: members.text("Password", "the new password")?,
+            password_confirmation: members.text("PasswordConfirmation", "the new password again")?,
+        };
+        if update.password != update.password_confirmation {
+            return Err(invalid("`Password` and `PasswordConfirmation` are not identical"));
+        }
+        Ok(update)
+    }
+}
+
+/// The members of a JSON object, each name once.
+#[derive(Default)]
+#[expect(missing_debug_implementations, reason = "holds whatever the client sent")]
+pub struct Members(BTreeMap<String, Value>);
+
+impl Members {
+    /// Reads a body.
+    ///
+    /// # Errors
+    ///
+    /// A [`Problem`] when it is not sent as JSON, too large, too slow, or not an object whose members differ in name.
+    pub async fn read(headers: &HeaderMap, body: Body) -> Result<Self, Problem> {
+        check_content(headers)?;
+        let too_large = || Problem::new(Kind::BodyTooLarge, format!("send at most {MAX_BODY} bytes"));
+        let announced =
+            headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if announced.is_some_and(|length| length > MAX_BODY as u64) {
+            return Err(too_large());
+        }
+        let bytes = match tokio::time::timeout(BODY_DEADLINE, to_bytes(body, MAX_BODY)).await {
+            Ok(Ok(bytes)) => bytes,
+            // Either the limit or a client that went away; the latter reads no answer.
+            Ok(Err(_)) => return Err(too_large()),
+            Err(_) => {
+                let seconds = BODY_DEADLINE.as_secs();
+                return Err(Problem::new(
+                    Kind::BodyTimeout,
+                    format!("send the whole body within {seconds} s"),
+                ));
+            }
+        };
+        serde_json::from_slice(&bytes).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            match error.classify() {
+                // Only these texts are our own; the others quote what was sent.
+                serde_json::error::Category::Data => {
+                    invalid(format!("send one JSON object, each member once (line {line}, column {column})"))
+                }
+                _ => invalid(format!("not valid JSON (line {line}, column {column})")),
+            }
+        })
+    }
+
+    fn text(&mut self, name: &str, what: &str) -> Result<String, Problem> {
+        match self.0.remove(name) {
+            Some(Value::String(text)) if text.trim().is_empty() => {
+                Err(invalid(format!("`{name}` is empty: send {what}")))
+            }
+            Some(Value::String(text)) => Ok(text),
+            Some(_) => Err(invalid(format!("`{name}` is not a string: send {what} in quotes"))),
+            None => Err(invalid(format!("`{name}` is missing: send {what}"))),
+        }
+    }
+
+    fn optional_text(&mut self, name: &str, unless: &str) -> Result<Option<String>, Problem> {
+        match self.0.remove(name) {
+            None => Ok(None),
+            Some(Value::String(text)) if !text.is_empty() => Ok(Some(text)),
+            Some(Value::String(_) | Value::Null) => {
+                Err(invalid(format!("`{name}` is empty: leave the member out when {unless}")))
+            }
+            Some(_) => Err(invalid(format!("`{name}` is not a string: send it in quotes, or leave it out"))),
+        }
+    }
+}
+
+fn check_content(headers: &HeaderMap) -> Result<(), Problem> {
+    let unsupported = |detail| Err(Problem::new(Kind::UnsupportedMediaType, detail));
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let media_type = match (types.next(), types.next()) {
+        (Some(value), None) => value.to_str().unwrap_or_default().to_ascii_lowercase(),
+        _ => return unsupported("send exactly one header `Content-Type: application/json`"),
+    };
+    let mut parts = media_type.split(';').map(str::trim);
+    if parts.next() != Some("application/json") {
+        return unsupported("send `Content-Type: application/json`");
+    }
+    if parts.any(|parameter| !matches!(parameter, "charset=utf-8" | "charset=\"utf-8\"" | "")) {
+        return unsupported("send the body in UTF-8");
+    }
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        return unsupported("send the body without `Content-Encoding`");
+    }
+    Ok(())
+}
+
+fn invalid(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
+    Problem::new(Kind::InvalidBody, detail)
+}
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Members::default();
+                while let Some((name, value)) = map.next_entry()? {
+                    if members.0.insert(name, value).is_some() {
+                        return Err(de::Error::custom("a member twice"));
+                    }
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}

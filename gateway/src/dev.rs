@@ -1,0 +1,84 @@
+//! `dev`: sandbox and gateway on loopback, without any configuration.
+
+use std::{
+    fmt, io,
+    net::{Ipv4Addr, SocketAddr},
+};
+
+use autoshares_sdk::sandbox::Sandbox;
+
+use crate::server::Listener;
+
+/// The ports that are tried first; each gives way to the next free one.
+const GATEWAY_PORT: u16 = 8080;
+const SANDBOX_PORT: u16 = 8090;
+const ADMIN_PORT: u16 = 9090;
+
+/// Everything that `dev` runs.
+#[derive(Debug)]
+pub struct Dev {
+    /// Autoshares, embedded.
+    pub sandbox: Sandbox,
+    /// Where clients come in.
+    pub public: Listener,
+    /// Where operators come in.
+    pub admin: Listener,
+}
+
+impl Dev {
+    /// Starts the sandbox and binds the listeners.
+    ///
+    /// # Errors
+    ///
+    /// An [`io::Error`] when no port is free.
+    pub async fn start() -> io::Result<Self> {
+        let public = next_free(GATEWAY_PORT)?;
+        let admin = next_free(ADMIN_PORT)?;
+        let address = next_free(SANDBOX_PORT)?.address();
+        let sandbox = Sandbox::builder().address(address).start().await?;
+        Ok(Self { sandbox, public, admin })
+    }
+}
+
+fn next_free(port: u16) -> io::Result<Listener> {
+    let mut last = None;
+    for port in port..port.saturating_add(100) {
+        match Listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| io::ErrorKind::AddrInUse.into()))
+}
+
+/// What to open and what to type.
+impl fmt::Display for Dev {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let gateway = format!("http://localhost:{}", self.public.address().port());
+        let admin = format!("http://{}", self.admin.address());
+        let outbox = self.sandbox.outbox_url();
+        let json = "-H 'Content-Type: application/json'";
+        write!(
+            f,
+            "\
+gateway        {gateway}   what it speaks: {gateway}/docs
+sandbox        {upstream}   Autoshares, embedded; traders robert.zak (answer Peterson) and anna.lee (no question)
+outbox         {outbox}   the mails, with their codes
+for operators  {admin}/readyz?verbose   {admin}/metrics
+
+1. Ask for a reset. robert.zak is asked for an answer first; anna.lee needs none (leave the member out).
+   curl -s {gateway}/v1.0/users/password/reset {json} -d '{{\"User\": \"robert.zak\", \"SecretQuestionAnswer\": \"Peterson\"}}'
+   curl -s '{gateway}/v1.0/users/password/secret-question?username=robert.zak'
+2. Read the code.
+   curl -s {outbox}
+3. Trade it for a token.
+   curl -s {gateway}/v1.0/users/password/reset/code {json} -d '{{\"Code\": \"<code>\"}}'
+4. Set the password.
+   curl -s -X PUT {gateway}/v1.0/users/passwords/reset/ {json} -d '{{\"Token\": \"<token>\", \"Password\": \"new-password\", \"PasswordConfirmation\": \"new-password\"}}'
+
+Ctrl-C stops it.
+",
+            upstream = self.sandbox.base_url(),
+        )
+    }
+}

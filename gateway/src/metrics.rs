@@ -1,0 +1,139 @@
+//! What the gateway counts, in OpenTelemetry's names and Prometheus' form, and how it is doing.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicU8, Ordering},
+    time::Duration,
+};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+
+/// Bounds in seconds, as OpenTelemetry advises for request durations.
+const BUCKETS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+
+/// Labels of an answered request; all of them from closed sets, so that no client can make the metrics grow.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RequestLabels {
+    /// The method, `_OTHER` for one that HTTP does not name.
+    pub http_request_method: &'static str,
+    /// The route as the table writes it, or empty for a path that there is not.
+    pub http_route: String,
+    /// The status.
+    pub http_response_status_code: u16,
+    /// The code of the problem, or empty.
+    pub error_type: &'static str,
+}
+
+/// All metrics, and the state that readiness tells.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Histogram>,
+    client_keys: Counter,
+    key_rejections: Counter,
+    key_rejected: Gauge,
+    key: AtomicU8,
+    draining: AtomicBool,
+}
+
+/// What is known of the application key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// Autoshares was not asked yet.
+    Untried,
+    /// Autoshares took it the last time.
+    Accepted,
+    /// Autoshares rejected it the last time.
+    Rejected,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let requests = Family::new_with_constructor((|| Histogram::new(BUCKETS)) as fn() -> Histogram);
+        let (client_keys, key_rejections) = (Counter::default(), Counter::default());
+        let key_rejected = Gauge::default();
+        let mut registry = Registry::default();
+        registry.register_with_unit(
+            "http_server_request_duration",
+            "Requests by method, route, status and problem",
+            Unit::Seconds,
+            requests.clone(),
+        );
+        registry.register(
+            "gateway_client_keys",
+            "Requests that carried an Et-App-Key of the client's, which was ignored",
+            client_keys.clone(),
+        );
+        registry.register(
+            "gateway_app_key_rejections",
+            "Calls that Autoshares refused for the application key",
+            key_rejections.clone(),
+        );
+        registry.register(
+            "gateway_app_key_rejected",
+            "1 while the last call was refused for the application key",
+            key_rejected.clone(),
+        );
+        Self {
+            registry,
+            requests,
+            client_keys,
+            key_rejections,
+            key_rejected,
+            key: AtomicU8::new(KeyState::Untried as u8),
+            draining: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts an answered request.
+    pub fn request(&self, labels: &RequestLabels, duration: Duration) {
+        self.requests.get_or_create(labels).observe(duration.as_secs_f64());
+    }
+
+    /// Counts a key that a client sent.
+    pub fn client_key(&self) {
+        self.client_keys.inc();
+    }
+
+    /// Notes what Autoshares made of the application key.
+    pub fn key(&self, accepted: bool) {
+        let state = if accepted { KeyState::Accepted } else { KeyState::Rejected };
+        self.key.store(state as u8, Ordering::Relaxed);
+        self.key_rejected.set(i64::from(!accepted));
+        if !accepted {
+            self.key_rejections.inc();
+        }
+    }
+
+    /// What is known of the application key.
+    pub fn key_state(&self) -> KeyState {
+        match self.key.load(Ordering::Relaxed) {
+            state if state == KeyState::Accepted as u8 => KeyState::Accepted,
+            state if state == KeyState::Rejected as u8 => KeyState::Rejected,
+            _ => KeyState::Untried,
+        }
+    }
+
+    /// From now on readiness says no.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the gateway is about to stop.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// All metrics as text.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing into a string does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

@@ -1,0 +1,123 @@
+//! The listeners: deadlines before a request is read, a cap on connections, and a stop that drops nothing.
+
+use std::{
+    future::{Ready, ready},
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::Router;
+use axum_server::{Handle, accept::Accept};
+use tokio::{
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tower::Service;
+
+/// How long a head may take, and how long a connection may be silent between requests.
+const HEADER_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a new connection may take to its first request.
+const FIRST_REQUEST_DEADLINE: Duration = Duration::from_secs(15);
+/// How long requests under way may take once the gateway is told to stop; longer than a call to Autoshares.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(25);
+/// Below the 1,024 descriptors that a process commonly gets, with room for connections to Autoshares.
+const MAX_CONNECTIONS: usize = 900;
+/// Twice what `edge` lets through, so that it can answer with a problem document up to there.
+const MAX_HEAD: usize = 2 * crate::edge::MAX_HEAD;
+
+/// A listener that is bound and not yet served.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+}
+
+/// Stops what it was given to, when asked.
+pub type Stop = Handle<SocketAddr>;
+
+impl Listener {
+    /// Binds an address.
+    ///
+    /// # Errors
+    ///
+    /// An [`io::Error`] that names the address.
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
+        let socket = TcpListener::bind(address).map_err(named)?;
+        let address = socket.local_addr()?;
+        Ok(Self { socket, address })
+    }
+
+    /// The address, with the port that was given when 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` is told.
+    ///
+    /// # Errors
+    ///
+    /// An [`io::Error`] when the socket fails.
+    pub async fn serve(self, router: Router, stop: Stop) -> io::Result<()> {
+        let capped = Capped { connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)) };
+        let mut server = axum_server::from_tcp(self.socket)?
+            .acceptor(capped)
+            .handle(stop)
+            .http1_only()
+            .first_request_timeout(FIRST_REQUEST_DEADLINE);
+        server.http_builder().http1().header_read_timeout(HEADER_DEADLINE).max_buf_size(MAX_HEAD);
+        server.serve(router.into_make_service_with_connect_info::<SocketAddr>()).await
+    }
+}
+
+/// Tells all of them to stop: no new connections, requests under way are finished.
+pub fn stop(handles: &[Stop]) {
+    for handle in handles {
+        handle.graceful_shutdown(Some(DRAIN_DEADLINE));
+    }
+}
+
+/// Closes connections over the cap at once, which is cheaper for both sides than leaving them to wait.
+#[derive(Clone)]
+struct Capped {
+    connections: Arc<Semaphore>,
+}
+
+impl<S> Accept<TcpStream, S> for Capped {
+    type Stream = TcpStream;
+    type Service = Counted<S>;
+    type Future = Ready<io::Result<(TcpStream, Counted<S>)>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        let permit = Arc::clone(&self.connections).try_acquire_owned().map_err(io::Error::other);
+        ready(permit.and_then(|permit| {
+            stream.set_nodelay(true)?;
+            Ok((stream, Counted { service, _permit: Arc::new(permit) }))
+        }))
+    }
+}
+
+/// A connection's service; the connection counts as long as it lives.
+#[derive(Clone)]
+struct Counted<S> {
+    service: S,
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+impl<S: Service<R>, R> Service<R> for Counted<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&mut self, request: R) -> S::Future {
+        self.service.call(request)
+    }
+}

@@ -1,0 +1,233 @@
+//! What a client gets for a request that is not the documented one: what to mend, and nothing is sent upstream.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use autoshares_sdk::sandbox::Sandbox;
+use axum::{body::Body, http::Method};
+
+use crate::support::{CODE, DOCUMENTED, JSON, PASSWORD, QUESTION, RESET, TestApp};
+
+async fn app() -> (Sandbox, TestApp) {
+    let sandbox = Sandbox::start().await.unwrap();
+    let app = TestApp::with(sandbox.client(), false);
+    (sandbox, app)
+}
+
+#[tokio::test]
+async fn a_bad_body_is_told_what_to_mend() {
+    let (sandbox, app) = app().await;
+    let deep = format!("{{\"User\": {}1{}}}", "[".repeat(5000), "]".repeat(5000));
+    for (method, target, body, detail) in [
+        (Method::POST, RESET, "", "not valid JSON (line 1, column 0)"),
+        (Method::POST, RESET, "{", "not valid JSON (line 1, column 1)"),
+        (Method::POST, RESET, r#"{"User": "a"} x"#, "not valid JSON (line 1, column 15)"),
+        (Method::POST, RESET, r#"{"User": "a"}{"User": "b"}"#, "not valid JSON"),
+        (Method::POST, RESET, "\u{feff}{\"User\": \"a\"}", "not valid JSON"),
+        (Method::POST, RESET, &deep, "not valid JSON"),
+        (Method::POST, RESET, "[]", "send one JSON object, each member once"),
+        (Method::POST, RESET, "\"robert.zak\"", "send one JSON object, each member once"),
+        (Method::POST, RESET, r#"{"User": "a", "User": "b"}"#, "send one JSON object, each member once"),
+        (Method::POST, RESET, r#"{"User": "a", "\u0055ser": "b"}"#, "send one JSON object, each member once"),
+        (Method::POST, RESET, r#"{"User": "a", "x": 1, "x": 1}"#, "send one JSON object, each member once"),
+        (Method::POST, RESET, "{}", "`User` is missing: send the trader's login"),
+        (Method::POST, RESET, r#"{"user": "a"}"#, "`User` is missing"),
+        (Method::POST, RESET, r#"{"User": 5}"#, "`User` is not a string"),
+        (Method::POST, RESET, r#"{"User": null}"#, "`User` is not a string"),
+        (Method::POST, RESET, r#"{"User": " "}"#, "`User` is empty"),
+        (
+            Method::POST,
+            RESET,
+            r#"{"User": "a", "SecretQuestionAnswer": null}"#,
+            "`SecretQuestionAnswer` is empty: leave the member out when the trader has no secret question",
+        ),
+        (Method::POST, RESET, r#"{"User": "a", "SecretQuestionAnswer": ""}"#, "leave the member out"),
+        (Method::POST, RESET, r#"{"User": "a", "SecretQuestionAnswer": ["b"]}"#, "is not a string"),
+        (
+            Method::POST,
+            CODE,
+            r#"{"Code": 741175}"#,
+            "`Code` is not a string: send the code from the e-mail in quotes",
+        ),
+        (Method::POST, CODE, r#"{"Cod": "741175"}"#, "`Code` is missing"),
+        (Method::PUT, PASSWORD, r#"{"Password": "a", "PasswordConfirmation": "a"}"#, "`Token` is missing"),
+        (Method::PUT, PASSWORD, r#"{"Token": "t", "PasswordConfirmation": "a"}"#, "`Password` is missing"),
+        (Method::PUT, PASSWORD, r#"{"Token": "t", "Password": "a"}"#, "`PasswordConfirmation` is missing"),
+        (
+            Method::PUT,
+            PASSWORD,
+            r#"{"Token": "t", "Password": "a", "PasswordConfirmation": "b"}"#,
+            "`Password` and `PasswordConfirmation` are not identical",
+        ),
+    ] {
+        let answered = app.send(method, target, &[JSON], body.to_owned()).await;
+        let problem = answered.problem(400, "invalid-body");
+        let told = problem["detail"].as_str().unwrap();
+        assert!(told.contains(detail), "{body}: {told}");
+        assert_eq!(problem["Errors"][0], told);
+        assert!(!answered.body.contains("741175"), "a value is not repeated");
+    }
+    assert_eq!(sandbox.received().len(), 0);
+}
+
+#[tokio::test]
+async fn a_bad_query_is_told_what_to_mend() {
+    let (sandbox, app) = app().await;
+    for (query, detail) in [
+        ("", "`username` is missing"),
+        ("?", "`username` is missing"),
+        ("?user=a", "`username` is missing"),
+        ("?username", "`username` is empty"),
+        ("?username=%20", "`username` is empty"),
+        ("?username=a&username=b", "`username` is given twice"),
+        ("?username=%ff", "`username` is not UTF-8"),
+    ] {
+        let answered = app.send(Method::GET, &format!("{QUESTION}{query}"), &[], "").await;
+        let problem = answered.problem(400, "invalid-query");
+        assert!(problem["detail"].as_str().unwrap().contains(detail), "{query}: {problem}");
+    }
+    assert_eq!(sandbox.received().len(), 0);
+}
+
+#[tokio::test]
+async fn only_json_in_utf_8_is_read() {
+    let (sandbox, app) = app().await;
+    let body = r#"{"User": "anna.lee"}"#;
+    let refused: [&[(&str, &str)]; 9] = [
+        &[],
+        &[("content-type", "")],
+        &[("content-type", "text/plain")],
+        &[("content-type", "application/x-www-form-urlencoded")],
+        &[("content-type", "application/jsonp")],
+        &[("content-type", "application/json; charset=utf-16")],
+        &[JSON, JSON],
+        &[JSON, ("content-type", "text/plain")],
+        &[JSON, ("content-encoding", "gzip")],
+    ];
+    for headers in refused {
+        app.send(Method::POST, RESET, headers, body).await.problem(415, "unsupported-media-type");
+    }
+    assert_eq!(sandbox.received().len(), 0);
+    for taken in ["application/json", "Application/JSON;charset=UTF-8", "application/json; charset=\"utf-8\""]
+    {
+        assert_eq!(
+            app.send(Method::POST, RESET, &[("content-type", taken)], body).await.status,
+            200,
+            "{taken}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_body_over_16_kib_is_refused_and_one_of_16_kib_read() {
+    let (sandbox, app) = app().await;
+    let padded = |size: usize| {
+        let start = r#"{"User": "anna.lee", "x": ""#;
+        format!("{start}{}\"}}", "x".repeat(size - start.len() - 2))
+    };
+    assert_eq!(app.send(Method::POST, RESET, &[JSON], padded(16 * 1024)).await.status, 200);
+    assert_eq!(sandbox.received().len(), 1);
+    app.send(Method::POST, RESET, &[JSON], padded(16 * 1024 + 1)).await.problem(413, "body-too-large");
+    // Announced: refused without reading. Chunked: refused once it is too much.
+    let announced = [JSON, ("content-length", "17000")];
+    app.send(Method::POST, RESET, &announced, Body::empty()).await.problem(413, "body-too-large");
+    assert_eq!(sandbox.received().len(), 1);
+}
+
+#[tokio::test]
+async fn another_method_is_told_which_one() {
+    let (sandbox, app) = app().await;
+    for (right, target, body) in DOCUMENTED {
+        let others = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "BREW"];
+        for method in others.iter().filter(|method| **method != right.as_str()) {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let answered = app.send(method, target, &[JSON], body).await;
+            assert_eq!(answered.status, 405);
+            assert_eq!(answered.headers["allow"], right.as_str());
+            // An answer to HEAD has no body.
+            if !answered.body.is_empty() {
+                answered.problem(405, "method-not-allowed");
+            }
+        }
+    }
+    for target in ["/docs", "/openapi.json", "/docs.css"] {
+        app.send(Method::POST, target, &[], "").await.problem(405, "method-not-allowed");
+        assert_eq!(app.send(Method::HEAD, target, &[], "").await.status, 200);
+    }
+    assert_eq!(sandbox.received().len(), 0);
+}
+
+#[tokio::test]
+async fn there_is_nothing_at_any_other_path() {
+    let (sandbox, app) = app().await;
+    for target in [
+        "/",
+        "//",
+        "/v1.0/users/password",
+        "/v1.0/users/password/reset/",
+        "//v1.0/users/password/reset",
+        "/v1.0//users/password/reset",
+        "/v1.0/users/password/reset/code/",
+        "/v1.0/users/x/../password/reset",
+        "/v1.0/users/x/..;/password/reset",
+        "/v1.0/users/password;x=1/reset",
+        "/v1.0/users%2Fpassword/reset",
+        "/v1.0/users/password%2freset",
+        "/v1.0/users/password/%72eset",
+        "/v1.0/users/password/reset%00",
+        "/V1.0/users/password/reset",
+        "/v1.1/users/password/reset",
+        "/v2/users/password/reset",
+        "/api/v1.0/users/password/reset",
+        "/v1.0/users/identifiers/reset/code",
+        "/metrics",
+        "/livez",
+        "/sandbox/outbox",
+        "/favicon.ico",
+    ] {
+        let answered = app.send(Method::POST, target, &[JSON], r#"{"User": "anna.lee"}"#).await;
+        answered.problem(404, "not-found");
+    }
+    assert_eq!(sandbox.received().len(), 0);
+}
+
+/// What the listener itself refuses, and the limit on the head, over a socket.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_over_16_kib_is_refused() {
+    let (sandbox, app) = app().await;
+    let address = app.listen();
+    let with_header = |size: usize| {
+        format!(
+            "POST {RESET} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 20\r\nConnection: close\r\nX: {}\r\n\r\n{{\"User\": \"anna.lee\"}}",
+            "x".repeat(size)
+        )
+    };
+    assert!(exchange(address, &with_header(15 * 1024)).starts_with("HTTP/1.1 200"));
+    let refused = exchange(address, &with_header(17 * 1024));
+    assert!(refused.starts_with("HTTP/1.1 431"), "{refused}");
+    assert!(refused.contains("\"headers-too-large\""), "{refused}");
+    // Beyond the listener's own limit nothing is parsed, so the answer is bare.
+    assert!(exchange(address, &with_header(80 * 1024)).starts_with("HTTP/1.1 431"));
+    assert_eq!(sandbox.received().len(), 1);
+
+    for garbage in
+        ["POST / HTTP/1.1\r\nHost: x\r\nNo Colon\r\n\r\n", "\0\0\0\r\n\r\n", "GET /v1.0\0 HTTP/1.1\r\n\r\n"]
+    {
+        let answer = exchange(address, garbage);
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    }
+    assert_eq!(sandbox.received().len(), 1);
+}
+
+fn exchange(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    // A refusal may come before everything is sent.
+    let _ = stream.write_all(request.as_bytes());
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}

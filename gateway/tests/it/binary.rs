@@ -1,0 +1,196 @@
+//! The program as its user meets it: exit codes, `dev`, `check`, admin routes, a stop that drops nothing.
+
+use std::{
+    fs,
+    io::Write,
+    net::TcpListener,
+    time::{Duration, Instant},
+};
+
+use autoshares_sdk::sandbox::Sandbox;
+
+use crate::{
+    support::{DOCUMENTED, Gateway, JSON, KEY, RESET, bare, http},
+    upstream::{Upstream, response},
+};
+
+#[test]
+fn every_fault_of_a_configuration_is_told_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.toml");
+    let text = format!(
+        "listen = \"nowhere\"\nlisten_on = 1\n[upstream]\nbase_url = \"http://example.com/{KEY}\"\napp_key = \"{KEY}\"\ntimeout = \"soon\"\n"
+    );
+    fs::write(&file, text).unwrap();
+    for command in ["serve", "check"] {
+        let mut process = bare();
+        process.args([command, "--config", file.to_str().unwrap(), "--set", "log.level=loud"]);
+        process.env("AUTOSHARES_APP_KEY_FILE", "/nonexistent").env("GATEWAY_LOG_FORMAT", "yaml");
+        let output = process.output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let told = String::from_utf8(output.stderr).unwrap();
+        for fault in [
+            "the configuration has 7 fault(s)",
+            "file: `listen_on` is not a setting",
+            "`listen` (GATEWAY_LISTEN) cannot be read; expected: an address and port",
+            "`upstream.base_url` (AUTOSHARES_BASE_URL) is neither https nor http to a loopback address",
+            "`upstream.app_key` (AUTOSHARES_APP_KEY) is set beside `upstream.app_key_file` (AUTOSHARES_APP_KEY_FILE)",
+            "`upstream.timeout` (AUTOSHARES_TIMEOUT) cannot be read; expected: a duration",
+            "`log.format` (GATEWAY_LOG_FORMAT) cannot be read; expected: `text` or `json`",
+            "`log.level` (GATEWAY_LOG_LEVEL) cannot be read",
+        ] {
+            assert!(told.contains(fault), "{fault} missing in: {told}");
+        }
+        assert!(!told.contains(KEY), "{told}");
+    }
+}
+
+#[test]
+fn a_poor_key_and_a_poor_file_are_refused_without_being_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    for (key, reason) in [
+        ("", "is empty"),
+        ("seven77", "is shorter than 8 characters"),
+        ("changeme", "is the placeholder"),
+        ("has space", "holds characters other than printable ASCII"),
+    ] {
+        fs::write(&path, key).unwrap();
+        let output = bare()
+            .args(["check", "--set", "upstream.base_url=https://host.example/api"])
+            .env("AUTOSHARES_APP_KEY_FILE", &path)
+            .output()
+            .unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(
+            told.contains(&format!("`upstream.app_key_file` (AUTOSHARES_APP_KEY_FILE) {reason}")),
+            "{told}"
+        );
+        assert!(key.len() < 7 || key == "changeme" || !told.contains(key), "{told}");
+    }
+    fs::write(&path, format!("app_key = {KEY}")).unwrap();
+    let output = bare().args(["check", "--config", path.to_str().unwrap()]).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("not TOML, near line 1") && !told.contains(KEY), "{told}");
+}
+
+#[test]
+fn check_accepts_a_good_configuration_and_warns_of_an_open_key_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, config) = (folder.path().join("key"), folder.path().join("gateway.toml"));
+    fs::write(&path, format!("{KEY}\n")).unwrap();
+    let text = format!(
+        "[upstream]\nbase_url = \"https://host.example/api\"\napp_key_file = \"{}\"\n",
+        path.display()
+    );
+    fs::write(&config, text).unwrap();
+    let output = bare().args(["check", "--config", config.to_str().unwrap()]).output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(told.contains("the configuration is good") && told.contains("chmod 600"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_tells_whether_autoshares_takes_the_key() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let probe = |key: &str| {
+        let mut command = bare();
+        command.args(["check", "--probe"]).env("AUTOSHARES_BASE_URL", sandbox.base_url());
+        command.env("AUTOSHARES_APP_KEY", key).output().unwrap()
+    };
+    let (good, bad) = (probe("sandbox-key"), probe("another-key"));
+    assert_eq!((good.status.code(), bad.status.code()), (Some(0), Some(1)));
+    assert!(String::from_utf8_lossy(&good.stdout).contains("takes the key"));
+    assert!(String::from_utf8_lossy(&bad.stderr).contains("does not take the application key"));
+}
+
+#[test]
+fn a_taken_port_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let output = bare()
+        .args([
+            "serve",
+            "--set",
+            &format!("listen={address}"),
+            "--set",
+            "upstream.base_url=https://host.example",
+        ])
+        .env("AUTOSHARES_APP_KEY", KEY)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&format!("cannot listen on {address}")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dev_needs_nothing_and_takes_the_next_free_port() {
+    let one = Gateway::start(&["dev"], &[]);
+    one.wait_for("Ctrl-C");
+    let two = Gateway::start(&["dev"], &[]);
+    two.wait_for("Ctrl-C");
+    let address = |gateway: &Gateway, name: &str| {
+        let line = gateway.wait_for(name);
+        line.split_whitespace().find(|word| word.starts_with("http")).unwrap().to_owned()
+    };
+    assert_ne!(address(&one, "gateway "), address(&two, "gateway "));
+    for gateway in [&one, &two] {
+        let reset = http().post(format!("{}{RESET}", address(gateway, "gateway "))).header(JSON.0, JSON.1);
+        assert_eq!(reset.body(r#"{"User": "anna.lee"}"#).send().await.unwrap().status(), 200);
+        let outbox = http().get(address(gateway, "outbox ")).send().await.unwrap().text().await.unwrap();
+        assert!(outbox.contains("anna.lee@example.com"), "{outbox}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_have_a_listener_of_their_own() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let (_gateway, public, admin) = Gateway::serve(&sandbox.base_url(), &[], &[]);
+    let get = async |url: String| {
+        let answer = http().get(url).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    assert_eq!(get(format!("{admin}/livez")).await, (200, "alive\n".to_owned()));
+    assert_eq!(get(format!("{admin}/readyz")).await, (200, "ready\n".to_owned()));
+    assert_eq!(get(format!("{public}/nowhere")).await.0, 404);
+    let (status, metrics) = get(format!("{admin}/metrics")).await;
+    assert_eq!(status, 200);
+    let counted = r#"http_server_request_duration_seconds_count{http_request_method="GET",http_route="",http_response_status_code="404",error_type="not-found"} 1"#;
+    assert!(metrics.contains(counted), "{metrics}");
+    for path in ["/livez", "/readyz", "/metrics"] {
+        assert_eq!(get(format!("{public}{path}")).await.0, 404);
+    }
+    assert_eq!(get(format!("{admin}{RESET}")).await.0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_finishes_what_is_under_way() {
+    let upstream = Upstream::doing(|stream| {
+        std::thread::sleep(Duration::from_millis(500));
+        let _ = stream.write_all(response(200, &[], r#"{"Errors": [], "IsSucceed": false}"#).as_bytes());
+    });
+    let (mut gateway, public, admin) = Gateway::serve(&upstream.base_url(), &[], &[]);
+    let reset = http().post(format!("{public}{RESET}")).header(JSON.0, JSON.1).body(DOCUMENTED[0].2);
+    let under_way = tokio::spawn(reset.send());
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    gateway.terminate();
+    gateway.wait_for("stopping");
+    let ready = http().get(format!("{admin}/readyz")).send().await.unwrap();
+    assert_eq!((ready.status().as_u16(), ready.text().await.unwrap().as_str()), (503, "draining\n"));
+    assert!(http().get(format!("{public}/docs")).send().await.is_err(), "no new connections");
+
+    assert_eq!(under_way.await.unwrap().unwrap().status(), 200);
+    let started = Instant::now();
+    assert_eq!(gateway.exit_code(), Some(0));
+    assert!(started.elapsed() < Duration::from_secs(3), "an idle connection must not hold up the stop");
+}
+
+#[test]
+fn help_names_every_command() {
+    let output = bare().arg("--help").output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    for command in ["serve", "dev", "check", "openapi"] {
+        assert!(help.contains(&format!("\n  {command} ")), "{help}");
+    }
+}

@@ -1,0 +1,185 @@
+//! What is in the log, and what is not, at the finest level.
+
+use std::time::Duration;
+
+use autoshares_sdk::{
+    Operation,
+    sandbox::{Fault, Sandbox, Shape, Trader},
+};
+use serde_json::Value;
+
+use crate::support::{CODE, Gateway, KEY, PASSWORD, QUESTION, RESET, http};
+
+const LOGIN: &str = "canary.login@example.com";
+const ANSWER: &str = "canary-answer-8d2e";
+const QUESTION_TEXT: &str = "canary-question-77f0?";
+const NEW_PASSWORD: &str = "canary-password-19ab";
+
+/// Raw, percent-encoded, hexadecimal, and base64 wherever it may start in a group of three.
+fn spellings(secret: &str) -> Vec<String> {
+    let mut spellings = vec![
+        secret.to_owned(),
+        secret.bytes().map(|byte| format!("{byte:02x}")).collect(),
+        secret.bytes().map(|byte| format!("%{byte:02X}")).collect(),
+        secret.replace('@', "%40"),
+    ];
+    for offset in 0..3 {
+        let padded: Vec<u8> = [&b"xx"[..offset], secret.as_bytes()].concat();
+        let encoded = base64(&padded[..padded.len() / 3 * 3]);
+        // The first characters depend on what is in front.
+        spellings.push(encoded[if offset == 0 { 0 } else { offset + 1 }..].to_owned());
+    }
+    spellings
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    bytes
+        .chunks(3)
+        .flat_map(|group| {
+            let bits = u32::from(group[0]) << 16 | u32::from(group[1]) << 8 | u32::from(group[2]);
+            [18, 12, 6, 0].map(|shift| char::from(ALPHABET[(bits >> shift) as usize & 63]))
+        })
+        .collect()
+}
+
+#[test]
+fn the_search_finds_every_spelling() {
+    assert_eq!(base64(b"canary"), "Y2FuYXJ5");
+    for (text, secret) in [("eHhjYW5hcnkta2V5", "canary-key"), ("eGNhbmFyeS1rZXk=", "canary-key")] {
+        assert!(spellings(secret).iter().any(|spelling| text.contains(spelling.as_str())), "{text}");
+    }
+}
+
+/// Every operation, success and each failure, at `trace`, with canaries for every secret.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_logged_at_any_level() {
+    let sandbox =
+        Sandbox::builder().app_key(KEY).trader(Trader::new(LOGIN).question(QUESTION_TEXT, ANSWER)).start();
+    let sandbox = sandbox.await.unwrap();
+    for format in ["text", "json"] {
+        let level = ["log.level=trace", &format!("log.format={format}"), "upstream.timeout=300ms"];
+        // The address is read from the text form; the JSON form is tested on a known port.
+        let (gateway, public) = if format == "text" {
+            let (gateway, public, _) = Gateway::serve(&sandbox.base_url(), &level, &[("RUST_LOG", "trace")]);
+            (gateway, public)
+        } else {
+            let base_url = format!("upstream.base_url={}", sandbox.base_url());
+            let mut arguments =
+                vec!["serve", "--set", "listen=127.0.0.1:0", "--set", "admin_listen=127.0.0.1:0"];
+            for setting in level.iter().chain([&base_url.as_str()]) {
+                arguments.extend(["--set", setting]);
+            }
+            let gateway = Gateway::start(&arguments, &[("AUTOSHARES_APP_KEY", KEY), ("RUST_LOG", "trace")]);
+            let line: Value = serde_json::from_str(&gateway.wait_for("listening")).unwrap();
+            let public = format!("http://{}", line["listen"].as_str().unwrap());
+            (gateway, public)
+        };
+
+        let client = http();
+        let send = async |method: &str, target: &str, body: String| {
+            let request = client
+                .request(method.parse().unwrap(), format!("{public}{target}"))
+                .header("content-type", "application/json")
+                .header("et-app-key", "canary-client-key")
+                .header("cookie", "canary-cookie=1")
+                .body(body);
+            request.send().await.map(reqwest::Response::text)
+        };
+        let question = format!("{QUESTION}?username={}", LOGIN.replace('@', "%40"));
+        let reset = format!(r#"{{"User": "{LOGIN}", "SecretQuestionAnswer": "{ANSWER}"}}"#);
+        let mut secrets: Vec<String> = [LOGIN, "canary.login", ANSWER, QUESTION_TEXT, NEW_PASSWORD, KEY]
+            .into_iter()
+            .chain(["canary-client-key", "canary-cookie"])
+            .map(str::to_owned)
+            .collect();
+        let password = |token: &str| {
+            format!(
+                r#"{{"Token": "{token}", "Password": "{NEW_PASSWORD}", "PasswordConfirmation": "{NEW_PASSWORD}"}}"#
+            )
+        };
+
+        send("POST", RESET, reset.clone()).await.unwrap().await.unwrap();
+        send("GET", &question, String::new()).await.unwrap().await.unwrap();
+        let code = sandbox.outbox().pop().unwrap().code;
+        let redeemed = send("POST", CODE, format!(r#"{{"Code": "{code}"}}"#)).await.unwrap().await.unwrap();
+        let redeemed: Value = serde_json::from_str(&redeemed).unwrap();
+        let token = redeemed["Model"].as_str().unwrap().to_owned();
+        send("PUT", PASSWORD, password(&token)).await.unwrap().await.unwrap();
+
+        // What upstream says on a bad day repeats everything, the key included.
+        let echo = format!("{LOGIN} {ANSWER} {QUESTION_TEXT} {code} {token} {NEW_PASSWORD}");
+        let refuse = Fault::Refuse { errors: vec![echo.clone()], codes: vec![echo.clone()] };
+        let key = Fault::Refuse { errors: vec![KEY.to_owned()], codes: vec![] };
+        let text = Fault::Raw(500, vec![], echo.clone());
+        let shape = Fault::Raw(
+            422,
+            vec![],
+            format!(r#"{{"Message": "{echo}", "ModelState": {{"{LOGIN}": ["{echo}"]}}}}"#),
+        );
+        let wrong = Fault::Raw(200, vec![], format!(r#"{{"Errors": "{echo}", "IsSucceed": true}}"#));
+        for fault in [
+            refuse,
+            key,
+            text,
+            shape,
+            wrong,
+            Fault::HangUp,
+            Fault::Truncate,
+            Fault::Redirect(307, format!("http://127.0.0.1:1/?{echo}").replace(' ', "+")),
+            Fault::Answer(500, Shape::ServerFailed),
+            Fault::KeyRejected,
+            Fault::Delay(Duration::from_millis(600)),
+        ] {
+            for operation in Operation::ALL {
+                sandbox.fail(operation, fault.clone());
+            }
+            send("POST", RESET, reset.clone()).await.unwrap().await.unwrap();
+            send("GET", &question, String::new()).await.unwrap().await.unwrap();
+            send("POST", CODE, format!(r#"{{"Code": "{code}"}}"#)).await.unwrap().await.unwrap();
+            send("PUT", PASSWORD, password(&token)).await.unwrap().await.unwrap();
+        }
+        sandbox.heal();
+        // Bad requests, in which secrets stand where they do not belong.
+        for body in [format!("{{\"{NEW_PASSWORD}\": {code}"), format!(r#"{{"Code": {code}}}"#), echo] {
+            send("POST", CODE, body.clone()).await.unwrap().await.unwrap();
+            send("PUT", &format!("/{LOGIN}/{token}?{NEW_PASSWORD}"), body).await.unwrap().await.unwrap();
+        }
+
+        secrets.extend([code, token]);
+        let output = gateway.output();
+        assert!(output.contains("validation-failed") && output.contains("upstream-timeout"), "{output}");
+        let lower = output.to_lowercase();
+        for secret in &secrets {
+            for spelling in spellings(secret) {
+                assert!(!lower.contains(&spelling.to_lowercase()), "{secret} as {spelling}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_leaves_one_line() {
+    let sandbox = Sandbox::builder().app_key(KEY).start().await.unwrap();
+    let (gateway, public, admin) = Gateway::serve(&sandbox.base_url(), &[], &[]);
+    let answer = http().get(format!("{public}{QUESTION}?username=anna.lee")).send().await.unwrap();
+    let request_id = answer.headers()["x-request-id"].to_str().unwrap().to_owned();
+    http().post(format!("{public}/anna.lee")).send().await.unwrap();
+    http().get(format!("{admin}/livez")).send().await.unwrap();
+
+    gateway.wait_for("not-found");
+    let output = gateway.output();
+    let lines: Vec<_> = output.lines().filter(|line| !line.contains("listening")).collect();
+    assert_eq!(lines.len(), 2, "{output}");
+    for field in [
+        format!("request_id=\"{request_id}\""),
+        "operation=\"fetch_question\"".to_owned(),
+        "method=\"GET\"".to_owned(),
+        format!("route=\"{QUESTION}\""),
+        "status=200".to_owned(),
+        "duration_ms=".to_owned(),
+    ] {
+        assert!(lines[0].contains(&field), "{field} missing in {}", lines[0]);
+    }
+    assert!(!output.contains("anna.lee"));
+}

@@ -1,0 +1,19 @@
+//! The gateway, in process where that is enough, as a binary where sockets, logs or signals are the point.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+mod answers;
+mod bad_input;
+mod bad_upstream;
+mod binary;
+mod browser;
+mod document;
+mod headers;
+mod key;
+mod logs;
+mod readme;
+mod settings;
+mod support;
+
+#[path = "../../../sdk/tests/it/upstream.rs"]
+mod upstream;
