@@ -1,0 +1,59 @@
+//! Running other programs from the root of the workspace.
+
+use std::{
+    env,
+    fmt::Display,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// Why a task ends, and with which exit code.
+pub(crate) struct Failure {
+    pub(crate) text: String,
+    pub(crate) code: u8,
+}
+
+impl Failure {
+    pub(crate) fn new(text: impl Display) -> Self {
+        Self { text: text.to_string(), code: 1 }
+    }
+}
+
+/// The root of the workspace.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// A program, started at the root.
+pub(crate) fn program(name: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(name);
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// The cargo that runs this task.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    program(&env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()), arguments)
+}
+
+/// Runs it to its end; anything but success is a failure.
+pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
+    let status = command.status().map_err(|error| Failure::new(format!("{}: {error}", shown(command))))?;
+    if status.success() { Ok(()) } else { Err(Failure::new(format!("{} failed, {status}", shown(command)))) }
+}
+
+/// Runs it to its end and returns what it wrote to standard output.
+pub(crate) fn read(command: &mut Command) -> Result<String, Failure> {
+    let output = command.stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| Failure::new(format!("{}: {error}", shown(command))))?;
+    if !output.status.success() {
+        return Err(Failure::new(format!("{} failed, {}", shown(command), output.status)));
+    }
+    String::from_utf8(output.stdout).map_err(Failure::new)
+}
+
+/// As one would type it.
+pub(crate) fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,97 @@
+//! What the checks need beside cargo: found, or installed from Debian's packages and the npm registry.
+
+use std::{env, fs, path::Path, process::Command, process::Stdio};
+
+use crate::command::{Failure, cargo, program, read, root, run};
+
+/// Programs and the Debian packages they come in. The fonts are for Chromium's screenshots.
+const PROGRAMS: [(&str, &[&str]); 6] = [
+    ("bash", &["bash"]),
+    ("curl", &["curl"]),
+    ("kill", &["procps"]),
+    ("chromium", &["chromium", "fonts-dejavu-core"]),
+    ("node", &["nodejs"]),
+    ("npm", &["npm"]),
+];
+
+/// Where the linter is, below the root.
+pub(crate) const LINTER: &str = "xtask/lint/node_modules/@redocly/cli/bin/cli.js";
+const LINT_FOLDER: &str = "xtask/lint";
+/// Node of our own, when the system's is too old for the linter.
+const OWN_NODE: &str = "xtask/lint/node_modules/.bin/node";
+const OLDEST_NODE: (u32, u32) = (20, 19);
+
+/// Makes sure that everything is there.
+pub(crate) fn install() -> Result<(), Failure> {
+    for component in ["fmt", "clippy"] {
+        if !works(&mut cargo(&[component, "--version"])) {
+            let name = if component == "fmt" { "rustfmt" } else { component };
+            run(&mut program("rustup", &["component", "add", name])).map_err(|_| {
+                Failure::new(format!("cargo lacks `{name}`: install it, then run this again"))
+            })?;
+        }
+    }
+    let missing: Vec<&str> = PROGRAMS
+        .iter()
+        .filter(|(name, _)| !is_on_path(name))
+        .flat_map(|(_, packages)| *packages)
+        .copied()
+        .collect();
+    if !missing.is_empty() {
+        install_packages(&missing)?;
+    }
+    install_linter()
+}
+
+/// The node that the linter runs on.
+pub(crate) fn node() -> Result<String, Failure> {
+    let own = root().join(OWN_NODE);
+    Ok(if is_new_enough("node") { "node".to_owned() } else { own.to_string_lossy().into_owned() })
+}
+
+fn install_packages(packages: &[&str]) -> Result<(), Failure> {
+    let by_hand =
+        || Failure::new(format!("install these packages, then run this again: {}", packages.join(" ")));
+    let root_user = read(&mut program("id", &["-u"])).is_ok_and(|id| id.trim() == "0");
+    if !root_user || !is_on_path("apt-get") {
+        return Err(by_hand());
+    }
+    println!("installing {}", packages.join(" "));
+    run(program("apt-get", &["update", "--quiet=2"]).stdin(Stdio::null()))?;
+    let mut install = program("apt-get", &["install", "--yes", "--quiet=2", "--no-install-recommends"]);
+    let install = install.args(packages).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+    run(install.stdout(Stdio::null())).map_err(|_| by_hand())
+}
+
+fn install_linter() -> Result<(), Failure> {
+    let folder = root().join(LINT_FOLDER);
+    let text = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
+    // A copy of the lock file says what is installed.
+    if text("package-lock.json") != text("node_modules/.installed-lock.json") || !root().join(LINTER).exists()
+    {
+        run(program("npm", &["ci"]).current_dir(&folder).stdout(Stdio::null()))?;
+        fs::write(folder.join("node_modules/.installed-lock.json"), text("package-lock.json"))
+            .map_err(Failure::new)?;
+    }
+    if !is_new_enough("node") && !is_new_enough(&node()?) {
+        run(program("npm", &["install", "--no-save", "node@22"]).current_dir(&folder).stdout(Stdio::null()))?;
+    }
+    Ok(())
+}
+
+fn is_new_enough(node: &str) -> bool {
+    let version = program(node, &["--version"]).output().map(|output| output.stdout).unwrap_or_default();
+    let version = String::from_utf8_lossy(&version).into_owned();
+    let mut numbers =
+        version.trim().trim_start_matches('v').split('.').map_while(|number| number.parse().ok());
+    matches!((numbers.next(), numbers.next()), (Some(major), Some(minor)) if (major, minor) >= OLDEST_NODE)
+}
+
+fn works(command: &mut Command) -> bool {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+fn is_on_path(name: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|folder| Path::new(&folder).join(name).is_file())
+}
