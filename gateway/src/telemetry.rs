@@ -25,6 +25,9 @@ use crate::{
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The status that logs and metrics show for a request whose client did not wait; nginx made the number common.
+const CLIENT_WENT_AWAY: u16 = 499;
+
 /// Rides on a response: the operation it answers.
 #[derive(Clone, Copy, Debug)]
 pub struct Named(pub &'static str);
@@ -55,84 +58,102 @@ pub fn filter(level: LevelFilter) -> Targets {
 
 /// Surrounds a request.
 pub async fn observe(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let request_id = Uuid::new_v4().to_string();
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let client_sent_key = carries_key(request.headers());
+    let mut line = Line {
+        metrics,
+        started: Instant::now(),
+        request_id: Uuid::new_v4().to_string(),
+        method: standard(request.method()),
+        route: request.extensions().get::<MatchedPath>().cloned(),
+        client_sent_key: carries_key(request.headers()),
+        answered: None,
+    };
 
     let mut response = next.run(request).await;
 
     let operation = response.extensions_mut().remove::<Named>().map(|Named(operation)| operation);
     let problem = response.extensions_mut().remove::<Problem>();
     if let Some(problem) = &problem {
-        let headers = std::mem::take(response.headers_mut());
-        response = problem.render(&request_id);
-        // What another layer had to say, such as `Allow`, unless the problem says it better.
-        for (name, value) in headers {
-            if let Some(name) = name
-                && name != "content-length"
-            {
-                response.headers_mut().entry(name).or_insert(value);
-            }
-        }
+        response = problem.render(&line.request_id);
     }
-    if let Ok(value) = HeaderValue::from_str(&request_id) {
+    if let Ok(value) = HeaderValue::from_str(&line.request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-
-    let line = Line {
-        request_id: &request_id,
-        operation,
-        method: standard(&method),
-        route: route.as_ref().map(MatchedPath::as_str),
-        status: response.status().as_u16(),
-        duration: started.elapsed(),
-        problem: problem.as_ref(),
-        client_sent_key,
-    };
-    line.count(&metrics);
-    line.write();
+    line.answered = Some(Answered { operation, status: response.status().as_u16(), problem });
     response
 }
 
 /// Everything that is told of a request. No header, body, query, login, or path as typed.
-struct Line<'a> {
-    request_id: &'a str,
-    operation: Option<&'static str>,
+///
+/// Told when it is dropped, for a request whose client goes away is dropped in the middle, and may have reached Autoshares.
+struct Line {
+    metrics: Arc<Metrics>,
+    started: Instant,
+    request_id: String,
     method: &'static str,
-    route: Option<&'a str>,
-    status: u16,
-    duration: Duration,
-    problem: Option<&'a Problem>,
+    route: Option<MatchedPath>,
     client_sent_key: bool,
+    answered: Option<Answered>,
 }
 
-impl Line<'_> {
-    fn count(&self, metrics: &Metrics) {
+struct Answered {
+    operation: Option<&'static str>,
+    status: u16,
+    problem: Option<Problem>,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let duration = self.started.elapsed();
+        self.count(duration);
+        self.write(duration);
+    }
+}
+
+impl Line {
+    fn problem(&self) -> Option<&Problem> {
+        self.answered.as_ref()?.problem.as_ref()
+    }
+
+    fn status(&self) -> u16 {
+        self.answered.as_ref().map_or(CLIENT_WENT_AWAY, |answered| answered.status)
+    }
+
+    fn route(&self) -> Option<&str> {
+        self.route.as_ref().map(MatchedPath::as_str)
+    }
+
+    fn count(&self, duration: Duration) {
+        let error_type = match &self.answered {
+            Some(answered) => answered.problem.as_ref().map_or("", |problem| problem.kind().code()),
+            None => "client-went-away",
+        };
         let labels = RequestLabels {
             http_request_method: self.method,
-            http_route: self.route.unwrap_or_default().to_owned(),
-            http_response_status_code: self.status,
-            error_type: self.problem.map_or("", |problem| problem.kind().code()),
+            http_route: self.route().unwrap_or_default().to_owned(),
+            http_response_status_code: self.status(),
+            error_type,
         };
-        metrics.request(&labels, self.duration);
+        self.metrics.request(&labels, duration);
         if self.client_sent_key {
-            metrics.client_key();
+            self.metrics.client_key();
         }
-        match self.problem {
-            Some(problem) if problem.key_rejected() => metrics.key(false),
-            None if self.operation.is_some() => metrics.key(true),
+        match &self.answered {
+            Some(Answered { problem: Some(problem), .. }) if problem.key_rejected() => {
+                self.metrics.key(false)
+            }
+            Some(Answered { problem: None, operation: Some(_), .. }) => self.metrics.key(true),
             _ => {}
         }
     }
 
     /// The level says who must act: nobody, whoever looks after Autoshares, or the operator of this gateway.
-    fn write(&self) {
-        let Self { request_id, operation, method, route, status, .. } = *self;
-        let duration_ms = self.duration.as_micros() as f64 / 1000.0;
-        let problem = self.problem.map(|problem| problem.kind().code());
-        let cause = self.problem.and_then(Problem::cause);
+    fn write(&self, duration: Duration) {
+        let request_id = self.request_id.as_str();
+        let operation = self.answered.as_ref().and_then(|answered| answered.operation);
+        let (method, route, status) = (self.method, self.route(), self.status());
+        let duration_ms = duration.as_micros() as f64 / 1000.0;
+        let problem = self.problem().map(|problem| problem.kind().code());
+        let cause = self.problem().and_then(Problem::cause);
         let client_sent_key = self.client_sent_key.then_some(true);
         macro_rules! line {
             ($level:ident, $message:literal) => {
@@ -150,7 +171,7 @@ impl Line<'_> {
                 )
             };
         }
-        if self.problem.is_some_and(Problem::key_rejected) {
+        if self.problem().is_some_and(Problem::key_rejected) {
             line!(
                 error,
                 "Autoshares rejects the application key: check upstream.app_key_file or upstream.app_key"
@@ -159,6 +180,8 @@ impl Line<'_> {
             line!(error, "request failed in the gateway");
         } else if status > 500 {
             line!(warn, "request failed at Autoshares");
+        } else if self.answered.is_none() {
+            line!(info, "client went away before the answer; Autoshares may have been asked");
         } else {
             line!(info, "request");
         }

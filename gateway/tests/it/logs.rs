@@ -183,3 +183,18 @@ async fn a_request_leaves_one_line() {
     }
     assert!(!output.contains("anna.lee"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_goes_away_leaves_a_line_too() {
+    let sandbox = Sandbox::builder().app_key(KEY).start().await.unwrap();
+    sandbox.fail(Operation::RequestReset, Fault::Delay(Duration::from_secs(5)));
+    let (gateway, public, admin) = Gateway::serve(&sandbox.base_url(), &[], &[]);
+    let hasty = reqwest::Client::builder().no_proxy().timeout(Duration::from_millis(200)).build().unwrap();
+    let reset = hasty.post(format!("{public}{RESET}")).header("content-type", "application/json");
+    assert!(reset.body(r#"{"User": "anna.lee"}"#).send().await.unwrap_err().is_timeout());
+
+    let line = gateway.wait_for("client went away");
+    assert!(line.contains("status=499") && line.contains(RESET), "{line}");
+    let metrics = http().get(format!("{admin}/metrics")).send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("error_type=\"client-went-away\""), "{metrics}");
+}
