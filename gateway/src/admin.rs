@@ -19,6 +19,7 @@ pub fn routes(metrics: Arc<Metrics>) -> Router {
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_text))
+        .fallback(async || (StatusCode::NOT_FOUND, "here are /livez, /readyz (?verbose) and /metrics\n"))
         .with_state(metrics)
 }
 

@@ -11,15 +11,16 @@ use axum::{
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::{
-    body::{Answer, CodeRedemption, Members, PasswordUpdate, ResetRequest},
+    envelope::Envelope,
     problem::{Kind, Problem},
     proxy,
+    request::{self, CodeRedemption, Members, PasswordUpdate, ResetRequest},
     telemetry::Named,
 };
 
 /// One operation of the gateway.
 #[derive(Debug)]
-pub struct Row {
+pub struct Route {
     /// The operation it stands for at Autoshares; gives it its name.
     pub operation: Operation,
     /// The method it takes.
@@ -28,12 +29,16 @@ pub struct Row {
     pub path: &'static str,
     /// Another spelling that is taken too.
     pub other_path: Option<&'static str>,
-    /// One line.
+    /// Its summary in the document.
     pub summary: &'static str,
-    /// A paragraph.
+    /// Its description in the document, in Markdown.
     pub description: &'static str,
     /// What it takes.
     pub input: Input,
+    /// What `Model` holds, for an operation whose envelope carries one.
+    pub model: Option<&'static str>,
+    /// Envelopes it can end in, each with a name.
+    pub examples: &'static [(&'static str, &'static str)],
     /// The kinds of problem it can end in, beside those of every operation.
     pub problems: &'static [Kind],
 }
@@ -57,7 +62,7 @@ pub const COMMON_PROBLEMS: &[Kind] = &[
     Kind::UpstreamInterrupted,
     Kind::UpstreamFailed,
     Kind::UpstreamUnreadable,
-    Kind::Unavailable,
+    Kind::KeyRejected,
     Kind::UpstreamTimeout,
 ];
 
@@ -65,8 +70,8 @@ const BODY_PROBLEMS: &[Kind] =
     &[Kind::InvalidBody, Kind::BodyTimeout, Kind::BodyTooLarge, Kind::UnsupportedMediaType];
 
 /// All operations, in the order of the flow.
-pub const ROWS: &[Row] = &[
-    Row {
+pub const ROUTES: &[Route] = &[
+    Route {
         operation: Operation::RequestReset,
         method: Method::POST,
         path: "/v1.0/users/password/reset",
@@ -75,9 +80,17 @@ pub const ROWS: &[Row] = &[
         description: "Sends the trader a confirmation code by e-mail. A trader with a secret question is refused with \
             `ErrorIncorrectAnswer` until the right answer comes along. No listed error means accepted, whatever `IsSucceed` says.",
         input: Input::Body(schema::<ResetRequest>),
+        model: None,
+        examples: &[
+            ("accepted", r#"{"Errors": [], "IsSucceed": false}"#),
+            (
+                "answerIncorrect",
+                r#"{"Errors": ["Answer is incorrect, try again."], "ErrorsCode": ["ErrorIncorrectAnswer"], "IsSucceed": false}"#,
+            ),
+        ],
         problems: BODY_PROBLEMS,
     },
-    Row {
+    Route {
         operation: Operation::FetchQuestion,
         method: Method::GET,
         path: "/v1.0/users/password/secret-question",
@@ -85,38 +98,56 @@ pub const ROWS: &[Row] = &[
         summary: "Fetch the secret question",
         description: "Tells the trader's secret question in `Model`, which is empty when there is none.",
         input: Input::Username,
+        model: Some("The secret question; empty when the trader has none. Left out of a refusal."),
+        examples: &[
+            (
+                "question",
+                r#"{"Model": "What street did you live on in third grade?", "Errors": [], "IsSucceed": true}"#,
+            ),
+            ("noQuestion", r#"{"Model": "", "Errors": [], "IsSucceed": true}"#),
+        ],
         problems: &[Kind::InvalidQuery],
     },
-    Row {
+    Route {
         operation: Operation::RedeemCode,
         method: Method::POST,
         path: "/v1.0/users/password/reset/code",
         other_path: None,
         summary: "Trade the confirmation code for a reset token",
-        description: "The token comes in `Model`. A code that was redeemed is spent.",
+        description: "The token comes in `Model`. Take a redeemed code as spent.",
         input: Input::Body(schema::<CodeRedemption>),
+        model: Some("The token to set the password with. Left out of a refusal."),
+        examples: &[
+            (
+                "token",
+                r#"{"Model": "ba6b8cac-6738-4434-bd26-825db020a05c", "Errors": [], "IsSucceed": true}"#,
+            ),
+            ("refused", r#"{"Errors": ["Confirmation code is incorrect."], "IsSucceed": false}"#),
+        ],
         problems: BODY_PROBLEMS,
     },
-    Row {
+    Route {
         operation: Operation::SetPassword,
         method: Method::PUT,
         path: "/v1.0/users/passwords/reset/",
         other_path: Some("/v1.0/users/passwords/reset"),
         summary: "Set the new password",
-        description: "Spends the token. The path says `passwords`; its trailing slash may be left out.",
+        description: "Take the token as spent afterwards. The path says `passwords`; its trailing slash may be left out.",
         input: Input::Body(schema::<PasswordUpdate>),
+        model: None,
+        examples: &[("passwordSet", r#"{"Errors": [], "IsSucceed": true}"#)],
         problems: BODY_PROBLEMS,
     },
 ];
 
-/// Mounts every row.
+/// Mounts every route.
 pub fn routes() -> Router<Client> {
-    ROWS.iter().fold(Router::new(), |router, row| {
+    ROUTES.iter().fold(Router::new(), |router, route| {
         let handler = move |State(client): State<Client>, request: Request| async move {
-            let answer = serve(row, client, request).await;
-            (Extension(Named(row.operation.id())), answer)
+            let answer = serve(route, client, request).await;
+            (Extension(Named(route.operation.id())), answer)
         };
-        [Some(row.path), row.other_path]
+        [Some(route.path), route.other_path]
             .into_iter()
             .flatten()
             .fold(router, |router, path| router.route(path, any(handler)))
@@ -124,19 +155,29 @@ pub fn routes() -> Router<Client> {
 }
 
 /// The only place that knows which handler belongs to which operation.
-async fn serve(row: &Row, client: Client, request: Request) -> Result<Answer, Problem> {
-    if request.method() != row.method {
-        return Err(Problem::method_not_allowed(&row.method));
+async fn serve(route: &Route, client: Client, request: Request) -> Result<Envelope, Problem> {
+    if request.method() != route.method {
+        return Err(Problem::method_not_allowed(match route.method {
+            Method::GET => "GET",
+            Method::PUT => "PUT",
+            _ => "POST",
+        }));
     }
     let (head, body) = request.into_parts();
     let members = |body: Body| Members::read(&head.headers, body);
-    match row.operation {
-        Operation::RequestReset => proxy::request_reset(&client, members(body).await?).await,
-        Operation::FetchQuestion => {
-            proxy::fetch_question(&client, head.uri.query().unwrap_or_default()).await
+    match route.operation {
+        Operation::RequestReset => {
+            proxy::request_reset(&client, ResetRequest::read(members(body).await?)?).await
         }
-        Operation::RedeemCode => proxy::redeem_code(&client, members(body).await?).await,
-        Operation::SetPassword => proxy::set_password(&client, members(body).await?).await,
+        Operation::FetchQuestion => {
+            proxy::fetch_question(&client, request::username(head.uri.query().unwrap_or_default())?).await
+        }
+        Operation::RedeemCode => {
+            proxy::redeem_code(&client, CodeRedemption::read(members(body).await?)?).await
+        }
+        Operation::SetPassword => {
+            proxy::set_password(&client, PasswordUpdate::read(members(body).await?)?).await
+        }
     }
 }
 

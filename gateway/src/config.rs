@@ -3,10 +3,12 @@
 //!
 //! Defaults < TOML file < environment < `--set` on the command line.
 
-use std::{collections::BTreeMap, fmt, fs, net::SocketAddr, path::Path};
+use std::{collections::BTreeMap, fmt, fs, net::SocketAddr, path::Path, time::Duration};
 
 use autoshares_sdk::{AppKey, BuildPart, Client};
 use url::Url;
+
+use crate::problem::chain;
 
 /// One setting.
 #[derive(Clone, Copy, Debug)]
@@ -42,13 +44,16 @@ settings! {
         "an origin without a path, such as `https://reset.example.com`; https when `listen` is not loopback" "http://localhost:<port>";
     BASE_URL "upstream.base_url" "AUTOSHARES_BASE_URL"
         "where Autoshares is, such as `https://host/api`; https, or http to loopback" "required";
-    APP_KEY_FILE "upstream.app_key_file" "AUTOSHARES_APP_KEY_FILE" "a file that holds the application key" "exactly one of this";
-    APP_KEY "upstream.app_key" "AUTOSHARES_APP_KEY" "the application key, 8 characters or more" "and this" secret;
+    APP_KEY_FILE "upstream.app_key_file" "AUTOSHARES_APP_KEY_FILE" "a file that holds the application key" "required, unless upstream.app_key is set";
+    APP_KEY "upstream.app_key" "AUTOSHARES_APP_KEY" "the application key, 8 characters or more" "instead of the file" secret;
     API_VERSION "upstream.api_version" "AUTOSHARES_API_VERSION" "a version, such as `1.0`" "1.0";
     TIMEOUT "upstream.timeout" "AUTOSHARES_TIMEOUT" "a duration above zero, such as `10s` or `800ms`" "10s";
     LOG_FORMAT "log.format" "GATEWAY_LOG_FORMAT" "`text` or `json`" "text on a terminal, else json";
     LOG_LEVEL "log.level" "GATEWAY_LOG_LEVEL" "`error`, `warn`, `info`, `debug` or `trace`" "info";
 }
+
+/// How long a call to Autoshares may take unless set.
+pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 
 /// A checked configuration.
 #[derive(Debug)]
@@ -61,6 +66,8 @@ pub struct Config {
     pub public_origin: PublicOrigin,
     /// The client of Autoshares.
     pub upstream: Client,
+    /// How long a call to Autoshares may take.
+    pub timeout: Duration,
     /// How to log.
     pub log: Log,
     /// What is allowed and yet worth a word at start.
@@ -141,11 +148,12 @@ pub fn load(sources: &Sources<'_>, lookup: impl Fn(&str) -> Option<String>) -> R
     }
 
     match (public_origin, upstream) {
-        (Some(public_origin), Some(upstream)) if reader.faults.is_empty() => Ok(Config {
+        (Some(public_origin), Some((upstream, timeout))) if reader.faults.is_empty() => Ok(Config {
             listen,
             admin_listen,
             public_origin,
             upstream,
+            timeout,
             log: Log { json, level: level.unwrap_or(tracing::level_filters::LevelFilter::INFO) },
             warnings: reader.warnings,
         }),
@@ -207,7 +215,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         let text = self.get(setting)?;
         let value = parse(&text).ok();
         if value.is_none() {
-            self.fault(setting, "cannot be read");
+            self.fault(setting, "is not valid");
         }
         value
     }
@@ -228,38 +236,35 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                 });
                 let origin = origin.filter(|origin| origin.https || loopback);
                 if origin.is_none() {
-                    self.fault(PUBLIC_ORIGIN, "cannot be used");
+                    self.fault(PUBLIC_ORIGIN, "is not valid");
                 }
                 origin
             }
         }
     }
 
-    fn upstream(&mut self) -> Option<Client> {
-        let base_url = self.get(BASE_URL);
-        let mut builder = Client::builder(base_url.clone().unwrap_or_default());
+    fn upstream(&mut self) -> Option<(Client, Duration)> {
+        let mut builder = Client::builder(self.get(BASE_URL).unwrap_or_default());
         if let Some(key) = self.app_key() {
             builder = builder.app_key(key);
         }
         if let Some(version) = self.get(API_VERSION) {
             builder = builder.api_version(version);
         }
-        if let Some(timeout) = self.parse(TIMEOUT, humantime::parse_duration) {
-            builder = builder.timeout(timeout);
-        }
+        let timeout = self.parse(TIMEOUT, humantime::parse_duration).unwrap_or(TIMEOUT_DEFAULT);
+        builder = builder.timeout(timeout);
         let error = match builder.build() {
-            Ok(client) => return Some(client),
+            Ok(client) => return Some((client, timeout)),
             Err(error) => error,
         };
         for fault in error.faults() {
             match fault.part() {
-                BuildPart::BaseUrl if base_url.is_none() => self.fault(BASE_URL, "is not set"),
                 BuildPart::BaseUrl => self.fault(BASE_URL, fault.problem()),
                 BuildPart::ApiVersion => self.fault(API_VERSION, fault.problem()),
                 BuildPart::Timeout => self.fault(TIMEOUT, fault.problem()),
                 // `app_key` has said what is wrong, with more detail.
                 BuildPart::AppKey => {}
-                _ => self.faults.push(format!("`upstream`: {error}")),
+                _ => self.faults.push(format!("`upstream`: {}", chain(&error))),
             }
         }
         None
@@ -288,10 +293,10 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                 return None;
             }
             (Some(_), Some(_)) => {
-                self.fault(
-                    APP_KEY,
-                    format_args!("is set beside `{}` ({})", APP_KEY_FILE.key, APP_KEY_FILE.variable),
-                );
+                self.faults.push(format!(
+                    "`{}` ({}) is set beside `{}` ({}); remove one of the two",
+                    APP_KEY.key, APP_KEY.variable, APP_KEY_FILE.key, APP_KEY_FILE.variable
+                ));
                 return None;
             }
         };

@@ -34,21 +34,24 @@ impl Dev {
     pub async fn start() -> io::Result<Self> {
         let public = next_free(GATEWAY_PORT)?;
         let admin = next_free(ADMIN_PORT)?;
-        let address = next_free(SANDBOX_PORT)?.address();
-        let sandbox = Sandbox::builder().address(address).start().await?;
-        Ok(Self { sandbox, public, admin })
+        let mut sandbox = Err(io::ErrorKind::AddrInUse.into());
+        for port in nearby(SANDBOX_PORT) {
+            sandbox = Sandbox::builder().address(port).start().await;
+            if sandbox.is_ok() {
+                break;
+            }
+        }
+        Ok(Self { sandbox: sandbox?, public, admin })
     }
 }
 
 fn next_free(port: u16) -> io::Result<Listener> {
-    let mut last = None;
-    for port in port..port.saturating_add(100) {
-        match Listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(last.unwrap_or_else(|| io::ErrorKind::AddrInUse.into()))
+    let taken = || io::Error::new(io::ErrorKind::AddrInUse, format!("no port free from {port} on"));
+    nearby(port).find_map(|address| Listener::bind(address).ok()).ok_or_else(taken)
+}
+
+fn nearby(port: u16) -> impl Iterator<Item = SocketAddr> {
+    (port..port + 100).map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
 }
 
 /// What to open and what to type.

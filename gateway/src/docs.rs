@@ -11,7 +11,7 @@ use axum::{
 use serde_json::Value;
 
 use crate::{
-    api::{COMMON_PROBLEMS, Input, ROWS, Row},
+    api::{COMMON_PROBLEMS, Input, ROUTES, Route},
     openapi,
     problem::{Kind, Problem},
 };
@@ -28,7 +28,7 @@ struct Page {
 }
 
 struct Described {
-    row: &'static Row,
+    route: &'static Route,
     example: Option<String>,
     members: Vec<Member>,
     problems: Vec<Kind>,
@@ -52,7 +52,7 @@ pub fn routes() -> Router {
 
 async fn fixed(method: Method, content_type: &'static str, body: String) -> Response {
     if method != Method::GET && method != Method::HEAD {
-        return Problem::method_not_allowed(&Method::GET).into_response();
+        return Problem::method_not_allowed("GET, HEAD").into_response();
     }
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
@@ -63,17 +63,17 @@ async fn fixed(method: Method, content_type: &'static str, body: String) -> Resp
 
 fn page(document: &str) -> String {
     let document: Value = serde_json::from_str(document).unwrap_or_default();
-    let operations = ROWS.iter().map(|row| describe(row, &document)).collect();
+    let operations = ROUTES.iter().map(|route| describe(route, &document)).collect();
     let page = Page { operations, problems: &Kind::ALL };
     page.render().unwrap_or_else(|error| format!("the page could not be made: {error}"))
 }
 
-/// Reads a row's body back from the document, so that the page says what the document says.
-fn describe(row: &'static Row, document: &Value) -> Described {
-    let operation = &document["paths"][row.path][row.method.as_str().to_ascii_lowercase()];
+/// Reads a route's body back from the document, so that the page says what the document says.
+fn describe(route: &'static Route, document: &Value) -> Described {
+    let operation = &document["paths"][route.path][route.method.as_str().to_ascii_lowercase()];
     let reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str();
     let schema = reference.and_then(|reference| document.pointer(reference.trim_start_matches('#')));
-    let members = match (row.input, schema) {
+    let members = match (route.input, schema) {
         (Input::Username, _) => {
             operation["parameters"].as_array().into_iter().flatten().map(parameter).collect()
         }
@@ -86,12 +86,9 @@ fn describe(row: &'static Row, document: &Value) -> Described {
         (Input::Body(_), None) => Vec::new(),
     };
     let example = schema.and_then(|schema| serde_json::to_string_pretty(&schema["example"]).ok());
-    Described {
-        row,
-        example,
-        members,
-        problems: row.problems.iter().chain(COMMON_PROBLEMS).copied().collect(),
-    }
+    let mut problems: Vec<Kind> = route.problems.iter().chain(COMMON_PROBLEMS).copied().collect();
+    problems.sort_by_key(|kind| kind.facts().status);
+    Described { route, example, members, problems }
 }
 
 fn parameter(parameter: &Value) -> Member {

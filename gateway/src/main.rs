@@ -1,14 +1,15 @@
 //! The command line, then: settings, logs, app, listen, drain.
 
-use std::{env, error::Error, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{env, error::Error, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use autoshares_gateway::{
     admin, app,
     config::{self, Config, Faults, PublicOrigin, Sources},
     dev::Dev,
     metrics::Metrics,
-    openapi,
-    server::{self, Listener, Stop},
+    openapi, problem,
+    request::BODY_DEADLINE,
+    server::{Listener, Stop},
     telemetry,
 };
 use autoshares_sdk::{Client, ErrorKind, Login};
@@ -18,7 +19,7 @@ use tracing::{info, warn};
 
 /// Password reset for Autoshares without a key in the browser.
 #[derive(Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version, arg_required_else_help = true, after_long_help = settings_help())]
 struct CommandLine {
     #[command(subcommand)]
     command: Command,
@@ -26,7 +27,7 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve, in front of Autoshares.
+    /// Run the gateway in front of Autoshares.
     Serve(Settings),
     /// Try it: gateway and an embedded Autoshares on loopback, without any configuration.
     Dev,
@@ -47,9 +48,22 @@ struct Settings {
     /// A TOML file with settings.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A setting, such as `listen=127.0.0.1:8081`; goes before environment and file. Not for secrets.
+    /// A setting, such as `listen=127.0.0.1:8081`; overrides environment and file. Not for secrets.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+}
+
+/// Every setting, and what the exit status says.
+fn settings_help() -> String {
+    let rows = config::SETTINGS.iter().map(|setting| {
+        let config::Setting { key, variable, default, .. } = setting;
+        format!("  {key:<22} {variable:<24} {default}\n")
+    });
+    format!(
+        "Settings (key in the TOML file and for --set, environment variable, default):\n{}\n\
+        Exit status: 0 for success, 2 for a bad configuration or command line, 1 for anything else.",
+        rows.collect::<String>()
+    )
 }
 
 impl Settings {
@@ -67,7 +81,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("autoshares-gateway: {error}");
+            eprintln!("autoshares-gateway: {}", problem::chain(&*error));
             ExitCode::from(if error.is::<Faults>() { 2 } else { 1 })
         }
     }
@@ -83,7 +97,7 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
             }
             let public = Listener::bind(config.listen)?;
             let admin = Listener::bind(config.admin_listen)?;
-            serve(public, admin, config.upstream, &config.public_origin).await
+            serve(public, admin, config.upstream, &config.public_origin, config.timeout).await
         }
         Command::Dev => {
             telemetry::init(config::Log {
@@ -93,7 +107,7 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
             let dev = Dev::start().await?;
             print!("{dev}");
             let origin = PublicOrigin::localhost(dev.public.address());
-            serve(dev.public, dev.admin, dev.sandbox.client(), &origin).await
+            serve(dev.public, dev.admin, dev.sandbox.client(), &origin, config::TIMEOUT_DEFAULT).await
         }
         Command::Check { settings, probe } => {
             let config = settings.load()?;
@@ -116,6 +130,7 @@ async fn serve(
     admin: Listener,
     client: Client,
     origin: &PublicOrigin,
+    upstream_timeout: Duration,
 ) -> Result<(), Box<dyn Error>> {
     let metrics = Arc::new(Metrics::default());
     let (stop_public, stop_admin) = (Stop::new(), Stop::new());
@@ -130,12 +145,14 @@ async fn serve(
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        info!("stopping: requests under way are finished");
+        // Longer than the slowest request that still comes to an answer.
+        let deadline = BODY_DEADLINE + upstream_timeout + Duration::from_secs(5);
+        info!(deadline_s = deadline.as_secs(), "stopping: finishing requests under way");
         metrics.drain();
-        server::stop(&[stopping]);
+        stopping.graceful_shutdown(Some(deadline));
     });
     public.serve(router, stop_public).await?;
-    server::stop(&[stop_admin]);
+    stop_admin.graceful_shutdown(Some(Duration::from_secs(1)));
     operators.await??;
     info!("stopped");
     Ok(())

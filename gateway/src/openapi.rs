@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use autoshares_sdk::{Operation, Retry};
+use axum::http::StatusCode;
 use openapiv3::OpenAPI;
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value, json};
 
 use crate::{
-    api::{COMMON_PROBLEMS, Input, ROWS, Row},
-    body::Answer,
-    problem::{Document, Kind},
+    api::{COMMON_PROBLEMS, Input, ROUTES, Route},
+    envelope::Envelope,
+    problem::{Kind, ProblemDocument},
 };
 
 /// The document as text: sorted, indented, with a newline at the end.
@@ -25,53 +27,61 @@ pub fn text() -> String {
 
 fn document() -> Value {
     let mut generator = SchemaSettings::openapi3().into_generator();
-    let answer = generator.subschema_for::<Answer>();
-    let problem = generator.subschema_for::<Document<'_>>();
-    let paths: BTreeMap<&str, Value> = ROWS
-        .iter()
-        .map(|row| {
-            let method = row.method.as_str().to_ascii_lowercase();
-            (row.path, json!({ method: operation(row, &mut generator, &answer, &problem) }))
-        })
-        .collect();
+    let problem = generator.subschema_for::<ProblemDocument<'_>>();
+    let mut paths: BTreeMap<&str, Value> = BTreeMap::new();
+    let mut envelopes: BTreeMap<String, Value> = BTreeMap::new();
+    for route in ROUTES {
+        let (name, schema) = envelope(route);
+        let method = route.method.as_str().to_ascii_lowercase();
+        paths.insert(route.path, json!({ method: operation(route, &mut generator, &name) }));
+        envelopes.insert(name, schema);
+    }
+    let mut schemas = generator.take_definitions(true);
+    schemas.extend(envelopes);
     let document = json!({
         "openapi": "3.0.3",
         "info": {
             "title": "Autoshares password reset gateway",
             "version": "1.0",
             "description": "The password-reset API of Autoshares without a key: paths, bodies and answers are the documented ones. \
-                What is not an answer is a problem document (RFC 9457) that carries `Errors`, `ErrorsCode` and `IsSucceed` too.",
+                What is not an answer is a problem document (RFC 9457) that carries `Errors`, `ErrorsCode` and `IsSucceed` too. \
+                `x-autoshares-retry` says whether a call may be repeated: `safe`, or `unsent-only`.",
             "license": {"name": "MIT OR Apache-2.0", "url": "https://spdx.org/licenses/MIT.html"},
         },
         "servers": [{"url": "/", "description": "Wherever this document was served."}],
         // Deliberately none: the gateway adds the key.
         "security": [],
-        "tags": [{"name": "Password reset", "description": "The four calls of the flow."}],
+        "tags": [{"name": "Password reset", "description": "The four calls of the flow, in their order."}],
         "paths": paths,
-        "components": {"schemas": generator.take_definitions(true)},
+        "components": {"schemas": schemas, "responses": problems(&problem), "headers": headers()},
     });
     // Once through the type, so that only a valid document gets out.
     let openapi: OpenAPI = serde_json::from_value(document).expect("the table describes a valid document");
     serde_json::to_value(openapi).expect("an OpenAPI document can be written")
 }
 
-fn operation(
-    row: &Row,
-    generator: &mut SchemaGenerator,
-    answer: &schemars::Schema,
-    problem: &schemars::Schema,
-) -> Value {
+fn operation(route: &Route, generator: &mut SchemaGenerator, envelope: &str) -> Value {
+    let examples: BTreeMap<_, _> = route
+        .examples
+        .iter()
+        .map(|(name, text)| (name, json!({"value": serde_json::from_str::<Value>(text).unwrap_or_default()})))
+        .collect();
     let mut operation = json!({
-        "operationId": row.operation.id(),
-        "summary": row.summary,
-        "description": row.description,
+        "operationId": route.operation.id(),
+        "summary": route.summary,
+        "description": route.description,
         "tags": ["Password reset"],
+        "x-autoshares-retry": if route.operation.retry() == Retry::Safe { "safe" } else { "unsent-only" },
         "responses": {"200": {
-            "description": "Autoshares' answer, whether it accepts or refuses.",
-            "content": {"application/json": {"schema": answer}},
+            "description": "What Autoshares said, whether it accepts or refuses.",
+            "headers": {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+            "content": {"application/json": {
+                "schema": {"$ref": format!("#/components/schemas/{envelope}")},
+                "examples": examples,
+            }},
         }},
     });
-    match row.input {
+    match route.input {
         Input::Body(schema) => {
             operation["requestBody"] =
                 json!({"required": true, "content": {"application/json": {"schema": schema(generator)}}});
@@ -84,19 +94,69 @@ fn operation(
             }]);
         }
     }
-    let mut by_status: BTreeMap<String, Vec<Kind>> = BTreeMap::new();
-    for kind in row.problems.iter().chain(COMMON_PROBLEMS) {
-        by_status.entry(kind.status().as_str().to_owned()).or_default().push(*kind);
-    }
-    for (status, kinds) in by_status {
-        let description: Vec<_> =
-            kinds.iter().map(|kind| format!("{} (`{}`).", kind.title(), kind.code())).collect();
-        operation["responses"][status] = json!({
-            "description": description.join(" "),
-            "content": {"application/problem+json": {"schema": problem}},
-        });
+    for kind in route.problems.iter().chain(COMMON_PROBLEMS) {
+        let status = kind.facts().status;
+        operation["responses"][status.as_str()] =
+            json!({"$ref": format!("#/components/responses/Problem{}", status.as_str())});
     }
     operation
+}
+
+/// The schema of a route's envelope, under a name that says what it carries: [`Envelope`]'s, with what `Model` holds there, or without it.
+fn envelope(route: &Route) -> (String, Value) {
+    let mut schema =
+        SchemaSettings::openapi3().into_generator().into_root_schema_for::<Envelope>().to_value();
+    if let Some(members) = schema.as_object_mut() {
+        members.retain(|name, _| name != "$schema" && name != "title");
+    }
+    let name = match (route.model, route.operation) {
+        (None, _) => {
+            if let Some(properties) = schema["properties"].as_object_mut() {
+                properties.remove("Model");
+            }
+            return ("Acknowledgement".to_owned(), schema);
+        }
+        (Some(_), Operation::FetchQuestion) => "QuestionAnswer",
+        (Some(_), _) => "TokenAnswer",
+    };
+    schema["properties"]["Model"]["description"] = json!(route.model);
+    (name.to_owned(), schema)
+}
+
+/// One response for each status that a problem can have.
+fn problems(problem: &schemars::Schema) -> BTreeMap<String, Value> {
+    let mut by_status: BTreeMap<StatusCode, Vec<Kind>> = BTreeMap::new();
+    for kind in Kind::ALL {
+        by_status.entry(kind.facts().status).or_default().push(kind);
+    }
+    let used = |status: &StatusCode| *status != StatusCode::NOT_FOUND;
+    let described = by_status.into_iter().filter(|(status, _)| used(status)).map(|(status, kinds)| {
+        let facts = kinds.iter().map(|kind| kind.facts());
+        let description: Vec<_> = facts.map(|facts| format!("{} (`{}`).", facts.title, facts.code)).collect();
+        let mut headers = json!({"X-Request-Id": {"$ref": "#/components/headers/RequestId"}});
+        if matches!(status.as_u16(), 502 | 503) {
+            headers["Retry-After"] = json!({"$ref": "#/components/headers/RetryAfter"});
+        }
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            headers["Allow"] = json!({"$ref": "#/components/headers/Allow"});
+        }
+        let response = json!({
+            "description": description.join(" "),
+            "headers": headers,
+            "content": {"application/problem+json": {"schema": problem}},
+        });
+        (format!("Problem{}", status.as_str()), response)
+    });
+    described.collect()
+}
+
+fn headers() -> Value {
+    let text = json!({"type": "string"});
+    json!({
+        "RequestId": {"description": "Identifies the request; quote it when asking for help.", "schema": text},
+        "RetryAfter": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer"}},
+        "Allow": {"description": "The method that the path takes.", "schema": text},
+    })
 }
 
 /// Sorted explicitly: whether a map of `serde_json` keeps its order depends on what other crates ask of it.

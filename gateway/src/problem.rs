@@ -2,12 +2,12 @@
 //! problem document (RFC 9457) that a client written for Autoshares can read too. And the one table from what the SDK reports
 //! to those kinds.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
 use autoshares_sdk::{Error as SdkError, ErrorKind, RefusalShape};
 use axum::{
     body::Body,
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use schemars::JsonSchema;
@@ -25,13 +25,13 @@ pub enum Kind {
     InvalidQuery,
     /// No such path.
     NotFound,
-    /// Another method.
+    /// The path exists but takes another method.
     MethodNotAllowed,
     /// The body came too slowly.
     BodyTimeout,
     /// The body is over the limit.
     BodyTooLarge,
-    /// The body is not JSON by its own account.
+    /// `Content-Type` does not say JSON.
     UnsupportedMediaType,
     /// Autoshares did not let a member of the request pass.
     ValidationFailed,
@@ -47,10 +47,36 @@ pub enum Kind {
     UpstreamFailed,
     /// Autoshares' answer is none of the documented ones.
     UpstreamUnreadable,
-    /// The gateway cannot serve for a reason that only its operator can mend.
-    Unavailable,
+    /// Autoshares rejects the application key. Clients are told no more than that the gateway is not available.
+    KeyRejected,
     /// Autoshares did not answer in time.
     UpstreamTimeout,
+}
+
+/// Who has to act on a problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// Whoever wrote or runs the client.
+    Client,
+    /// Whoever operates this gateway.
+    Operator,
+    /// Whoever writes this gateway.
+    Gateway,
+    /// Whoever looks after Autoshares.
+    Autoshares,
+}
+
+/// What is fixed about a kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The code: in `ErrorsCode`, in the `type`, in logs and metrics.
+    pub code: &'static str,
+    /// What happened, in one sentence.
+    pub title: &'static str,
+    /// Who has to act.
+    pub blame: Blame,
 }
 
 impl Kind {
@@ -70,67 +96,48 @@ impl Kind {
         Kind::UpstreamInterrupted,
         Kind::UpstreamFailed,
         Kind::UpstreamUnreadable,
-        Kind::Unavailable,
+        Kind::KeyRejected,
         Kind::UpstreamTimeout,
     ];
 
-    /// Status, code and title.
-    pub fn facts(self) -> (StatusCode, &'static str, &'static str) {
-        match self {
-            Kind::InvalidBody => (StatusCode::BAD_REQUEST, "invalid-body", "The body cannot be read"),
-            Kind::InvalidQuery => (StatusCode::BAD_REQUEST, "invalid-query", "The query cannot be read"),
-            Kind::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is nothing at this path"),
-            Kind::MethodNotAllowed => {
-                (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This path takes another method")
-            }
-            Kind::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body-timeout", "The body came too slowly"),
-            Kind::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large"),
+    /// The facts, in one place.
+    pub fn facts(self) -> Facts {
+        use Blame::{Autoshares, Client, Gateway, Operator};
+        let (status, code, title, blame) = match self {
+            Kind::InvalidBody => (400, "invalid-body", "The body is not what is documented", Client),
+            Kind::InvalidQuery => (400, "invalid-query", "The query is not what is documented", Client),
+            Kind::NotFound => (404, "not-found", "There is nothing at this path", Client),
+            Kind::MethodNotAllowed => (405, "method-not-allowed", "This path takes another method", Client),
+            Kind::BodyTimeout => (408, "body-timeout", "The body came too slowly", Client),
+            Kind::BodyTooLarge => (413, "body-too-large", "The body is too large", Client),
             Kind::UnsupportedMediaType => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body is not sent as JSON")
+                (415, "unsupported-media-type", "The body is not sent as JSON", Client)
             }
-            Kind::ValidationFailed => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "validation-failed", "Autoshares did not accept a value")
-            }
-            Kind::HeadersTooLarge => (
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "headers-too-large",
-                "The headers are too large",
-            ),
-            Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "The gateway failed"),
+            Kind::ValidationFailed => (422, "validation-failed", "Autoshares did not accept a value", Client),
+            Kind::HeadersTooLarge => (431, "headers-too-large", "The headers are too large", Client),
+            Kind::Internal => (500, "internal", "The gateway failed", Gateway),
             Kind::UpstreamUnreachable => {
-                (StatusCode::BAD_GATEWAY, "upstream-unreachable", "Autoshares cannot be reached")
+                (502, "upstream-unreachable", "Autoshares cannot be reached", Autoshares)
             }
             Kind::UpstreamInterrupted => {
-                (StatusCode::BAD_GATEWAY, "upstream-interrupted", "Autoshares broke off before it answered")
+                (502, "upstream-interrupted", "Autoshares broke off before it answered", Autoshares)
             }
-            Kind::UpstreamFailed => (StatusCode::BAD_GATEWAY, "upstream-failed", "Autoshares failed"),
+            Kind::UpstreamFailed => {
+                (502, "upstream-failed", "Autoshares did not carry out the request", Autoshares)
+            }
             Kind::UpstreamUnreadable => {
-                (StatusCode::BAD_GATEWAY, "upstream-unreadable", "Autoshares' answer cannot be read")
+                (502, "upstream-unreadable", "Autoshares' answer cannot be read", Autoshares)
             }
-            Kind::Unavailable => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
-                "Password reset is not available at the moment",
-            ),
+            // Never the fault of the trader, and nothing that strangers should learn about.
+            Kind::KeyRejected => {
+                (503, "unavailable", "Password reset is not available at the moment", Operator)
+            }
             Kind::UpstreamTimeout => {
-                (StatusCode::GATEWAY_TIMEOUT, "upstream-timeout", "Autoshares did not answer in time")
+                (504, "upstream-timeout", "Autoshares did not answer in time", Autoshares)
             }
-        }
-    }
-
-    /// The status.
-    pub fn status(self) -> StatusCode {
-        self.facts().0
-    }
-
-    /// The code: in `ErrorsCode`, in the `type`, in logs and metrics.
-    pub fn code(self) -> &'static str {
-        self.facts().1
-    }
-
-    /// The title, which says in one sentence what happened.
-    pub fn title(self) -> &'static str {
-        self.facts().2
+        };
+        let status = StatusCode::from_u16(status).expect("the statuses above are statuses");
+        Facts { status, code, title, blame }
     }
 }
 
@@ -139,26 +146,26 @@ impl Kind {
 pub struct Problem {
     kind: Kind,
     detail: Cow<'static, str>,
-    /// What Autoshares said, when that is for the client.
+    /// What Autoshares wants changed.
     errors: Option<Vec<String>>,
     may_have_been_applied: bool,
     retry_after: Option<u32>,
     allow: Option<&'static str>,
-    key_rejected: bool,
     cause: Option<String>,
 }
 
-/// The document that a problem is written as.
+/// What is said when a request does not come to an answer (RFC 9457), with members that a client written for Autoshares reads.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Problem")]
-pub struct Document<'a> {
+pub struct ProblemDocument<'a> {
     /// Identifies the kind; resolved against the gateway's address it leads to its description.
     r#type: String,
-    /// The kind in one sentence.
+    /// What happened, in one sentence.
     title: &'a str,
     /// The HTTP status, again.
+    #[schemars(with = "i32")]
     status: u16,
-    /// What to do about it.
+    /// What to do about it, for whoever wrote the client.
     detail: &'a str,
     /// The request id; quote it when asking for help.
     instance: &'a str,
@@ -166,11 +173,12 @@ pub struct Document<'a> {
     #[serde(rename = "mayHaveBeenApplied", skip_serializing_if = "is_false")]
     #[schemars(default)]
     may_have_been_applied: bool,
-    /// The same as `detail`, or what Autoshares said, for clients written for Autoshares.
+    /// Sentences to show: what Autoshares wants changed, or that it did not work this time, or the `detail`.
     #[serde(rename = "Errors")]
     errors: Cow<'a, [Cow<'a, str>]>,
-    /// The code of the kind.
+    /// The code of the kind, once.
     #[serde(rename = "ErrorsCode")]
+    #[schemars(with = "Vec<String>")]
     errors_code: [&'a str; 1],
     /// Always false.
     #[serde(rename = "IsSucceed")]
@@ -192,7 +200,6 @@ impl Problem {
             may_have_been_applied: false,
             retry_after: None,
             allow: None,
-            key_rejected: false,
             cause: None,
         }
     }
@@ -202,13 +209,9 @@ impl Problem {
         Self::new(Kind::NotFound, "check the path; `/docs` lists all of them")
     }
 
-    /// Another method than the one the path takes.
-    pub fn method_not_allowed(allow: &Method) -> Self {
-        let (detail, allow) = match *allow {
-            Method::GET => ("use GET", "GET"),
-            Method::PUT => ("use PUT", "PUT"),
-            _ => ("use POST", "POST"),
-        };
+    /// Another method than those the path takes.
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        let detail = format!("use {allow}");
         Self { allow: Some(allow), ..Self::new(Kind::MethodNotAllowed, detail) }
     }
 
@@ -217,35 +220,46 @@ impl Problem {
         self.kind
     }
 
+    /// What to do about it. Never repeats a value that was sent.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Why, for the log.
     pub fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
     }
 
-    /// Whether it came of a rejected application key, which the operator must mend.
-    pub fn key_rejected(&self) -> bool {
-        self.key_rejected
+    /// What existing screens show to traders.
+    fn sentences(&self) -> Vec<Cow<'_, str>> {
+        match &self.errors {
+            Some(errors) => errors.iter().map(|error| Cow::Borrowed(error.as_str())).collect(),
+            None if self.kind.facts().blame == Blame::Client => vec![Cow::Borrowed(&*self.detail)],
+            None if self.may_have_been_applied => vec![Cow::Borrowed(
+                "We cannot tell whether your request was carried out. Check your e-mail or try to sign in before you try again.",
+            )],
+            None => {
+                vec![Cow::Borrowed("Password reset is not available at the moment. Please try again later.")]
+            }
+        }
     }
 
     /// The problem as a response. `request_id` becomes its `instance`.
     pub fn render(&self, request_id: &str) -> Response {
-        let errors = match &self.errors {
-            Some(errors) => errors.iter().map(|error| Cow::Borrowed(error.as_str())).collect(),
-            None => vec![Cow::Borrowed(&*self.detail)],
-        };
-        let document = Document {
-            r#type: format!("/docs#{}", self.kind.code()),
-            title: self.kind.title(),
-            status: self.kind.status().as_u16(),
+        let Facts { status, code, title, .. } = self.kind.facts();
+        let document = ProblemDocument {
+            r#type: format!("/docs#{code}"),
+            title,
+            status: status.as_u16(),
             detail: &self.detail,
             instance: request_id,
             may_have_been_applied: self.may_have_been_applied,
-            errors: Cow::Owned(errors),
-            errors_code: [self.kind.code()],
+            errors: Cow::Owned(self.sentences()),
+            errors_code: [code],
             is_succeed: false,
         };
         let body = serde_json::to_vec(&document).unwrap_or_default();
-        let mut response = (self.kind.status(), Body::from(body)).into_response();
+        let mut response = (status, Body::from(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = self.retry_after {
@@ -261,7 +275,7 @@ impl Problem {
 /// Rides on an otherwise empty response to `telemetry`, which knows the request id and renders it.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = self.kind.status().into_response();
+        let mut response = self.kind.facts().status.into_response();
         response.extensions_mut().insert(self);
         response
     }
@@ -270,57 +284,46 @@ impl IntoResponse for Problem {
 /// The one table from what the SDK reports to what the client is told. A refusal in an envelope is an answer and never comes here.
 impl From<SdkError> for Problem {
     fn from(error: SdkError) -> Self {
-        let mut errors = None;
-        let mut retry_after = None;
-        let (kind, detail) = match error.kind() {
-            ErrorKind::NotSent => {
-                retry_after = Some(RETRY_AFTER);
-                (Kind::UpstreamUnreachable, "nothing was sent; try again later")
-            }
-            ErrorKind::MaybeSent if error.is_timeout() => (Kind::UpstreamTimeout, undecided(&error)),
-            ErrorKind::MaybeSent => (Kind::UpstreamInterrupted, undecided(&error)),
+        let kind = match error.kind() {
+            ErrorKind::NotSent => Kind::UpstreamUnreachable,
+            ErrorKind::MaybeSent if error.is_timeout() => Kind::UpstreamTimeout,
+            ErrorKind::MaybeSent => Kind::UpstreamInterrupted,
             ErrorKind::Refused(refusal) if refusal.shape() == RefusalShape::Validation => {
-                errors = Some(refusal.messages().to_vec());
-                (Kind::ValidationFailed, "`Errors` says what Autoshares wants changed")
+                Kind::ValidationFailed
             }
-            ErrorKind::Refused(_) => (Kind::UpstreamFailed, undecided(&error)),
-            // Never the fault of the trader, and nothing that strangers should learn about.
-            ErrorKind::KeyRejected => {
-                retry_after = Some(RETRY_AFTER);
-                (Kind::Unavailable, "try again later")
+            ErrorKind::Refused(_) => Kind::UpstreamFailed,
+            ErrorKind::KeyRejected => Kind::KeyRejected,
+            _ => Kind::UpstreamUnreadable,
+        };
+        let may_have_been_applied = error.may_have_been_applied();
+        let detail = match kind {
+            Kind::UpstreamUnreachable => "nothing was sent; try again later",
+            Kind::ValidationFailed => "`Errors` says what Autoshares wants changed",
+            // Not even that there is a key.
+            Kind::KeyRejected => "try again later",
+            _ if may_have_been_applied => {
+                "it is not known whether the request was carried out; do not repeat it unasked"
             }
-            _ => (Kind::UpstreamUnreadable, undecided(&error)),
+            _ => "nothing was changed; try again later",
+        };
+        let errors = match error.kind() {
+            ErrorKind::Refused(refusal) if kind == Kind::ValidationFailed => {
+                Some(refusal.messages().to_vec())
+            }
+            _ => None,
         };
         Self {
             errors,
-            retry_after,
-            may_have_been_applied: error.may_have_been_applied(),
-            key_rejected: matches!(error.kind(), ErrorKind::KeyRejected),
-            cause: Some(Chain(&error).to_string()),
+            retry_after: matches!(kind, Kind::UpstreamUnreachable | Kind::KeyRejected).then_some(RETRY_AFTER),
+            may_have_been_applied,
+            cause: Some(chain(&error)),
             ..Self::new(kind, detail)
         }
     }
 }
 
-fn undecided(error: &SdkError) -> &'static str {
-    if error.may_have_been_applied() {
-        "it is not known whether the request was carried out; do not repeat it unasked"
-    } else {
-        "the request was not carried out; try again later"
-    }
-}
-
 /// An error with its causes, on one line.
-struct Chain<'a>(&'a dyn std::error::Error);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            write!(f, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
-    }
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -21,12 +21,10 @@ use tower::Service;
 const HEADER_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a new connection may take to its first request.
 const FIRST_REQUEST_DEADLINE: Duration = Duration::from_secs(15);
-/// How long requests under way may take once the gateway is told to stop; longer than a call to Autoshares.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(25);
 /// Below the 1,024 descriptors that a process commonly gets, with room for connections to Autoshares.
 const MAX_CONNECTIONS: usize = 900;
-/// Twice what `edge` lets through, so that it can answer with a problem document up to there.
-const MAX_HEAD: usize = 2 * crate::edge::MAX_HEAD;
+/// Twice the head that `edge` lets through, so that it can answer with a problem document up to there.
+const READ_BUFFER: usize = 2 * crate::edge::MAX_HEAD;
 
 /// A listener that is bound and not yet served.
 #[derive(Debug)]
@@ -69,15 +67,8 @@ impl Listener {
             .handle(stop)
             .http1_only()
             .first_request_timeout(FIRST_REQUEST_DEADLINE);
-        server.http_builder().http1().header_read_timeout(HEADER_DEADLINE).max_buf_size(MAX_HEAD);
+        server.http_builder().http1().header_read_timeout(HEADER_DEADLINE).max_buf_size(READ_BUFFER);
         server.serve(router.into_make_service_with_connect_info::<SocketAddr>()).await
-    }
-}
-
-/// Tells all of them to stop: no new connections, requests under way are finished.
-pub fn stop(handles: &[Stop]) {
-    for handle in handles {
-        handle.graceful_shutdown(Some(DRAIN_DEADLINE));
     }
 }
 

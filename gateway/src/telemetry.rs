@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::{
     config::Log,
     metrics::{Metrics, RequestLabels},
-    problem::Problem,
+    problem::{Blame, Kind, Problem},
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -124,7 +124,7 @@ impl Line {
 
     fn count(&self, duration: Duration) {
         let error_type = match &self.answered {
-            Some(answered) => answered.problem.as_ref().map_or("", |problem| problem.kind().code()),
+            Some(answered) => answered.problem.as_ref().map_or("", |problem| problem.kind().facts().code),
             None => "client-went-away",
         };
         let labels = RequestLabels {
@@ -138,8 +138,8 @@ impl Line {
             self.metrics.client_key();
         }
         match &self.answered {
-            Some(Answered { problem: Some(problem), .. }) if problem.key_rejected() => {
-                self.metrics.key(false)
+            Some(Answered { problem: Some(problem), .. }) if problem.kind() == Kind::KeyRejected => {
+                self.metrics.key(false);
             }
             Some(Answered { problem: None, operation: Some(_), .. }) => self.metrics.key(true),
             _ => {}
@@ -152,7 +152,9 @@ impl Line {
         let operation = self.answered.as_ref().and_then(|answered| answered.operation);
         let (method, route, status) = (self.method, self.route(), self.status());
         let duration_ms = duration.as_micros() as f64 / 1000.0;
-        let problem = self.problem().map(|problem| problem.kind().code());
+        let facts = self.problem().map(|problem| problem.kind().facts());
+        let problem = facts.map(|facts| facts.code);
+        let detail = self.problem().map(Problem::detail);
         let cause = self.problem().and_then(Problem::cause);
         let client_sent_key = self.client_sent_key.then_some(true);
         macro_rules! line {
@@ -165,25 +167,24 @@ impl Line {
                     status,
                     duration_ms,
                     problem,
+                    detail,
                     cause,
                     client_sent_key,
                     $message
                 )
             };
         }
-        if self.problem().is_some_and(Problem::key_rejected) {
-            line!(
+        match facts.map(|facts| facts.blame) {
+            None if self.answered.is_none() => {
+                line!(info, "client went away before the answer; Autoshares may have been asked");
+            }
+            None | Some(Blame::Client) => line!(info, "request"),
+            Some(Blame::Autoshares) => line!(warn, "request failed at Autoshares"),
+            Some(Blame::Gateway) => line!(error, "request failed in the gateway"),
+            Some(Blame::Operator) => line!(
                 error,
                 "Autoshares rejects the application key: check upstream.app_key_file or upstream.app_key"
-            );
-        } else if status == 500 {
-            line!(error, "request failed in the gateway");
-        } else if status > 500 {
-            line!(warn, "request failed at Autoshares");
-        } else if self.answered.is_none() {
-            line!(info, "client went away before the answer; Autoshares may have been asked");
-        } else {
-            line!(info, "request");
+            ),
         }
     }
 }

@@ -88,7 +88,7 @@ impl Call {
         Self { operation, key, seen: Arc::default() }
     }
 
-    /// What the generated method returned, then what the ruling makes of it.
+    /// Turns the generated client's result into an outcome, by its ruling, or an [`Error`].
     pub(crate) fn conclude<T, U>(
         &self,
         answered: Result<ResponseValue<T>, GeneratedError<types::Refusal>>,
@@ -103,6 +103,9 @@ impl Call {
             // The generated error prints bodies and addresses: nothing of it goes on.
             Err(GeneratedError::InvalidResponsePayload(body, _)) => {
                 Err(self.error(ErrorKind::Unreadable(Unreadable::UnknownShape { size: body.len() })))
+            }
+            Err(GeneratedError::InvalidRequest(_) | GeneratedError::Custom(_)) => {
+                Err(self.error(ErrorKind::NotSent))
             }
             Err(_) => {
                 let unreadable = self.seen().unreadable.unwrap_or(Unreadable::Empty);

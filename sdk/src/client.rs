@@ -92,7 +92,8 @@ impl Client {
         client.inner.conclude(answered, outcome::question)
     }
 
-    /// Trades the code from the e-mail for a token (`redeem_code`). A redeemed code is spent.
+    /// Trades the code from the e-mail for a token (`redeem_code`). Take the code as spent: whether it can be used again is not
+    /// documented.
     ///
     /// # Errors
     ///
@@ -219,6 +220,9 @@ impl ClientBuilder {
 
 /// Says what is wrong with a base URL, never repeating it: it may hold credentials.
 fn check_base_url(text: &str) -> Result<Url, &'static str> {
+    if text.is_empty() {
+        return Err("is not set");
+    }
     let url = Url::parse(text).map_err(|_| "is not a URL, such as `https://host/api`")?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err("holds a user name or password; take it out");
@@ -237,6 +241,8 @@ fn check_base_url(text: &str) -> Result<Url, &'static str> {
 }
 
 fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Client, BuildError> {
+    // An empty variable is how many tools unset one.
+    let lookup = |name: &str| lookup(name).filter(|text| !text.is_empty());
     let mut faults = Vec::new();
     let mut fault = |part, problem: String| faults.push(BuildFault::new(part, problem));
 

@@ -7,7 +7,7 @@ use crate::{
     outcome::Refusal,
 };
 
-/// A call that did not come to what it was made for.
+/// A call that failed, and how far it got.
 ///
 /// One line in `Display`, causes in the source chain; neither holds a secret, a login or a text of Autoshares'.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Error {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// Nothing left this machine; the call can be repeated.
+    /// The request was not sent, though connecting may have been tried; the call can be repeated.
     NotSent,
     /// The request left, or began to; no whole answer came.
     MaybeSent,
@@ -78,7 +78,7 @@ impl Error {
         self.status
     }
 
-    /// How many requests were made for this call; 0 when it failed before the first.
+    /// How often sending was tried; 0 when the call failed before that.
     pub fn attempts(&self) -> u32 {
         self.attempts
     }
@@ -113,7 +113,7 @@ impl fmt::Display for Error {
         match &self.kind {
             ErrorKind::NotSent => f.write_str("was not sent"),
             ErrorKind::MaybeSent => f.write_str("may have been sent, no whole answer came"),
-            ErrorKind::Refused(_) => f.write_str("was refused by Autoshares"),
+            ErrorKind::Refused(refusal) => write!(f, "was refused by Autoshares: {}", refusal.shape()),
             ErrorKind::KeyRejected => {
                 f.write_str("was refused: Autoshares does not take the application key")
             }
@@ -125,7 +125,10 @@ impl fmt::Display for Error {
         if let Some(status) = self.status {
             write!(f, ", status {status}")?;
         }
-        write!(f, ", attempts {}", self.attempts)
+        if self.attempts > 1 {
+            write!(f, ", after {} attempts", self.attempts)?;
+        }
+        Ok(())
     }
 }
 

@@ -17,11 +17,13 @@ use crate::{
 
 /// What asking for a reset came to.
 #[derive(Clone, Debug)]
+#[must_use = "an answer may still be needed"]
 #[non_exhaustive]
 pub enum ResetRequested {
     /// The trader gets a code by e-mail.
     Accepted(Accepted),
-    /// The trader has a secret question, and the answer was missing or wrong. Fetch the question, then ask again.
+    /// The trader has a secret question, and the answer was missing or, if one was given, wrong. Fetch the question, then
+    /// ask again.
     AnswerNeeded(Refusal),
 }
 
@@ -29,14 +31,14 @@ pub enum ResetRequested {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Accepted {
-    documented_flag: bool,
+    sent_flag: bool,
 }
 
 impl Accepted {
     /// The `IsSucceed` that Autoshares wrote beside its acceptance. It means nothing (the documented acceptance says
     /// `false`); a proxy that gives the answer on byte for byte needs it all the same.
-    pub fn documented_flag(&self) -> bool {
-        self.documented_flag
+    pub fn sent_flag(&self) -> bool {
+        self.sent_flag
     }
 }
 
@@ -64,6 +66,18 @@ pub enum RefusalShape {
     Version,
     /// `{"message": …, "error": …}`: the platform failed.
     ServerFailure,
+}
+
+impl fmt::Display for RefusalShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RefusalShape::Envelope => "an answer that says no",
+            RefusalShape::Validation => "a value is not valid",
+            RefusalShape::Request => "the request is invalid or not authorized",
+            RefusalShape::Version => "the API version is not served",
+            RefusalShape::ServerFailure => "the platform failed",
+        })
+    }
 }
 
 /// A code beside a refusal.
@@ -201,7 +215,7 @@ pub(crate) fn refused(refusal: types::Refusal) -> ErrorKind {
 
 pub(crate) fn reset_requested(answer: types::Acknowledgement) -> Result<ResetRequested, ErrorKind> {
     match refusal(answer.errors, answer.errors_code) {
-        None => Ok(ResetRequested::Accepted(Accepted { documented_flag: answer.is_succeed })),
+        None => Ok(ResetRequested::Accepted(Accepted { sent_flag: answer.is_succeed })),
         Some(refusal) if refusal.codes.contains(&ErrorCode::IncorrectAnswer) => {
             Ok(ResetRequested::AnswerNeeded(refusal))
         }

@@ -32,12 +32,12 @@ fn every_fault_of_a_configuration_is_told_at_once() {
         for fault in [
             "the configuration has 7 fault(s)",
             "file: `listen_on` is not a setting",
-            "`listen` (GATEWAY_LISTEN) cannot be read; expected: an address and port",
+            "`listen` (GATEWAY_LISTEN) is not valid; expected: an address and port",
             "`upstream.base_url` (AUTOSHARES_BASE_URL) is neither https nor http to a loopback address",
             "`upstream.app_key` (AUTOSHARES_APP_KEY) is set beside `upstream.app_key_file` (AUTOSHARES_APP_KEY_FILE)",
-            "`upstream.timeout` (AUTOSHARES_TIMEOUT) cannot be read; expected: a duration",
-            "`log.format` (GATEWAY_LOG_FORMAT) cannot be read; expected: `text` or `json`",
-            "`log.level` (GATEWAY_LOG_LEVEL) cannot be read",
+            "`upstream.timeout` (AUTOSHARES_TIMEOUT) is not valid; expected: a duration",
+            "`log.format` (GATEWAY_LOG_FORMAT) is not valid; expected: `text` or `json`",
+            "`log.level` (GATEWAY_LOG_LEVEL) is not valid",
         ] {
             assert!(told.contains(fault), "{fault} missing in: {told}");
         }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use autoshares_gateway::{api::ROWS, openapi};
+use autoshares_gateway::{api::ROUTES, openapi};
 use autoshares_sdk::sandbox::Sandbox;
 use axum::http::Method;
 use serde_json::Value;
@@ -28,7 +28,7 @@ fn the_copy_in_the_tree_is_up_to_date() {
 }
 
 #[test]
-fn it_is_openapi_3_0_with_one_operation_for_each_row() {
+fn it_is_openapi_3_0_with_one_operation_for_each_route() {
     let document: openapiv3::OpenAPI = serde_json::from_str(&openapi::text()).unwrap();
     assert_eq!(document.openapi, "3.0.3");
     let mut described: Vec<_> = document
@@ -37,9 +37,9 @@ fn it_is_openapi_3_0_with_one_operation_for_each_row() {
             (path.to_owned(), method.to_uppercase(), operation.operation_id.clone().unwrap())
         })
         .collect();
-    let mut mounted: Vec<_> = ROWS
+    let mut mounted: Vec<_> = ROUTES
         .iter()
-        .map(|row| (row.path.to_owned(), row.method.to_string(), row.operation.id().to_owned()))
+        .map(|route| (route.path.to_owned(), route.method.to_string(), route.operation.id().to_owned()))
         .collect();
     described.sort();
     mounted.sort();
@@ -94,8 +94,8 @@ async fn required_members_are_required_and_optional_ones_are_not() {
     let app = TestApp::with(sandbox.client(), false);
     let document: Value = serde_json::from_str(&openapi::text()).unwrap();
     let mut checked = 0;
-    for row in ROWS {
-        let operation = &document["paths"][row.path][row.method.as_str().to_lowercase()];
+    for route in ROUTES {
+        let operation = &document["paths"][route.path][route.method.as_str().to_lowercase()];
         let Some(reference) =
             operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str()
         else {
@@ -106,7 +106,7 @@ async fn required_members_are_required_and_optional_ones_are_not() {
             let mut body = schema["example"].clone();
             body.as_object_mut().unwrap().remove(name).unwrap();
             let json = [("content-type", "application/json")];
-            let answered = app.send(row.method.clone(), row.path, &json, body.to_string()).await;
+            let answered = app.send(route.method.clone(), route.path, &json, body.to_string()).await;
             let required = schema["required"].as_array().unwrap().iter().any(|required| required == name);
             assert_eq!(answered.status == 400, required, "{name}: {answered:?}");
             checked += 1;

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 /// What a call meets instead of its answer.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Fault {
     /// The ordinary answer, this much later.
     Delay(Duration),
@@ -39,6 +40,7 @@ pub enum Fault {
 
 /// The shapes that the platform is known to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Shape {
     /// An empty success: `{"Errors": [], "IsSucceed": true}`.
     Success,

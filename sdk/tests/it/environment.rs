@@ -2,7 +2,7 @@
 
 use std::{env, process::Command};
 
-use autoshares_sdk::Client;
+use autoshares_sdk::{Client, ResetRequested};
 
 use crate::upstream::Upstream;
 
@@ -12,7 +12,8 @@ const CHILD: &str = "AUTOSHARES_SDK_TEST_CHILD";
 async fn proxy_variables_are_ignored() {
     if env::var_os(CHILD).is_some() {
         let client = Client::from_env().unwrap();
-        client.request_reset(&"robert.zak".into(), None).await.unwrap();
+        let asked = client.request_reset(&"robert.zak".into(), None).await.unwrap();
+        assert!(matches!(asked, ResetRequested::Accepted(_)), "{asked:?}");
         return;
     }
     let upstream = Upstream::json(200, r#"{"Errors": [], "IsSucceed": false}"#);

@@ -45,7 +45,7 @@ async fn no_listed_error_accepts_a_reset_whatever_is_succeed_says() {
         ] {
             let upstream = Upstream::json(status, body);
             match client(&upstream).request_reset(&"robert.zak".into(), None).await {
-                Ok(ResetRequested::Accepted(accepted)) => assert_eq!(accepted.documented_flag(), flag),
+                Ok(ResetRequested::Accepted(accepted)) => assert_eq!(accepted.sent_flag(), flag),
                 other => panic!("{status} {body}: {other:?}"),
             }
         }

@@ -41,7 +41,8 @@ async fn own_traders_keys_and_lifetimes_can_be_set() {
         .await
         .unwrap();
     let client = sandbox.client();
-    client.request_reset(&"eve@example.org".into(), Some(&"Rex".into())).await.unwrap();
+    let asked = client.request_reset(&"eve@example.org".into(), Some(&"Rex".into())).await.unwrap();
+    assert!(matches!(asked, ResetRequested::Accepted(_)), "{asked:?}");
     let mail = sandbox.outbox().pop().unwrap();
     assert_eq!(mail.login, "eve");
     let error = client.redeem_code(&mail.code.as_str().into()).await.unwrap_err();

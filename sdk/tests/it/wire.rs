@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use autoshares_sdk::{AppKey, Client, Error, ErrorKind, Operation, Unreadable};
+use autoshares_sdk::{AppKey, Client, Error, ErrorKind, Operation, ResetRequested, Unreadable};
 
 use crate::upstream::{Upstream, response};
 
@@ -80,8 +80,10 @@ async fn the_documented_requests_leave_byte_for_byte() {
 async fn an_answer_is_left_out_when_there_is_none() {
     let upstream = Upstream::json(200, ACCEPTED);
     let client = client(&upstream.base_url());
-    client.request_reset(&"robert.zak".into(), None).await.unwrap();
-    client.request_reset(&"robert.zak".into(), Some(&"".into())).await.unwrap();
+    let asked = client.request_reset(&"robert.zak".into(), None).await.unwrap();
+    assert!(matches!(asked, ResetRequested::Accepted(_)), "{asked:?}");
+    let asked = client.request_reset(&"robert.zak".into(), Some(&"".into())).await.unwrap();
+    assert!(matches!(asked, ResetRequested::Accepted(_)), "{asked:?}");
     for request in upstream.requests() {
         assert!(request.ends_with("\r\n\r\n{\"User\":\"robert.zak\"}"), "{request}");
     }

@@ -1,96 +1,69 @@
-//! What clients send and get. Bodies are read strictly: JSON by its own account, small, in time, no member twice, text where
-//! text belongs. Answers are written exactly: `Errors` and `IsSucceed` always, `Model` and `ErrorsCode` when they hold something.
+//! What clients send, read strictly: `Content-Type` says JSON, the body is small and comes in time, no member stands twice, and text
+//! stands where text belongs. Read by hand, for the errors of a derived reader quote what was sent.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, error::Error as StdError, fmt, time::Duration};
 
+use autoshares_sdk::{ConfirmationCode, Login, Password, ResetToken, SecretAnswer};
 use axum::{
     body::{Body, to_bytes},
-    http::{HeaderMap, HeaderValue, header},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, header},
 };
+use http_body_util::LengthLimitError;
 use schemars::JsonSchema;
 use serde::{
-    Deserialize, Deserializer, Serialize,
+    Deserialize, Deserializer,
     de::{self, MapAccess, Visitor},
 };
 use serde_json::Value;
+use url::form_urlencoded;
 
 use crate::problem::{Kind, Problem};
 
 /// The largest body that is read, in bytes.
 pub const MAX_BODY: usize = 16 * 1024;
 /// How long a body may take.
-const BODY_DEADLINE: Duration = Duration::from_secs(10);
+pub const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Asks for a reset.
-#[derive(JsonSchema)]
+/// Whose password is reset.
+#[derive(Debug, JsonSchema)]
 #[schemars(rename_all = "PascalCase", example = example(r#"{"User": "robert.zak", "SecretQuestionAnswer": "Peterson"}"#))]
-#[expect(missing_debug_implementations, reason = "holds a login and an answer")]
 pub struct ResetRequest {
-    /// Login or e-mail of the trader.
-    pub user: String,
-    /// Answer to the secret question; left out when the trader has none or has not been asked yet.
+    /// Login of the trader.
+    #[schemars(with = "String")]
+    pub user: Login,
+    /// Answer to the secret question; left out, not null or empty, when the trader has none or has not been asked yet.
     #[schemars(with = "String", default)]
-    pub secret_question_answer: Option<String>,
+    pub secret_question_answer: Option<SecretAnswer>,
 }
 
-/// Trades the code for a token.
-#[derive(JsonSchema)]
+/// The code to redeem.
+#[derive(Debug, JsonSchema)]
 #[schemars(rename_all = "PascalCase", example = example(r#"{"Code": "741175"}"#))]
-#[expect(missing_debug_implementations, reason = "holds a code")]
 pub struct CodeRedemption {
     /// The code from the e-mail.
-    #[schemars(extend("format" = "password"))]
-    pub code: String,
+    #[schemars(with = "String", extend("format" = "password"))]
+    pub code: ConfirmationCode,
 }
 
-/// Sets the new password.
-#[derive(JsonSchema)]
+/// The token with the new password, twice.
+#[derive(Debug, JsonSchema)]
 #[schemars(rename_all = "PascalCase", example = example(
     r#"{"Token": "someToken-bd26-825db0", "Password": "pkof394f34kf934f03u4fj0", "PasswordConfirmation": "pkof394f34kf934f03u4fj0"}"#
 ))]
-#[expect(missing_debug_implementations, reason = "holds a token and a password")]
 pub struct PasswordUpdate {
     /// The `Model` that the code was traded for.
-    #[schemars(extend("format" = "password"))]
-    pub token: String,
+    #[schemars(with = "String", extend("format" = "password"))]
+    pub token: ResetToken,
     /// The new password.
-    #[schemars(extend("format" = "password"))]
-    pub password: String,
+    #[schemars(with = "String", extend("format" = "password"))]
+    pub password: Password,
     /// The new password again.
-    #[schemars(extend("format" = "password"))]
-    pub password_confirmation: String,
-}
-
-/// An answer of Autoshares'.
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "PascalCase")]
-#[schemars(example = example(r#"{"Errors": [], "IsSucceed": true}"#))]
-#[expect(missing_debug_implementations, reason = "may hold a token")]
-pub struct Answer {
-    /// The secret question, empty when there is none; or the reset token. Left out elsewhere.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String", default)]
-    pub model: Option<String>,
-    /// Why Autoshares refused, in sentences; empty when it did not.
-    pub errors: Vec<String>,
-    /// Why Autoshares refused, in codes such as `ErrorIncorrectAnswer`. Left out when empty.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(default)]
-    pub errors_code: Vec<String>,
-    /// Whether it succeeded; means nothing on `request_reset`, whose documented acceptance says `false`.
-    pub is_succeed: bool,
+    #[schemars(with = "String", extend("format" = "password"))]
+    pub password_confirmation: Password,
 }
 
 fn example(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_default()
-}
-
-impl IntoResponse for Answer {
-    fn into_response(self) -> Response {
-        let body = serde_json::to_vec(&self).unwrap_or_default();
-        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
-    }
 }
 
 impl ResetRequest {
@@ -98,12 +71,13 @@ impl ResetRequest {
     ///
     /// # Errors
     ///
-    /// A [`Problem`] that names the member to mend; the same holds for the other bodies.
+    /// A [`Problem`] that names the member to mend; the same holds for the other requests.
     pub fn read(mut members: Members) -> Result<Self, Problem> {
         Ok(Self {
-            user: members.text("User", "the trader's login")?,
+            user: members.text("User", "the trader's login")?.into(),
             secret_question_answer: members
-                .optional_text("SecretQuestionAnswer", "the trader has no secret question")?,
+                .optional_text("SecretQuestionAnswer", "the trader has no secret question")?
+                .map(SecretAnswer::new),
         })
     }
 }
@@ -115,26 +89,48 @@ impl CodeRedemption {
     ///
     /// See [`ResetRequest::read`].
     pub fn read(mut members: Members) -> Result<Self, Problem> {
-        Ok(Self { code: members.text("Code", "the code from the e-mail")? })
+        Ok(Self { code: members.text("Code", "the code from the e-mail")?.into() })
     }
 }
 
 impl PasswordUpdate {
-    /// Reads it from the members of a body. The two passwords must be identical.
+    /// Reads it from the members of a body. The two passwords must be identical: the SDK writes the confirmation anew.
     ///
     /// # Errors
     ///
     /// See [`ResetRequest::read`].
     pub fn read(mut members: Members) -> Result<Self, Problem> {
         let update = Self {
-            token: members.text("Token", "the `Model` that the code was traded for")?,
-            password: members.text("Password", "the new password")?,
-            password_confirmation: members.text("PasswordConfirmation", "the new password again")?,
+            token: members.text("Token", "the `Model` that the code was traded for")?.into(),
+            password: members.text("Password", "the new password")?.into(),
+            password_confirmation: members.text("PasswordConfirmation", "the new password again")?.into(),
         };
-        if update.password != update.password_confirmation {
+        if update.password.expose() != update.password_confirmation.expose() {
             return Err(invalid("`Password` and `PasswordConfirmation` are not identical"));
         }
         Ok(update)
+    }
+}
+
+/// The one `username` of a query.
+///
+/// # Errors
+///
+/// A [`Problem`] that says what to send instead.
+pub fn username(query: &str) -> Result<Login, Problem> {
+    let invalid = |detail| Err(Problem::new(Kind::InvalidQuery, detail));
+    let mut names = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "username");
+    match (names.next(), names.next()) {
+        (None, _) => invalid("`username` is missing: send the trader's login, percent-encoded"),
+        (Some(_), Some(_)) => invalid("`username` is given twice: send it once"),
+        (Some((_, name)), None) if name.trim().is_empty() => {
+            invalid("`username` is empty: send the trader's login, percent-encoded")
+        }
+        // What is not UTF-8 was replaced on decoding.
+        (Some((_, name)), None) if name.contains(char::REPLACEMENT_CHARACTER) => {
+            invalid("`username` is not UTF-8 in percent-encoding")
+        }
+        (Some((_, name)), None) => Ok(Login::new(name)),
     }
 }
 
@@ -159,8 +155,10 @@ impl Members {
         }
         let bytes = match tokio::time::timeout(BODY_DEADLINE, to_bytes(body, MAX_BODY)).await {
             Ok(Ok(bytes)) => bytes,
-            // Either the limit or a client that went away; the latter reads no answer.
-            Ok(Err(_)) => return Err(too_large()),
+            Ok(Err(error)) if error.source().is_some_and(<dyn StdError>::is::<LengthLimitError>) => {
+                return Err(too_large());
+            }
+            Ok(Err(_)) => return Err(invalid("the body broke off or is not framed as HTTP wants it")),
             Err(_) => {
                 let seconds = BODY_DEADLINE.as_secs();
                 return Err(Problem::new(
@@ -224,7 +222,7 @@ fn check_content(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-fn invalid(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
+fn invalid(detail: impl Into<Cow<'static, str>>) -> Problem {
     Problem::new(Kind::InvalidBody, detail)
 }
 
