@@ -2,7 +2,6 @@
 
 use std::{
     io::Write,
-    net::TcpStream,
     thread,
     time::{Duration, Instant},
 };
@@ -39,28 +38,15 @@ async fn nobody_listens() {
 
 #[tokio::test]
 async fn upstream_is_silent_or_slow() {
-    let silence = Upstream::doing(|_| thread::sleep(Duration::from_secs(3)));
-    check("silence", &silence, 504, "upstream-timeout", true).await;
-    let drip = Upstream::doing(|stream| {
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n");
-        while stream.write_all(b" ").is_ok() {
-            thread::sleep(Duration::from_millis(100));
-        }
-    });
-    check("drip", &drip, 504, "upstream-timeout", true).await;
+    check("silence", &Upstream::silent(), 504, "upstream-timeout", true).await;
+    check("drip", &Upstream::dripping(), 504, "upstream-timeout", true).await;
 }
 
 #[tokio::test]
 async fn upstream_breaks_off() {
-    check("hang up", &Upstream::doing(|_| {}), 502, "upstream-interrupted", true).await;
-    let cut = "HTTP/1.1 200 OK\r\nContent-Length: 64\r\n\r\n{\"Errors\": [], ";
-    check("cut", &Upstream::answering(cut), 502, "upstream-interrupted", true).await;
-    let reset = |stream: &mut TcpStream| {
-        let _ = stream.write_all(cut.as_bytes());
-        // Unread data makes the kernel reset the connection; here there is none, so it ends early instead.
-        let _ = stream.shutdown(std::net::Shutdown::Both);
-    };
-    check("reset", &Upstream::doing(reset), 502, "upstream-interrupted", true).await;
+    check("hang up", &Upstream::hanging_up(), 502, "upstream-interrupted", true).await;
+    check("cut", &Upstream::cut_off(), 502, "upstream-interrupted", true).await;
+    check("reset", &Upstream::resetting(), 502, "upstream-interrupted", true).await;
 }
 
 #[tokio::test]
@@ -78,16 +64,7 @@ async fn upstream_answers_nonsense() {
         let upstream = Upstream::json(status, body);
         check(name, &upstream, 502, "upstream-unreadable", applied).await;
     }
-    let flood = |stream: &mut TcpStream| {
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-        let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
-        for _ in 0..1024 {
-            if stream.write_all(chunk.as_bytes()).is_err() {
-                return;
-            }
-        }
-    };
-    check("64 MiB", &Upstream::doing(flood), 502, "upstream-unreadable", true).await;
+    check("64 MiB", &Upstream::flooding(), 502, "upstream-unreadable", true).await;
 }
 
 #[tokio::test]

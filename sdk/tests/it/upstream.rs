@@ -29,8 +29,62 @@ impl Upstream {
         Self::answering(response(status, &[("Content-Type", "application/json; charset=utf-8")], body))
     }
 
+    /// Takes every request and says nothing for three seconds.
+    pub fn silent() -> Self {
+        Self::doing(|_| thread::sleep(Duration::from_secs(3)))
+    }
+
+    /// Closes the connection without an answer.
+    pub fn hanging_up() -> Self {
+        Self::doing(|_| {})
+    }
+
+    /// Closes the connection in the middle of the answer.
+    pub fn cut_off() -> Self {
+        Self::answering("HTTP/1.1 200 OK\r\nContent-Length: 64\r\n\r\n{\"Errors\": [], ")
+    }
+
+    /// Resets the connection in the middle of the answer: the kernel does when a socket is closed with bytes left unread.
+    pub fn resetting() -> Self {
+        Self::reading(read_first_byte, |stream| {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 64\r\n\r\n{\"Errors\": [], ");
+            // The answer goes out before the reset does.
+            thread::sleep(Duration::from_millis(50));
+        })
+    }
+
+    /// Answers a byte at a time.
+    pub fn dripping() -> Self {
+        Self::doing(|stream| {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n");
+            while stream.write_all(b" ").is_ok() {
+                thread::sleep(Duration::from_millis(100));
+            }
+        })
+    }
+
+    /// Answers with 64 MiB, had anybody the patience.
+    pub fn flooding() -> Self {
+        Self::doing(|stream| {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+            let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
+            for _ in 0..1024 {
+                if stream.write_all(chunk.as_bytes()).is_err() {
+                    return;
+                }
+            }
+        })
+    }
+
     /// Reads every request, does something with the connection, and closes it.
     pub fn doing(act: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> Self {
+        Self::reading(read_request, act)
+    }
+
+    fn reading(
+        read: fn(&mut TcpStream) -> Option<String>,
+        act: impl Fn(&mut TcpStream) + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -40,7 +94,7 @@ impl Upstream {
                 let (kept, act) = (Arc::clone(&kept), Arc::clone(&act));
                 thread::spawn(move || {
                     let Ok(mut stream) = stream else { return };
-                    if let Some(request) = read_request(&mut stream) {
+                    if let Some(request) = read(&mut stream) {
                         kept.lock().unwrap().push(request);
                         act(&mut stream);
                     }
@@ -78,6 +132,12 @@ pub fn response(status: u16, headers: &[(&str, &str)], body: &str) -> String {
         text += &format!("{name}: {value}\r\n");
     }
     format!("{text}\r\n{body}")
+}
+
+fn read_first_byte(stream: &mut TcpStream) -> Option<String> {
+    let mut byte = [0];
+    stream.read_exact(&mut byte).ok()?;
+    Some(String::from_utf8_lossy(&byte).into_owned())
 }
 
 fn read_request(stream: &mut TcpStream) -> Option<String> {

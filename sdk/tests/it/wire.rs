@@ -1,10 +1,6 @@
 //! What leaves this machine, byte for byte, and what a hostile or broken upstream can make of it.
 
-use std::{
-    io::Write,
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use autoshares_sdk::{AppKey, Client, Error, ErrorKind, Operation, ResetRequested, Unreadable};
 
@@ -118,50 +114,22 @@ async fn a_dead_upstream_gets_nothing() {
 /// Bad days, each with what the error must be and whether the call may have been applied.
 #[tokio::test]
 async fn a_bad_upstream_is_asked_once_and_reported_in_time() {
-    type Act = fn(&mut std::net::TcpStream);
-    let silence: Act = |_| thread::sleep(Duration::from_secs(3));
-    let hang_up: Act = |_| {};
-    let drip: Act = |stream| {
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n");
-        for _ in 0..40 {
-            if stream.write_all(b" ").is_err() {
-                return;
-            }
-            thread::sleep(Duration::from_millis(100));
-        }
-    };
-    let cut: Act = |stream| {
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 64\r\n\r\n{\"Errors\": [], ");
-    };
-    let flood: Act = |stream| {
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-        let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
-        // 64 MiB, had anybody the patience.
-        for _ in 0..1024 {
-            if stream.write_all(chunk.as_bytes()).is_err() {
-                return;
-            }
-        }
-    };
-    let announced_flood: Act = |stream| {
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 67108864\r\n\r\n");
-        thread::sleep(Duration::from_secs(3));
-    };
+    let announced = "HTTP/1.1 200 OK\r\nContent-Length: 67108864\r\n\r\n";
     let maybe = |error: &Error| matches!(error.kind(), ErrorKind::MaybeSent);
     let late = |error: &Error| matches!(error.kind(), ErrorKind::MaybeSent) && error.is_timeout();
     let large = |error: &Error| matches!(error.kind(), ErrorKind::Unreadable(Unreadable::TooLarge));
     type Expect = fn(&Error) -> bool;
-    let days: [(&str, Act, Expect); 6] = [
-        ("silence", silence, late),
-        ("hang up", hang_up, maybe),
-        ("drip", drip, late),
-        ("cut", cut, maybe),
-        ("flood", flood, large),
-        ("announced flood", announced_flood, large),
+    let days: [(&str, Upstream, Expect); 7] = [
+        ("silence", Upstream::silent(), late),
+        ("hang up", Upstream::hanging_up(), maybe),
+        ("drip", Upstream::dripping(), late),
+        ("cut", Upstream::cut_off(), maybe),
+        ("reset", Upstream::resetting(), maybe),
+        ("flood", Upstream::flooding(), large),
+        ("announced flood", Upstream::answering(announced), large),
     ];
-    for (name, act, expect) in days {
-        for operation in Operation::ALL {
-            let upstream = Upstream::doing(act);
+    for (name, upstream, expect) in days {
+        for (count, operation) in Operation::ALL.into_iter().enumerate() {
             let started = Instant::now();
             let error = call(&client(&upstream.base_url()), operation).await.unwrap_err();
             assert!(expect(&error), "{name}: {error:?}");
@@ -172,7 +140,7 @@ async fn a_bad_upstream_is_asked_once_and_reported_in_time() {
                 "{name}: {error}"
             );
             assert_eq!((error.operation(), error.attempts()), (operation, 1));
-            assert_eq!(upstream.requests().len(), 1, "{name}");
+            assert_eq!(upstream.requests().len(), count + 1, "{name}");
         }
     }
 }
