@@ -4,7 +4,7 @@ use std::{error::Error as StdError, fmt};
 
 use crate::{
     operation::{Operation, Retry},
-    outcome::Refusal,
+    refusal::Refusal,
 };
 
 /// A call that failed, and how far it got.

@@ -1,11 +1,14 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+mod builder;
 mod call;
 mod client;
+mod environment;
 mod error;
 mod operation;
 mod outcome;
+mod refusal;
 mod secret;
 
 #[cfg(feature = "sandbox")]
@@ -17,10 +20,12 @@ mod generated {
     include!(concat!(env!("OUT_DIR"), "/client.rs"));
 }
 
-pub use client::{BuildError, BuildFault, BuildPart, Client, ClientBuilder};
+pub use builder::{BuildError, BuildFault, BuildPart, ClientBuilder};
+pub use client::Client;
 pub use error::{Error, ErrorKind, Unreadable};
 pub use operation::{Operation, Retry};
-pub use outcome::{Accepted, ErrorCode, Refusal, RefusalShape, ResetRequested};
+pub use outcome::{Accepted, ResetRequested};
+pub use refusal::{ErrorCode, Refusal, RefusalShape};
 pub use secret::{
     AppKey, ConfirmationCode, InvalidAppKey, Login, Password, ResetToken, SecretAnswer, SecretQuestion,
 };

@@ -1,0 +1,97 @@
+//! A client from the environment.
+
+use std::{env, fs};
+
+use crate::{
+    builder::{BuildError, BuildFault, BuildPart},
+    client::Client,
+    secret::AppKey,
+};
+
+impl Client {
+    /// A client from the environment: `AUTOSHARES_BASE_URL`, one of `AUTOSHARES_APP_KEY_FILE` and `AUTOSHARES_APP_KEY`, and
+    /// optionally `AUTOSHARES_API_VERSION` (`1.0`) and `AUTOSHARES_TIMEOUT` (`10s`).
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] with every fault at once, each naming its variable.
+    pub fn from_env() -> Result<Self, BuildError> {
+        client(|name| env::var(name).ok())
+    }
+}
+
+/// A client from variables, which `lookup` reads. An empty variable is how many tools unset one.
+fn client(lookup: impl Fn(&str) -> Option<String>) -> Result<Client, BuildError> {
+    let lookup = |name: &str| lookup(name).filter(|text| !text.is_empty());
+    let mut faults = Vec::new();
+    let mut fault = |part, problem: String| faults.push(BuildFault::new(part, problem));
+
+    let mut builder = Client::builder(lookup("AUTOSHARES_BASE_URL").unwrap_or_default());
+    if let Some(version) = lookup("AUTOSHARES_API_VERSION") {
+        builder = builder.api_version(version);
+    }
+    if let Some(text) = lookup("AUTOSHARES_TIMEOUT") {
+        match humantime::parse_duration(&text) {
+            Ok(timeout) => builder = builder.timeout(timeout),
+            Err(_) => fault(BuildPart::Timeout, "is not a duration, such as `10s`".to_owned()),
+        }
+    }
+    let key = match (lookup("AUTOSHARES_APP_KEY_FILE"), lookup("AUTOSHARES_APP_KEY")) {
+        (Some(path), None) => {
+            fs::read_to_string(path).map_err(|error| format!("cannot be read: {}", error.kind()))
+        }
+        (None, Some(text)) => Ok(text),
+        (None, None) => Err("is not set".to_owned()),
+        (Some(_), Some(_)) => Err("is set twice".to_owned()),
+    };
+    match key.and_then(|text| AppKey::new(text).map_err(|error| error.reason().to_owned())) {
+        Ok(key) => builder = builder.app_key(key),
+        Err(problem) => fault(BuildPart::AppKey, problem),
+    }
+
+    let built = builder.build();
+    if faults.is_empty() && built.is_ok() {
+        return built;
+    }
+    let (more, source) = built.err().map(|error| (error.faults, error.source)).unwrap_or_default();
+    let known: Vec<_> = faults.iter().map(BuildFault::part).collect();
+    faults.extend(more.into_iter().filter(|fault| !known.contains(&fault.part)));
+    for fault in &mut faults {
+        fault.problem += match fault.part {
+            BuildPart::BaseUrl => " (AUTOSHARES_BASE_URL)",
+            BuildPart::AppKey => " (exactly one of AUTOSHARES_APP_KEY_FILE and AUTOSHARES_APP_KEY)",
+            BuildPart::ApiVersion => " (AUTOSHARES_API_VERSION)",
+            BuildPart::Timeout => " (AUTOSHARES_TIMEOUT)",
+            BuildPart::Tls => "",
+        };
+    }
+    Err(BuildError { faults, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_of_the_environment_comes_at_once() {
+        let error = client(|name| (name == "AUTOSHARES_TIMEOUT").then(|| "soon".to_owned())).unwrap_err();
+        let text = error.to_string();
+        for variable in
+            ["AUTOSHARES_BASE_URL", "AUTOSHARES_APP_KEY_FILE", "AUTOSHARES_APP_KEY", "AUTOSHARES_TIMEOUT"]
+        {
+            assert!(text.contains(variable), "{variable} missing in: {text}");
+        }
+    }
+
+    #[test]
+    fn a_whole_environment_makes_a_client() {
+        let client = client(|name| match name {
+            "AUTOSHARES_BASE_URL" => Some("https://host.example/api/".to_owned()),
+            "AUTOSHARES_APP_KEY" => Some("sandbox-key".to_owned()),
+            _ => None,
+        })
+        .unwrap();
+        assert_eq!(client.inner.base_url, "https://host.example/api");
+        assert_eq!(client.inner.api_version, "1.0");
+    }
+}
