@@ -13,8 +13,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{api, config::PublicOrigin, docs, edge, metrics::Metrics, problem::Problem, telemetry};
 
 /// What clients see.
-pub fn public(client: Client, origin: &PublicOrigin, metrics: Arc<Metrics>) -> Router {
-    let routes = api::routes().with_state(client).merge(docs::routes());
+pub fn public(client: &Client, origin: &PublicOrigin, metrics: Arc<Metrics>) -> Router {
+    // Whoever sits in front of the browser decides on another try, and sooner than a wait would end.
+    let routes = api::routes().with_state(client.without_retries()).merge(docs::routes());
     surround(routes, origin, metrics)
 }
 

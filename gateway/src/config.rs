@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, fmt, fs, net::SocketAddr, path::Path, time::Duration};
 
-use autoshares_sdk::{AppKey, BuildPart, Client};
+use autoshares_sdk::{AppKey, AppKeySource, BuildPart, Client};
 use url::Url;
 
 use crate::problem::chain;
@@ -245,7 +245,9 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
 
     fn upstream(&mut self) -> Option<(Client, Duration)> {
         let mut builder = Client::builder(self.get(BASE_URL).unwrap_or_default());
-        if let Some(key) = self.app_key() {
+        let app_key = self.app_key();
+        let key_told = app_key.is_none();
+        if let Some(key) = app_key {
             builder = builder.app_key(key);
         }
         if let Some(version) = self.get(API_VERSION) {
@@ -262,48 +264,42 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                 BuildPart::BaseUrl => self.fault(BASE_URL, fault.problem()),
                 BuildPart::ApiVersion => self.fault(API_VERSION, fault.problem()),
                 BuildPart::Timeout => self.fault(TIMEOUT, fault.problem()),
-                // `app_key` has said what is wrong, with more detail.
-                BuildPart::AppKey => {}
+                // `app_key` has said what is wrong, unless the file turned out to be bad.
+                BuildPart::AppKey if key_told => {}
+                BuildPart::AppKey => self.fault(APP_KEY_FILE, fault.problem()),
                 _ => self.faults.push(format!("`upstream`: {}", chain(&error))),
             }
         }
         None
     }
 
-    fn app_key(&mut self) -> Option<AppKey> {
-        let (setting, text) = match (self.get(APP_KEY_FILE), self.get(APP_KEY)) {
-            (Some(path), None) => match fs::read_to_string(&path) {
-                Ok(text) => {
-                    if is_world_readable(Path::new(&path)) {
-                        self.warnings.push(format!(
-                            "`{}`: every user of this machine can read the file; chmod 600",
-                            APP_KEY_FILE.key
-                        ));
-                    }
-                    (APP_KEY_FILE, text)
+    /// A key in a file may change while the gateway runs.
+    fn app_key(&mut self) -> Option<AppKeySource> {
+        match (self.get(APP_KEY_FILE), self.get(APP_KEY)) {
+            (Some(path), None) => {
+                if is_world_readable(Path::new(&path)) {
+                    let key = APP_KEY_FILE.key;
+                    self.warnings
+                        .push(format!("`{key}`: every user of this machine can read the file; chmod 600"));
                 }
+                Some(AppKeySource::file(path))
+            }
+            (None, Some(text)) => match AppKey::new(text) {
+                Ok(key) => Some(key.into()),
                 Err(error) => {
-                    self.fault(APP_KEY_FILE, format_args!("cannot be read ({})", error.kind()));
-                    return None;
+                    self.fault(APP_KEY, error.reason());
+                    None
                 }
             },
-            (None, Some(text)) => (APP_KEY, text),
             (None, None) => {
                 self.fault(APP_KEY_FILE, format_args!("is not set, and neither is `{}`", APP_KEY.key));
-                return None;
+                None
             }
             (Some(_), Some(_)) => {
                 self.faults.push(format!(
                     "`{}` ({}) is set beside `{}` ({}); remove one of the two",
                     APP_KEY.key, APP_KEY.variable, APP_KEY_FILE.key, APP_KEY_FILE.variable
                 ));
-                return None;
-            }
-        };
-        match AppKey::new(text) {
-            Ok(key) => Some(key),
-            Err(error) => {
-                self.fault(setting, error.reason());
                 None
             }
         }

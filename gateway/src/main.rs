@@ -134,7 +134,7 @@ async fn serve(
 ) -> Result<(), Box<dyn Error>> {
     let metrics = Arc::new(Metrics::default());
     let (stop_public, stop_admin) = (Stop::new(), Stop::new());
-    let router = app::public(client, origin, Arc::clone(&metrics));
+    let router = app::public(&client, origin, Arc::clone(&metrics));
     info!(listen = %public.address(), admin_listen = %admin.address(), public_origin = origin.text, "listening");
     let operators = tokio::spawn(admin.serve(admin::routes(Arc::clone(&metrics)), stop_admin.clone()));
 

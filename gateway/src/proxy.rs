@@ -1,6 +1,6 @@
 //! One short handler for each operation: takes a checked request, calls the SDK, gives back what Autoshares said.
 
-use autoshares_sdk::{Client, Error as SdkError, ErrorKind, Login, RefusalShape, ResetRequested};
+use autoshares_sdk::{Answered, Client, Error as SdkError, ErrorKind, Login, RefusalShape, ResetRequested};
 
 use crate::{
     envelope::Envelope,
@@ -14,7 +14,8 @@ use crate::{
 ///
 /// A [`Problem`] when it does not come to an envelope; the same holds for the other handlers.
 pub async fn request_reset(client: &Client, request: ResetRequest) -> Result<Envelope, Problem> {
-    match client.request_reset(&request.user, request.secret_question_answer.as_ref()).await {
+    let asked = client.request_reset(&request.user, request.secret_question_answer.as_ref()).await;
+    match asked.map(Answered::into_inner) {
         Ok(ResetRequested::Accepted(accepted)) => Ok(Envelope::plain(accepted.sent_flag())),
         Ok(ResetRequested::AnswerNeeded(refusal)) => Ok(Envelope::refused(&refusal)),
         // The SDK may learn of more outcomes; this gateway has to learn of them too.
@@ -31,7 +32,7 @@ pub async fn request_reset(client: &Client, request: ResetRequest) -> Result<Env
 ///
 /// See [`request_reset`].
 pub async fn fetch_question(client: &Client, login: Login) -> Result<Envelope, Problem> {
-    match client.fetch_question(&login).await {
+    match client.fetch_question(&login).await.map(Answered::into_inner) {
         Ok(Some(question)) => Ok(Envelope::with_model(question.expose().to_owned())),
         Ok(None) => Ok(Envelope::with_model(String::new())),
         Err(error) => refused(error),
@@ -57,7 +58,7 @@ pub async fn redeem_code(client: &Client, request: CodeRedemption) -> Result<Env
 /// See [`request_reset`].
 pub async fn set_password(client: &Client, request: PasswordUpdate) -> Result<Envelope, Problem> {
     match client.set_password(&request.token, &request.password).await {
-        Ok(()) => Ok(Envelope::plain(true)),
+        Ok(_) => Ok(Envelope::plain(true)),
         Err(error) => refused(error),
     }
 }

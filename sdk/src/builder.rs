@@ -6,7 +6,10 @@ use reqwest::Url;
 
 use crate::{
     client::{Client, Inner},
-    secret::AppKey,
+    key::AppKeySource,
+    retry::{RetryBudget, RetryPolicy},
+    secret::InvalidAppKey,
+    trace::Server,
 };
 
 const API_VERSION: &str = "1.0";
@@ -27,10 +30,12 @@ impl Client {
 #[must_use]
 pub struct ClientBuilder {
     base_url: String,
-    app_key: Option<AppKey>,
+    app_key: Option<AppKeySource>,
     api_version: String,
     timeout: Duration,
+    attempt_timeout: Option<Duration>,
     connect_timeout: Duration,
+    retries: RetryPolicy,
 }
 
 impl ClientBuilder {
@@ -40,13 +45,15 @@ impl ClientBuilder {
             app_key: None,
             api_version: API_VERSION.to_owned(),
             timeout: TIMEOUT,
+            attempt_timeout: None,
             connect_timeout: CONNECT_TIMEOUT,
+            retries: RetryPolicy::default(),
         }
     }
 
-    /// The key of the calling application. Required.
-    pub fn app_key(mut self, key: AppKey) -> Self {
-        self.app_key = Some(key);
+    /// The key of the calling application, or where it comes from. Required.
+    pub fn app_key(mut self, key: impl Into<AppKeySource>) -> Self {
+        self.app_key = Some(key.into());
         self
     }
 
@@ -56,9 +63,21 @@ impl ClientBuilder {
         self
     }
 
-    /// How long a whole call may take, from connecting to the last byte of the answer. 10 seconds unless set.
+    /// How long a whole call may take, from the first attempt to the last byte of the last answer. 10 seconds unless set.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// How long one attempt may take when another may follow, which is so for `fetch_question` only. Half of the whole unless set.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = Some(timeout);
+        self
+    }
+
+    /// How often a call is tried; see [`RetryPolicy`] for the default.
+    pub fn retries(mut self, retries: RetryPolicy) -> Self {
+        self.retries = retries;
         self
     }
 
@@ -79,15 +98,22 @@ impl ClientBuilder {
         if let Err(problem) = base_url {
             faults.push(BuildFault::new(BuildPart::BaseUrl, problem));
         }
-        if self.app_key.is_none() {
-            faults.push(BuildFault::new(BuildPart::AppKey, "is not set"));
+        match self.app_key.as_ref().map(AppKeySource::check) {
+            None => faults.push(BuildFault::new(BuildPart::AppKey, "is not set")),
+            Some(Err(error)) => {
+                let invalid =
+                    error.downcast_ref::<InvalidAppKey>().map(|invalid| invalid.reason().to_owned());
+                faults.push(BuildFault::new(BuildPart::AppKey, invalid.unwrap_or_else(|| error.to_string())));
+            }
+            Some(Ok(())) => {}
         }
         let version_fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.';
         if self.api_version.is_empty() || !self.api_version.bytes().all(version_fits) {
             let problem = "is not made of letters, digits and dots, such as `1.0`";
             faults.push(BuildFault::new(BuildPart::ApiVersion, problem));
         }
-        if self.timeout.is_zero() || self.connect_timeout.is_zero() {
+        let attempt_timeout = self.attempt_timeout.unwrap_or(self.timeout / 2);
+        if self.timeout.is_zero() || self.connect_timeout.is_zero() || attempt_timeout.is_zero() {
             faults.push(BuildFault::new(BuildPart::Timeout, "is zero and would let no call through"));
         }
         let (Ok(base_url), Some(app_key), true) = (base_url, self.app_key, faults.is_empty()) else {
@@ -101,7 +127,6 @@ impl ClientBuilder {
             .no_proxy()
             // Also protocol refusals may not repeat a call that spends something.
             .retry(reqwest::retry::never())
-            .timeout(self.timeout)
             .connect_timeout(self.connect_timeout.min(self.timeout))
             .pool_idle_timeout(IDLE_CONNECTION)
             .user_agent(concat!("autoshares-sdk/", env!("CARGO_PKG_VERSION")))
@@ -110,8 +135,17 @@ impl ClientBuilder {
                 faults: vec![BuildFault::new(BuildPart::Tls, "could not be set up")],
                 source: Some(error),
             })?;
-        let base_url = base_url.as_str().trim_end_matches('/').to_owned();
-        Ok(Client { inner: Arc::new(Inner { http, base_url, app_key, api_version: self.api_version }) })
+        let inner = Inner {
+            http,
+            server: Server::of(&base_url),
+            base_url: base_url.as_str().trim_end_matches('/').to_owned(),
+            app_key,
+            api_version: self.api_version,
+            timeout: self.timeout,
+            attempt_timeout,
+            budget: RetryBudget::full(),
+        };
+        Ok(Client { inner: Arc::new(inner), retries: self.retries })
     }
 }
 

@@ -1,6 +1,9 @@
-//! One call: what the generated client does on the way out and back, and what is remembered of it.
+//! One attempt: what the generated client does on the way out and back, and what is remembered of it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
 
 use progenitor_client::{ClientHooks, ClientInfo, Error as GeneratedError, OperationInfo, ResponseValue};
 
@@ -9,24 +12,34 @@ use crate::{
     generated::{self, types},
     operation::Operation,
     outcome::{self, Shape},
+    retry,
     secret::AppKey,
 };
 
 /// The longest answer that is read; the documented ones have a few hundred bytes.
 const MAX_BODY: usize = 64 * 1024;
 
-/// The context of one call, carried by the generated client as its inner value.
+/// The longest request id of Autoshares' that is kept.
+const MAX_REQUEST_ID: usize = 128;
+
+/// The context of one attempt, carried by the generated client as its inner value.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     operation: Operation,
     key: AppKey,
+    /// How many attempts there were, this one included.
+    attempts: u32,
+    /// How long this attempt may take.
+    timeout: Duration,
     seen: Arc<Mutex<Seen>>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Seen {
-    attempts: u32,
-    status: Option<u16>,
+/// What came back, as far as it is told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) status: Option<u16>,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) request_id: Option<String>,
     unreadable: Option<Unreadable>,
 }
 
@@ -36,6 +49,7 @@ impl ClientHooks<Call> for generated::Client {
         request: &mut reqwest::Request,
         _: &OperationInfo,
     ) -> Result<(), GeneratedError<E>> {
+        *request.timeout_mut() = Some(self.inner().timeout);
         let headers = request.headers_mut();
         // Progenitor adds `api-version` to every request; Autoshares versions by path.
         headers.remove("api-version");
@@ -47,10 +61,17 @@ impl ClientHooks<Call> for generated::Client {
     /// code picks the type by status, while at Autoshares the body decides.
     async fn exec(&self, request: reqwest::Request, _: &OperationInfo) -> reqwest::Result<reqwest::Response> {
         let call = self.inner();
-        call.note(|seen| seen.attempts += 1);
         let response = self.client().execute(request).await?;
         let status = response.status().as_u16();
-        call.note(|seen| seen.status = Some(status));
+        call.note(|seen| {
+            let header = |name: &str| response.headers().get(name)?.to_str().ok();
+            seen.status = Some(status);
+            seen.retry_after =
+                header("retry-after").and_then(|text| retry::retry_after(text, SystemTime::now()));
+            let id = ["x-request-id", "request-id", "x-correlation-id"].into_iter().find_map(header);
+            seen.request_id =
+                id.filter(|id| is_request_id(id) && !call.key.appears_in(id)).map(str::to_owned);
+        });
 
         let body = read_capped(response).await?;
         let declared = match outcome::shape(status, body.as_deref(), &call.key) {
@@ -66,6 +87,12 @@ impl ClientHooks<Call> for generated::Client {
         *answer.status_mut() = declared;
         Ok(answer.into())
     }
+}
+
+/// An id goes into logs, so it must look like one.
+fn is_request_id(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+    !text.is_empty() && text.len() <= MAX_REQUEST_ID && text.bytes().all(fits)
 }
 
 /// The whole body, or `None` when it is larger than [`MAX_BODY`]; the rest is then left unread.
@@ -84,8 +111,8 @@ async fn read_capped(mut response: reqwest::Response) -> reqwest::Result<Option<
 }
 
 impl Call {
-    pub(crate) fn new(operation: Operation, key: AppKey) -> Self {
-        Self { operation, key, seen: Arc::default() }
+    pub(crate) fn new(operation: Operation, key: AppKey, attempts: u32, timeout: Duration) -> Self {
+        Self { operation, key, attempts, timeout, seen: Arc::default() }
     }
 
     /// Turns the generated client's result into an outcome, by its ruling, or an [`Error`].
@@ -115,8 +142,7 @@ impl Call {
     }
 
     fn transport(&self, error: reqwest::Error) -> Error {
-        let seen = self.seen();
-        let sent = seen.attempts > 0 && !error.is_connect() && !error.is_builder();
+        let sent = !error.is_connect() && !error.is_builder();
         Error {
             timeout: error.is_timeout(),
             // The address holds the login.
@@ -126,12 +152,13 @@ impl Call {
     }
 
     fn error(&self, kind: ErrorKind) -> Error {
-        let Seen { attempts, status, .. } = self.seen();
-        Error { operation: self.operation, kind, status, attempts, timeout: false, source: None }
+        let Seen { status, request_id, .. } = self.seen();
+        let Self { operation, attempts, .. } = *self;
+        Error { operation, kind, status, attempts, timeout: false, request_id, source: None }
     }
 
-    fn seen(&self) -> Seen {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn seen(&self) -> Seen {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn note(&self, change: impl FnOnce(&mut Seen)) {

@@ -1,15 +1,20 @@
 //! A client from the environment.
 
-use std::{env, fs};
+use std::env;
 
 use crate::{
     builder::{BuildError, BuildFault, BuildPart},
     client::Client,
+    key::AppKeySource,
     secret::AppKey,
 };
 
+const KEY_FILE: &str = "AUTOSHARES_APP_KEY_FILE";
+const KEY: &str = "AUTOSHARES_APP_KEY";
+
 impl Client {
-    /// A client from the environment: `AUTOSHARES_BASE_URL`, one of `AUTOSHARES_APP_KEY_FILE` and `AUTOSHARES_APP_KEY`, and
+    /// A client from the environment: `AUTOSHARES_BASE_URL`, one of `AUTOSHARES_APP_KEY_FILE` (read again when it changes) and
+    /// `AUTOSHARES_APP_KEY`, and
     /// optionally `AUTOSHARES_API_VERSION` (`1.0`) and `AUTOSHARES_TIMEOUT` (`10s`).
     ///
     /// # Errors
@@ -36,17 +41,14 @@ fn client(lookup: impl Fn(&str) -> Option<String>) -> Result<Client, BuildError>
             Err(_) => fault(BuildPart::Timeout, "is not a duration, such as `10s`".to_owned()),
         }
     }
-    let key = match (lookup("AUTOSHARES_APP_KEY_FILE"), lookup("AUTOSHARES_APP_KEY")) {
-        (Some(path), None) => {
-            fs::read_to_string(path).map_err(|error| format!("cannot be read: {}", error.kind()))
-        }
-        (None, Some(text)) => Ok(text),
-        (None, None) => Err("is not set".to_owned()),
-        (Some(_), Some(_)) => Err("is set twice".to_owned()),
-    };
-    match key.and_then(|text| AppKey::new(text).map_err(|error| error.reason().to_owned())) {
-        Ok(key) => builder = builder.app_key(key),
-        Err(problem) => fault(BuildPart::AppKey, problem),
+    match (lookup(KEY_FILE), lookup(KEY)) {
+        (Some(path), None) => builder = builder.app_key(AppKeySource::file(path)),
+        (None, Some(text)) => match AppKey::new(text) {
+            Ok(key) => builder = builder.app_key(key),
+            Err(error) => fault(BuildPart::AppKey, error.reason().to_owned()),
+        },
+        (None, None) => {}
+        (Some(_), Some(_)) => fault(BuildPart::AppKey, "is set twice".to_owned()),
     }
 
     let built = builder.build();

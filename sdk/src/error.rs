@@ -17,6 +17,7 @@ pub struct Error {
     pub(crate) status: Option<u16>,
     pub(crate) attempts: u32,
     pub(crate) timeout: bool,
+    pub(crate) request_id: Option<String>,
     pub(crate) source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -81,6 +82,11 @@ impl Error {
     /// How often sending was tried; 0 when the call failed before that.
     pub fn attempts(&self) -> u32 {
         self.attempts
+    }
+
+    /// The id that Autoshares gave the request, when it sent one. Quote it when asking its operators for help.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
     }
 
     /// Whether a deadline ran out.

@@ -6,10 +6,13 @@ mod call;
 mod client;
 mod environment;
 mod error;
+mod key;
 mod operation;
 mod outcome;
 mod refusal;
+mod retry;
 mod secret;
+mod trace;
 
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
@@ -21,11 +24,13 @@ mod generated {
 }
 
 pub use builder::{BuildError, BuildFault, BuildPart, ClientBuilder};
-pub use client::Client;
+pub use client::{Answered, Client};
 pub use error::{Error, ErrorKind, Unreadable};
+pub use key::{AppKeySource, KeyError, Refresh};
 pub use operation::{Operation, Retry};
 pub use outcome::{Accepted, ResetRequested};
 pub use refusal::{ErrorCode, Refusal, RefusalShape};
+pub use retry::RetryPolicy;
 pub use secret::{
     AppKey, ConfirmationCode, InvalidAppKey, Login, Password, ResetToken, SecretAnswer, SecretQuestion,
 };

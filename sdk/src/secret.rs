@@ -137,6 +137,10 @@ impl AppKey {
         value
     }
 
+    pub(crate) fn is_same_as(&self, other: &AppKey) -> bool {
+        self.0.expose_secret() == other.0.expose_secret()
+    }
+
     /// Whether a text of Autoshares' would give the key away: as it is, or in hexadecimal, percent-encoding or base64.
     pub(crate) fn appears_in(&self, text: &str) -> bool {
         // A key that is embedded in longer base64 shows at one of three offsets, without its first and last characters.

@@ -93,7 +93,7 @@ async fn a_login_goes_on_as_typed() {
 #[tokio::test]
 async fn a_trader_resets_a_password() {
     let sandbox = Sandbox::start().await.unwrap();
-    let app = TestApp::with(sandbox.client(), false);
+    let app = TestApp::with(&sandbox.client(), false);
 
     assert_eq!(app.post(RESET, r#"{"User": "robert.zak"}"#).await.body, REFUSED);
     let question = app.send(Method::GET, &format!("{QUESTION}?username=robert.zak"), &[], "").await;

@@ -13,7 +13,7 @@ use crate::support::{CODE, DOCUMENTED, JSON, PASSWORD, QUESTION, RESET, TestApp}
 
 async fn app() -> (Sandbox, TestApp) {
     let sandbox = Sandbox::start().await.unwrap();
-    let app = TestApp::with(sandbox.client(), false);
+    let app = TestApp::with(&sandbox.client(), false);
     (sandbox, app)
 }
 

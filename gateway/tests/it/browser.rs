@@ -14,7 +14,7 @@ use crate::support::TestApp;
 #[tokio::test(flavor = "multi_thread")]
 async fn the_docs_show_in_a_browser_under_their_own_policy() {
     let sandbox = Sandbox::start().await.unwrap();
-    let app = TestApp::with(sandbox.client(), false);
+    let app = TestApp::with(&sandbox.client(), false);
     let asked = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&asked);
     let router = app.router.layer(from_fn(move |request: Request, next: axum::middleware::Next| {

@@ -49,7 +49,7 @@ fn it_is_openapi_3_0_with_one_operation_for_each_route() {
 #[tokio::test]
 async fn what_is_served_is_what_is_in_the_tree() {
     let sandbox = Sandbox::start().await.unwrap();
-    let served = TestApp::with(sandbox.client(), false).send(Method::GET, "/openapi.json", &[], "").await;
+    let served = TestApp::with(&sandbox.client(), false).send(Method::GET, "/openapi.json", &[], "").await;
     assert_eq!(served.body, include_str!("../../../openapi/gateway.json"));
     assert_eq!(served.headers["content-type"], "application/json");
 }
@@ -57,7 +57,7 @@ async fn what_is_served_is_what_is_in_the_tree() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_generated_client_drives_the_gateway() {
     let sandbox = Sandbox::start().await.unwrap();
-    let address = TestApp::with(sandbox.client(), false).listen();
+    let address = TestApp::with(&sandbox.client(), false).listen();
     let client = generated::Client::new(&format!("http://{address}"));
     let reset = |answer: Option<&str>| generated::types::ResetRequest {
         user: "robert.zak".to_owned(),
@@ -91,7 +91,7 @@ async fn a_generated_client_drives_the_gateway() {
 #[tokio::test]
 async fn required_members_are_required_and_optional_ones_are_not() {
     let sandbox = Sandbox::start().await.unwrap();
-    let app = TestApp::with(sandbox.client(), false);
+    let app = TestApp::with(&sandbox.client(), false);
     let document: Value = serde_json::from_str(&openapi::text()).unwrap();
     let mut checked = 0;
     for route in ROUTES {

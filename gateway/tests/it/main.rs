@@ -15,5 +15,6 @@ mod readme;
 mod settings;
 mod support;
 
+#[allow(dead_code, reason = "the tests of the SDK use all of it")]
 #[path = "../../../sdk/tests/it/upstream.rs"]
 mod upstream;

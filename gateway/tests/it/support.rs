@@ -60,10 +60,10 @@ impl TestApp {
 
     pub fn at(base_url: &str, https: bool) -> Self {
         let builder = Client::builder(base_url).app_key(AppKey::new(KEY).unwrap());
-        Self::with(builder.timeout(Duration::from_millis(700)).build().unwrap(), https)
+        Self::with(&builder.timeout(Duration::from_millis(700)).build().unwrap(), https)
     }
 
-    pub fn with(client: Client, https: bool) -> Self {
+    pub fn with(client: &Client, https: bool) -> Self {
         let metrics = Arc::new(Metrics::default());
         let origin = PublicOrigin { text: "http://localhost".to_owned(), https };
         Self { router: app::public(client, &origin, Arc::clone(&metrics)), metrics }

@@ -12,7 +12,7 @@
 //! let client = sandbox.client();
 //!
 //! let asked = client.request_reset(&"anna.lee".into(), None).await?;
-//! assert!(matches!(asked, ResetRequested::Accepted(_)));
+//! assert!(matches!(*asked, ResetRequested::Accepted(_)));
 //! let code = sandbox.outbox().pop().expect("one mail").code;
 //! let token = client.redeem_code(&code.as_str().into()).await?;
 //! client.set_password(&token, &"correct horse battery staple".into()).await?;

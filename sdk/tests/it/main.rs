@@ -4,7 +4,11 @@
 
 mod document;
 mod environment;
+mod keys;
+mod retries;
 mod rulings;
 mod sandbox;
+mod support;
+mod tracing_output;
 mod upstream;
 mod wire;

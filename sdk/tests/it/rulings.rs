@@ -1,6 +1,8 @@
 //! What an answer means, ruling by ruling, whatever the status it comes with.
 
-use autoshares_sdk::{AppKey, Client, ErrorCode, ErrorKind, RefusalShape, ResetRequested, Unreadable};
+use autoshares_sdk::{
+    Answered, AppKey, Client, ErrorCode, ErrorKind, RefusalShape, ResetRequested, Unreadable,
+};
 
 use crate::upstream::Upstream;
 
@@ -44,7 +46,8 @@ async fn no_listed_error_accepts_a_reset_whatever_is_succeed_says() {
             (r#"{"IsSucceed": false}"#, false),
         ] {
             let upstream = Upstream::json(status, body);
-            match client(&upstream).request_reset(&"robert.zak".into(), None).await {
+            match client(&upstream).request_reset(&"robert.zak".into(), None).await.map(Answered::into_inner)
+            {
                 Ok(ResetRequested::Accepted(accepted)) => assert_eq!(accepted.sent_flag(), flag),
                 other => panic!("{status} {body}: {other:?}"),
             }
@@ -57,7 +60,7 @@ async fn a_missing_answer_is_an_outcome_and_another_refusal_an_error() {
     let needed = r#"{"Errors": ["Answer is incorrect, try again."], "ErrorsCode": ["ErrorIncorrectAnswer"], "IsSucceed": false}"#;
     for status in STATUSES {
         let upstream = Upstream::json(status, needed);
-        match client(&upstream).request_reset(&"robert.zak".into(), None).await {
+        match client(&upstream).request_reset(&"robert.zak".into(), None).await.map(Answered::into_inner) {
             Ok(ResetRequested::AnswerNeeded(refusal)) => {
                 assert_eq!(refusal.messages(), ["Answer is incorrect, try again."]);
                 assert_eq!(refusal.codes(), [ErrorCode::IncorrectAnswer]);
@@ -78,7 +81,7 @@ async fn later_steps_succeed_with_true_and_no_errors_only() {
         let good = client(&good);
         assert_eq!(good.redeem_code(&"741175".into()).await.unwrap().expose(), "ba6b8cac-6738");
         assert_eq!(
-            good.fetch_question(&"robert.zak".into()).await.unwrap().unwrap().expose(),
+            good.fetch_question(&"robert.zak".into()).await.unwrap().as_ref().unwrap().expose(),
             "ba6b8cac-6738"
         );
         good.set_password(&"token".into(), &"word".into()).await.unwrap();

@@ -4,7 +4,10 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -21,6 +24,16 @@ impl Upstream {
         Self::doing(move |stream| {
             // The client may have gone away; that is its business.
             let _ = stream.write_all(&bytes);
+        })
+    }
+
+    /// Answers the first request with the first of these, and so on; the last one answers the rest.
+    pub fn in_turn(answers: &[String]) -> Self {
+        let answers = answers.to_vec();
+        let next = AtomicUsize::new(0);
+        Self::doing(move |stream| {
+            let turn = next.fetch_add(1, Ordering::SeqCst).min(answers.len() - 1);
+            let _ = stream.write_all(answers[turn].as_bytes());
         })
     }
 

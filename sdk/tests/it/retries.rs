@@ -1,0 +1,128 @@
+//! What is repeated, counted on the wire by an upstream that is not the sandbox.
+
+use std::time::{Duration, Instant};
+
+use autoshares_sdk::{AppKey, Client, ClientBuilder, ErrorKind, Operation, RetryPolicy};
+
+use crate::{
+    support::{KEY, call},
+    upstream::{Upstream, response},
+};
+
+const SUCCESS: &str = r#"{"Model": "x", "Errors": [], "IsSucceed": true}"#;
+
+fn builder(base_url: &str) -> ClientBuilder {
+    let quick = RetryPolicy::default().base(Duration::from_millis(2));
+    let builder = Client::builder(base_url).app_key(AppKey::new(KEY).unwrap()).retries(quick);
+    builder.timeout(Duration::from_millis(900)).attempt_timeout(Duration::from_millis(100))
+}
+
+fn status(status: u16, headers: &[(&str, &str)]) -> Upstream {
+    Upstream::answering(response(status, headers, "<html>not now</html>"))
+}
+
+/// Failure by failure: how many requests upstream sees for the safe operation, and for the others.
+#[tokio::test]
+async fn only_what_cannot_happen_twice_is_repeated() {
+    let soon = ("Retry-After", "0");
+    let past = ("Retry-After", "Sun, 06 Nov 1994 08:49:37 GMT");
+    let html = "<html>";
+    let server_failed = r#"{"message": "An error occurred", "error": "Unexpected server error"}"#;
+    let refused = r#"{"Errors": ["no"], "IsSucceed": false}"#;
+    for (name, upstream, safe, others) in [
+        ("success", Upstream::json(200, SUCCESS), 1, 1),
+        ("refusal", Upstream::json(200, refused), 1, 1),
+        ("refusal with a status of its own", Upstream::json(503, refused), 1, 1),
+        ("timeout", Upstream::silent(), 3, 1),
+        ("hang up", Upstream::hanging_up(), 1, 1),
+        ("cut off", Upstream::cut_off(), 1, 1),
+        ("reset", Upstream::resetting(), 1, 1),
+        ("flood", Upstream::flooding(), 1, 1),
+        ("redirect", status(307, &[("Location", "http://127.0.0.1:1/")]), 1, 1),
+        ("400", status(400, &[]), 1, 1),
+        ("404", status(404, &[]), 1, 1),
+        ("408", status(408, &[]), 3, 1),
+        ("429", status(429, &[]), 3, 1),
+        ("429 with seconds", status(429, &[soon]), 3, 3),
+        ("429 with a date", status(429, &[past]), 3, 3),
+        ("429 with nonsense", status(429, &[("Retry-After", "soon")]), 3, 1),
+        ("500", status(500, &[soon]), 1, 1),
+        ("500 in its documented shape", Upstream::json(500, server_failed), 1, 1),
+        ("502", status(502, &[]), 3, 1),
+        ("502 with seconds", status(502, &[soon]), 3, 1),
+        ("503", status(503, &[]), 3, 1),
+        ("503 with seconds", status(503, &[soon]), 3, 3),
+        ("504", status(504, &[soon]), 3, 1),
+        ("HTML", Upstream::json(200, html), 1, 1),
+        ("nothing", Upstream::json(204, ""), 1, 1),
+    ] {
+        for operation in Operation::ALL {
+            let before = upstream.requests().len();
+            let outcome = call(&builder(&upstream.base_url()).build().unwrap(), operation).await;
+            let expected = if operation == Operation::FetchQuestion { safe } else { others };
+            assert_eq!(upstream.requests().len() - before, expected, "{name}: {operation}");
+            if let Err(error) = outcome {
+                assert_eq!(error.attempts() as usize, expected, "{name}: {operation}: {error}");
+            }
+
+            let before = upstream.requests().len();
+            let _ = call(&builder(&upstream.base_url()).build().unwrap().without_retries(), operation).await;
+            assert_eq!(upstream.requests().len() - before, 1, "{name}: {operation}: retries are off");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_never_sent_is_tried_again() {
+    for operation in Operation::ALL {
+        let error = call(&builder(&Upstream::nobody()).build().unwrap(), operation).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::NotSent), "{error}");
+        assert_eq!(error.attempts(), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_retry_can_succeed_and_says_how_often_was_tried() {
+    let unavailable = response(503, &[("Retry-After", "0")], "");
+    let upstream = Upstream::in_turn(&[unavailable.clone(), unavailable, response(200, &[], SUCCESS)]);
+    let client = builder(&upstream.base_url()).build().unwrap();
+    let token = client.redeem_code(&"741175".into()).await.unwrap();
+    assert_eq!((token.attempts(), token.expose()), (3, "x"));
+    let requests = upstream.requests();
+    assert_eq!(requests.len(), 3);
+    assert!(requests.iter().all(|request| *request == requests[0]), "the same request each time");
+}
+
+#[tokio::test]
+async fn autoshares_time_is_kept_and_a_deadline_is_not_overrun() {
+    let upstream =
+        Upstream::in_turn(&[response(429, &[("Retry-After", "1")], ""), response(200, &[], SUCCESS)]);
+    let patient = builder(&upstream.base_url()).timeout(Duration::from_secs(5)).build().unwrap();
+    let started = Instant::now();
+    patient.redeem_code(&"741175".into()).await.unwrap();
+    assert!(started.elapsed() >= Duration::from_secs(1));
+
+    let upstream = status(429, &[("Retry-After", "60")]);
+    let started = Instant::now();
+    let error =
+        builder(&upstream.base_url()).build().unwrap().redeem_code(&"741175".into()).await.unwrap_err();
+    assert_eq!((error.attempts(), error.status()), (1, Some(429)));
+    assert!(started.elapsed() < Duration::from_millis(500), "it fails at once, not after a minute");
+
+    let silent = Upstream::silent();
+    let started = Instant::now();
+    let many = builder(&silent.base_url()).retries(RetryPolicy::default().attempts(100)).build().unwrap();
+    assert!(many.fetch_question(&"anna.lee".into()).await.unwrap_err().is_timeout());
+    assert!(started.elapsed() < Duration::from_millis(1300), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn clones_share_one_budget() {
+    let upstream = status(503, &[]);
+    let client = builder(&upstream.base_url()).build().unwrap();
+    for _ in 0..20 {
+        let _ = client.clone().fetch_question(&"anna.lee".into()).await;
+    }
+    // Twenty calls and the ten retries that the budget pays for.
+    assert_eq!(upstream.requests().len(), 30);
+}

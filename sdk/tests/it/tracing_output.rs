@@ -1,0 +1,210 @@
+//! What the SDK tells `tracing`, and what it never tells anybody.
+
+use std::{
+    error::Error as StdError,
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use autoshares_sdk::{AppKey, Client, Operation, ResetRequested, RetryPolicy};
+use tracing_subscriber::{
+    Layer,
+    filter::LevelFilter,
+    fmt::{self, MakeWriter, format::FmtSpan},
+    layer::SubscriberExt,
+};
+
+use crate::{
+    support::{ANSWER, CODE, KEY, LOGIN, PASSWORD, TOKEN, call},
+    upstream::{Upstream, response},
+};
+
+#[derive(Clone, Default)]
+struct Output(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Output {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+impl Output {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+/// Everything at TRACE, of every crate, with the spans' beginnings and ends.
+fn everything() -> (Output, tracing::subscriber::DefaultGuard) {
+    let output = Output::default();
+    let lines = fmt::layer().with_ansi(false).with_span_events(FmtSpan::FULL).with_writer(output.clone());
+    let subscriber = tracing_subscriber::registry().with(lines.with_filter(LevelFilter::TRACE));
+    (output, tracing::subscriber::set_default(subscriber))
+}
+
+fn client(base_url: &str) -> Client {
+    let quick = RetryPolicy::default().base(Duration::from_millis(1));
+    let builder = Client::builder(base_url).app_key(AppKey::new(KEY).unwrap()).retries(quick);
+    builder.timeout(Duration::from_millis(300)).build().unwrap()
+}
+
+#[tokio::test]
+async fn a_call_leaves_a_span_and_each_attempt_an_event() {
+    let (output, _guard) = everything();
+    let good =
+        response(200, &[("X-Request-Id", "req-42")], r#"{"Model": "q?", "Errors": [], "IsSucceed": true}"#);
+    let upstream = Upstream::in_turn(&[response(502, &[], ""), good]);
+    let answered = client(&upstream.base_url()).fetch_question(&LOGIN.into()).await.unwrap();
+    assert_eq!((answered.request_id(), answered.attempts()), (Some("req-42"), 2));
+
+    let text = output.text();
+    for field in [
+        r#"operation="fetch_question""#,
+        r#"http.request.method="GET""#,
+        r#"url.template="/v{version}/users/password/secret-question""#,
+        r#"server.address="127.0.0.1""#,
+        &format!("server.port={}", upstream.address().port()),
+        "http.response.status_code=502",
+        r#"error.type="unreadable""#,
+        "http.response.status_code=200 http.request.resend_count=1",
+        r#"autoshares.request_id="req-42""#,
+    ] {
+        assert!(text.contains(field), "{field} missing in: {text}");
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_does_not_look_like_one_is_not_kept() {
+    for id in ["has space", "canary-key-5c1d", "x\"y", &"x".repeat(129)] {
+        let upstream = Upstream::answering(response(
+            200,
+            &[("X-Request-Id", id)],
+            r#"{"Errors": ["no"], "IsSucceed": false}"#,
+        ));
+        let error = client(&upstream.base_url()).redeem_code(&CODE.into()).await.unwrap_err();
+        assert_eq!(error.request_id(), None, "{id}");
+    }
+    let upstream = Upstream::answering(response(200, &[("Request-Id", "|a.b:1")], "<html>"));
+    assert_eq!(client(&upstream.base_url()).redeem_code(&CODE.into()).await.unwrap_err().request_id(), None);
+}
+
+/// Every spelling in which a secret could stand somewhere.
+fn spellings(secret: &str) -> Vec<String> {
+    let bytes = || secret.bytes();
+    vec![
+        secret.to_lowercase(),
+        secret.replace('@', "%40").to_lowercase(),
+        bytes().map(|byte| format!("{byte:02x}")).collect(),
+        bytes().map(|byte| format!("%{byte:02x}")).collect(),
+        // As a list of numbers, the way `Debug` shows bytes.
+        bytes().map(|byte| byte.to_string()).collect::<Vec<_>>().join(", "),
+    ]
+}
+
+/// Every operation, success and each failure, at TRACE: no canary in any `Debug`, `Display`, source chain, span or event.
+#[tokio::test]
+async fn no_canary_gets_out() {
+    let (output, _guard) = everything();
+    let question = "canary-question-77f0?";
+    let echo = format!("{LOGIN} {ANSWER} {CODE} {TOKEN} {PASSWORD} {KEY} {question}");
+    let echoing =
+        [("X-Request-Id", echo.as_str()), ("Location", echo.as_str()), ("Set-Cookie", echo.as_str())];
+    let mut upstreams = vec![
+        Upstream::answering(response(
+            200,
+            &echoing,
+            &format!(r#"{{"Model": "{TOKEN} {question}", "Errors": [], "IsSucceed": true}}"#),
+        )),
+        Upstream::silent(),
+        Upstream::hanging_up(),
+        Upstream::cut_off(),
+        Upstream::resetting(),
+        Upstream::flooding(),
+    ];
+    for body in [
+        format!(r#"{{"Errors": ["{echo}"], "IsSucceed": false}}"#),
+        format!(
+            r#"{{"Errors": ["{LOGIN} {question}"], "ErrorsCode": ["ErrorIncorrectAnswer"], "IsSucceed": false}}"#
+        ),
+        format!(r#"{{"Errors": "{CODE} {LOGIN}", "IsSucceed": true}}"#),
+        format!(r#"{{"Message": "{LOGIN}", "ModelState": {{"{LOGIN}": ["{PASSWORD}"]}}}}"#),
+        format!(r#"{{"Error": {{"Code": "Code", "Message": "{TOKEN}"}}}}"#),
+        format!(r#"{{"message": "{LOGIN}", "error": "{ANSWER}"}}"#),
+        r#"{"error": "Application key is not defined or does not exist"}"#.to_owned(),
+        format!("<html>{echo}</html>"),
+        String::new(),
+    ] {
+        for status in [200, 307, 500, 503] {
+            upstreams.push(Upstream::answering(response(status, &echoing, &body)));
+        }
+    }
+    let mut base_urls: Vec<_> = upstreams.iter().map(Upstream::base_url).collect();
+    base_urls.push(Upstream::nobody());
+
+    let mut shown = String::new();
+    for base_url in base_urls {
+        let client = client(&base_url);
+        shown += &format!("{client:?}");
+        for operation in Operation::ALL {
+            if let Err(error) = call(&client, operation).await {
+                shown += &format!("{error} {error:?} {error:#?} {:?}", error.kind());
+                let mut source = error.source();
+                while let Some(cause) = source {
+                    shown += &format!("{cause} {cause:?}");
+                    source = cause.source();
+                }
+            }
+        }
+        if let Ok(asked) = client.request_reset(&LOGIN.into(), None).await {
+            shown += &format!("{asked:?}");
+            if let ResetRequested::AnswerNeeded(refusal) = &*asked {
+                shown += &format!("{refusal:?}");
+            }
+        }
+        if let Ok(question) = client.fetch_question(&LOGIN.into()).await {
+            shown += &format!("{question:?} {:?}", question.as_ref());
+        }
+        if let Ok(token) = client.redeem_code(&CODE.into()).await {
+            shown += &format!("{token:?} {:?}", *token);
+        }
+    }
+    let text = (output.text() + &shown).to_lowercase();
+    assert!(text.contains("error.type=\"key_rejected\"") && text.contains("error.type=\"timeout\""));
+    for secret in [KEY, LOGIN, "canary.login", ANSWER, CODE, TOKEN, PASSWORD, question] {
+        for spelling in spellings(secret) {
+            assert!(!text.contains(&spelling), "{secret} as {spelling}: …{}", around(&text, &spelling));
+        }
+    }
+}
+
+fn around(text: &str, found: &str) -> String {
+    let start = text.find(found).unwrap_or_default();
+    text.chars().skip(text[..start].chars().count().saturating_sub(200)).take(400).collect()
+}
+
+#[test]
+fn a_client_goes_anywhere_and_so_do_its_futures() {
+    fn anywhere<T: Send + Sync + Clone + 'static>() {}
+    fn sendable<T: Send>(_: &T) {}
+    anywhere::<Client>();
+    let client = client("http://127.0.0.1:1/api");
+    let (login, code, token, password) = (LOGIN.into(), CODE.into(), TOKEN.into(), PASSWORD.into());
+    sendable(&client.request_reset(&login, None));
+    sendable(&client.fetch_question(&login));
+    sendable(&client.redeem_code(&code));
+    sendable(&client.set_password(&token, &password));
+}
