@@ -3,7 +3,7 @@
 use autoshares_sdk::{Client, Operation};
 use axum::{
     Extension, Router,
-    body::Body,
+    body::to_bytes,
     extract::{Request, State},
     http::Method,
     routing::any,
@@ -11,6 +11,7 @@ use axum::{
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::{
+    edge,
     envelope::Envelope,
     problem::{Kind, Problem},
     proxy,
@@ -164,20 +165,16 @@ async fn serve(route: &Route, client: Client, request: Request) -> Result<Envelo
         }));
     }
     let (head, body) = request.into_parts();
-    let members = |body: Body| Members::read(&head.headers, body);
+    // `edge` has read it already, within its limit.
+    let body = to_bytes(body, edge::MAX_BODY).await.unwrap_or_default();
+    let members = || Members::read(&head.headers, &body);
     match route.operation {
-        Operation::RequestReset => {
-            proxy::request_reset(&client, ResetRequest::read(members(body).await?)?).await
-        }
+        Operation::RequestReset => proxy::request_reset(&client, ResetRequest::read(members()?)?).await,
         Operation::FetchQuestion => {
             proxy::fetch_question(&client, request::username(head.uri.query().unwrap_or_default())?).await
         }
-        Operation::RedeemCode => {
-            proxy::redeem_code(&client, CodeRedemption::read(members(body).await?)?).await
-        }
-        Operation::SetPassword => {
-            proxy::set_password(&client, PasswordUpdate::read(members(body).await?)?).await
-        }
+        Operation::RedeemCode => proxy::redeem_code(&client, CodeRedemption::read(members()?)?).await,
+        Operation::SetPassword => proxy::set_password(&client, PasswordUpdate::read(members()?)?).await,
     }
 }
 

@@ -28,7 +28,8 @@ fn surround(routes: Router, origin: &PublicOrigin, metrics: Arc<Metrics>) -> Rou
             .layer(from_fn_with_state(metrics, telemetry::observe))
             // Inside `telemetry`, or a panic would leave no line and no metric.
             .layer(CatchPanicLayer::custom(edge::panicked))
-            .layer(from_fn(edge::small_head)),
+            .layer(from_fn(edge::small_head))
+            .layer(from_fn(edge::small_body)),
     )
 }
 

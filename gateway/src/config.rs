@@ -182,10 +182,15 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             };
             set.insert(key.to_owned(), value.to_owned());
         }
+        // A name that does not look like one may be a secret in the wrong place.
+        let shown = |key: &str| {
+            let name = key.bytes().all(|byte| byte.is_ascii_lowercase() || b"._".contains(&byte));
+            if name { format!("`{key}`") } else { "a name that is not shown".to_owned() }
+        };
         for (key, source) in file.keys().map(|key| (key, "file")).chain(set.keys().map(|key| (key, "--set")))
         {
             match SETTINGS.iter().find(|setting| setting.key == key) {
-                None => faults.push(format!("{source}: `{key}` is not a setting")),
+                None => faults.push(format!("{source}: {} is not a setting", shown(key))),
                 Some(setting) if setting.secret && source == "--set" => faults.push(format!(
                     "--set: `{key}` is a secret, and `ps` shows the command line; use `{}` or {}",
                     APP_KEY_FILE.key, setting.variable
@@ -335,7 +340,12 @@ fn flatten(table: &toml::Table, prefix: &str, flat: &mut BTreeMap<String, String
     for (name, value) in table {
         let key = format!("{prefix}{name}");
         match value {
-            toml::Value::Table(table) => flatten(table, &format!("{key}."), flat),
+            // An empty table of settings is nothing; any other is a name that is not a setting.
+            toml::Value::Table(table)
+                if SETTINGS.iter().any(|setting| setting.key.starts_with(&format!("{key}."))) =>
+            {
+                flatten(table, &format!("{key}."), flat);
+            }
             value => {
                 flat.insert(key, plain(value));
             }

@@ -1,18 +1,28 @@
 //! What holds for every request and every answer, whatever they are about.
 
-use std::any::Any;
+use std::{any::Any, time::Duration};
 
 use axum::{
+    body::Body,
     extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 
+use http_body_util::BodyExt;
+use tokio::time::timeout;
+
 use crate::problem::{Kind, Problem};
 
 /// The largest head that is read: target, header names and values, in bytes.
 pub const MAX_HEAD: usize = 16 * 1024;
+/// The largest body that is taken, in bytes.
+pub const MAX_BODY: usize = 16 * 1024;
+/// The largest body that is read to its end before it is refused, in bytes.
+const MAX_DRAINED: usize = 1024 * 1024;
+/// How long a body may take.
+pub const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
 const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -47,6 +57,47 @@ pub async fn small_head(request: Request, next: Next) -> Response {
         return Problem::new(Kind::HeadersTooLarge, detail).into_response();
     }
     next.run(request).await
+}
+
+/// Reads the whole body before anything is decided, so that whatever is decided finds the connection ready for the next request. A
+/// body over [`MAX_BODY`] is read too, up to [`MAX_DRAINED`], or its sender would see a broken connection instead of the answer.
+pub async fn small_body(request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    let announced = head.headers.get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|value| value.to_str().ok()?.parse::<usize>().ok()).unwrap_or(0);
+    let whole = if announced > MAX_DRAINED {
+        Err(too_large().closing())
+    } else {
+        timeout(BODY_DEADLINE, whole(body)).await.unwrap_or_else(|_| {
+            let detail = format!("send the whole body within {} s", BODY_DEADLINE.as_secs());
+            Err(Problem::new(Kind::BodyTimeout, detail).closing())
+        })
+    };
+    match whole {
+        Ok(bytes) => next.run(Request::from_parts(head, bytes.into())).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn whole(mut body: Body) -> Result<Vec<u8>, Problem> {
+    let (mut bytes, mut read) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let broken =
+            |_| Problem::new(Kind::InvalidBody, "the body broke off or is not framed as HTTP wants it");
+        let frame = frame.map_err(broken).map_err(Problem::closing)?;
+        let data = frame.data_ref().map_or(&[][..], |data| data);
+        read += data.len();
+        if read <= MAX_BODY {
+            bytes.extend_from_slice(data);
+        } else if read > MAX_DRAINED {
+            return Err(too_large().closing());
+        }
+    }
+    if read > MAX_BODY { Err(too_large()) } else { Ok(bytes) }
+}
+
+fn too_large() -> Problem {
+    Problem::new(Kind::BodyTooLarge, format!("send at most {MAX_BODY} bytes"))
 }
 
 /// What a client sees of a panic: nothing but that it happened. The panic hook has written where.

@@ -6,13 +6,13 @@ use autoshares_gateway::{
     admin, app,
     config::{self, Config, Faults, PublicOrigin, Sources},
     dev::Dev,
+    edge::BODY_DEADLINE,
     metrics::Metrics,
     openapi, problem,
-    request::BODY_DEADLINE,
-    server::{Listener, Stop},
+    server::{Listener, MAX_CLIENTS, MAX_OPERATORS, Stop},
     telemetry,
 };
-use autoshares_sdk::{Client, ErrorKind, Login};
+use autoshares_sdk::{Client, ErrorKind, Login, RefusalShape};
 use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
@@ -69,7 +69,7 @@ fn settings_help() -> String {
 impl Settings {
     fn load(&self) -> Result<Config, Faults> {
         let sources = Sources { file: self.config.as_deref(), set: &self.set };
-        config::load(&sources, |name| env::var(name).ok())
+        config::load(&sources, |name| env::var_os(name).map(|text| text.to_string_lossy().into_owned()))
     }
 }
 
@@ -135,10 +135,11 @@ async fn serve(
     let metrics = Arc::new(Metrics::default());
     let (stop_public, stop_admin) = (Stop::new(), Stop::new());
     let router = app::public(&client, origin, Arc::clone(&metrics));
-    info!(listen = %public.address(), admin_listen = %admin.address(), public_origin = origin.text, "listening");
-    let operators = tokio::spawn(admin.serve(admin::routes(Arc::clone(&metrics)), stop_admin.clone()));
-
+    // Before anybody is told that the gateway listens, for they may tell it to stop at once.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    info!(listen = %public.address(), admin_listen = %admin.address(), public_origin = origin.text, "listening");
+    let operators = admin::routes(Arc::clone(&metrics));
+    let operators = tokio::spawn(admin.serve(operators, stop_admin.clone(), MAX_OPERATORS));
     let stopping = stop_public.clone();
     tokio::spawn(async move {
         tokio::select! {
@@ -150,19 +151,26 @@ async fn serve(
         info!(deadline_s = deadline.as_secs(), "stopping: finishing requests under way");
         metrics.drain();
         stopping.graceful_shutdown(Some(deadline));
+        // Told again: now.
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stopping.shutdown();
     });
-    public.serve(router, stop_public).await?;
+    public.serve(router, stop_public, MAX_CLIENTS).await?;
     stop_admin.graceful_shutdown(Some(Duration::from_secs(1)));
     operators.await??;
     info!("stopped");
     Ok(())
 }
 
-/// Any answer at all to a question shows that Autoshares takes the key; only a rejection shows that it does not.
+/// Any answer in an envelope, also a refusal, shows that Autoshares takes the key.
 async fn ask(client: &Client) -> Result<(), Box<dyn Error>> {
     match client.fetch_question(&Login::new("autoshares-gateway-probe")).await {
         Ok(_) => println!("Autoshares answers and takes the key"),
-        Err(error) if matches!(error.kind(), ErrorKind::Refused(_)) => {
+        Err(error) if matches!(error.kind(), ErrorKind::Refused(refusal) if refusal.shape() == RefusalShape::Envelope) =>
+        {
             println!("Autoshares answers and takes the key");
         }
         Err(error) => return Err(error.into()),

@@ -123,7 +123,7 @@ impl Kind {
                 (502, "upstream-interrupted", "Autoshares broke off before it answered", Autoshares)
             }
             Kind::UpstreamFailed => {
-                (502, "upstream-failed", "Autoshares did not carry out the request", Autoshares)
+                (502, "upstream-failed", "Autoshares failed or refused the request", Autoshares)
             }
             Kind::UpstreamUnreadable => {
                 (502, "upstream-unreadable", "Autoshares' answer cannot be read", Autoshares)
@@ -151,6 +151,7 @@ pub struct Problem {
     may_have_been_applied: bool,
     retry_after: Option<u32>,
     allow: Option<&'static str>,
+    closes: bool,
     cause: Option<String>,
 }
 
@@ -200,6 +201,7 @@ impl Problem {
             may_have_been_applied: false,
             retry_after: None,
             allow: None,
+            closes: false,
             cause: None,
         }
     }
@@ -213,6 +215,12 @@ impl Problem {
     pub fn method_not_allowed(allow: &'static str) -> Self {
         let detail = format!("use {allow}");
         Self { allow: Some(allow), ..Self::new(Kind::MethodNotAllowed, detail) }
+    }
+
+    /// The same, said on a connection that cannot be used any more, for not all of the request was read.
+    #[must_use]
+    pub fn closing(self) -> Self {
+        Self { closes: true, ..self }
     }
 
     /// The kind.
@@ -264,6 +272,9 @@ impl Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.closes {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some(allow) = self.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));

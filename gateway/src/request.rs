@@ -1,14 +1,10 @@
-//! What clients send, read strictly: `Content-Type` says JSON, the body is small and comes in time, no member stands twice, and text
+//! What clients send, read strictly: `Content-Type` says JSON, no member stands twice, and text
 //! stands where text belongs. Read by hand, for the errors of a derived reader quote what was sent.
 
-use std::{borrow::Cow, collections::BTreeMap, error::Error as StdError, fmt, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use autoshares_sdk::{ConfirmationCode, Login, Password, ResetToken, SecretAnswer};
-use axum::{
-    body::{Body, to_bytes},
-    http::{HeaderMap, header},
-};
-use http_body_util::LengthLimitError;
+use axum::http::{HeaderMap, header};
 use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer,
@@ -18,11 +14,6 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use crate::problem::{Kind, Problem};
-
-/// The largest body that is read, in bytes.
-pub const MAX_BODY: usize = 16 * 1024;
-/// How long a body may take.
-pub const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Whose password is reset.
 #[derive(Debug, JsonSchema)]
@@ -144,30 +135,10 @@ impl Members {
     ///
     /// # Errors
     ///
-    /// A [`Problem`] when it is not sent as JSON, too large, too slow, or not an object whose members differ in name.
-    pub async fn read(headers: &HeaderMap, body: Body) -> Result<Self, Problem> {
+    /// A [`Problem`] when it is not sent as JSON, or not an object whose members differ in name.
+    pub fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, Problem> {
         check_content(headers)?;
-        let too_large = || Problem::new(Kind::BodyTooLarge, format!("send at most {MAX_BODY} bytes"));
-        let announced =
-            headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        if announced.is_some_and(|length| length > MAX_BODY as u64) {
-            return Err(too_large());
-        }
-        let bytes = match tokio::time::timeout(BODY_DEADLINE, to_bytes(body, MAX_BODY)).await {
-            Ok(Ok(bytes)) => bytes,
-            Ok(Err(error)) if error.source().is_some_and(<dyn StdError>::is::<LengthLimitError>) => {
-                return Err(too_large());
-            }
-            Ok(Err(_)) => return Err(invalid("the body broke off or is not framed as HTTP wants it")),
-            Err(_) => {
-                let seconds = BODY_DEADLINE.as_secs();
-                return Err(Problem::new(
-                    Kind::BodyTimeout,
-                    format!("send the whole body within {seconds} s"),
-                ));
-            }
-        };
-        serde_json::from_slice(&bytes).map_err(|error| {
+        serde_json::from_slice(body).map_err(|error| {
             let (line, column) = (error.line(), error.column());
             match error.classify() {
                 // Only these texts are our own; the others quote what was sent.

@@ -21,8 +21,12 @@ use tower::Service;
 const HEADER_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a new connection may take to its first request.
 const FIRST_REQUEST_DEADLINE: Duration = Duration::from_secs(15);
-/// Below the 1,024 descriptors that a process commonly gets, with room for connections to Autoshares.
-const MAX_CONNECTIONS: usize = 900;
+/// Connections of clients. Each may need one to Autoshares, and a process commonly gets 1,024 descriptors.
+pub const MAX_CLIENTS: usize = 450;
+/// Connections of operators.
+pub const MAX_OPERATORS: usize = 32;
+/// More than [`crate::edge::MAX_HEAD`] can hold in any honest request, so that `edge` can answer with a problem document.
+const MAX_HEADERS: usize = 512;
 /// Twice the head that `edge` lets through, so that it can answer with a problem document up to there.
 const READ_BUFFER: usize = 2 * crate::edge::MAX_HEAD;
 
@@ -55,19 +59,23 @@ impl Listener {
         self.address
     }
 
-    /// Serves until `stop` is told.
+    /// Serves until `stop` is told, at most so many connections at once.
     ///
     /// # Errors
     ///
     /// An [`io::Error`] when the socket fails.
-    pub async fn serve(self, router: Router, stop: Stop) -> io::Result<()> {
-        let capped = Capped { connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)) };
+    pub async fn serve(self, router: Router, stop: Stop, max_connections: usize) -> io::Result<()> {
+        let capped = Capped { connections: Arc::new(Semaphore::new(max_connections)) };
         let mut server = axum_server::from_tcp(self.socket)?
             .acceptor(capped)
             .handle(stop)
             .http1_only()
             .first_request_timeout(FIRST_REQUEST_DEADLINE);
-        server.http_builder().http1().header_read_timeout(HEADER_DEADLINE).max_buf_size(READ_BUFFER);
+        let mut http = server.http_builder().http1();
+        http.header_read_timeout(HEADER_DEADLINE).max_buf_size(READ_BUFFER).max_headers(MAX_HEADERS);
+        // A client that has said all it has to say still wants its answer; and one that goes away must not cancel a call to Autoshares
+        // that spends something, or nobody would learn what came of it.
+        http.half_close(true);
         server.serve(router.into_make_service_with_connect_info::<SocketAddr>()).await
     }
 }

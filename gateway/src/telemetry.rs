@@ -25,8 +25,8 @@ use crate::{
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The status that logs and metrics show for a request whose client did not wait; nginx made the number common.
-const CLIENT_WENT_AWAY: u16 = 499;
+/// The status that logs and metrics show for a request that was dropped; nginx made the number common.
+const DROPPED: u16 = 499;
 
 /// Rides on a response: the operation it answers.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +84,7 @@ pub async fn observe(State(metrics): State<Arc<Metrics>>, request: Request, next
 
 /// Everything that is told of a request. No header, body, query, login, or path as typed.
 ///
-/// Told when it is dropped, for a request whose client goes away is dropped in the middle, and may have reached Autoshares.
+/// Told when it is dropped, for a request that is cut short by a stop is dropped in the middle, and may have reached Autoshares.
 struct Line {
     metrics: Arc<Metrics>,
     started: Instant,
@@ -115,7 +115,7 @@ impl Line {
     }
 
     fn status(&self) -> u16 {
-        self.answered.as_ref().map_or(CLIENT_WENT_AWAY, |answered| answered.status)
+        self.answered.as_ref().map_or(DROPPED, |answered| answered.status)
     }
 
     fn route(&self) -> Option<&str> {
@@ -125,7 +125,7 @@ impl Line {
     fn count(&self, duration: Duration) {
         let error_type = match &self.answered {
             Some(answered) => answered.problem.as_ref().map_or("", |problem| problem.kind().facts().code),
-            None => "client-went-away",
+            None => "dropped",
         };
         let labels = RequestLabels {
             http_request_method: self.method,
@@ -176,7 +176,10 @@ impl Line {
         }
         match facts.map(|facts| facts.blame) {
             None if self.answered.is_none() => {
-                line!(info, "client went away before the answer; Autoshares may have been asked");
+                line!(
+                    warn,
+                    "dropped before its answer, the gateway had to stop; Autoshares may have been asked"
+                );
             }
             None | Some(Blame::Client) => line!(info, "request"),
             Some(Blame::Autoshares) => line!(warn, "request failed at Autoshares"),

@@ -120,19 +120,25 @@ impl ClientBuilder {
             return Err(BuildError { faults, source: None });
         };
 
+        // Below the deadline of an attempt, or a connection that never came about would look like a call that may have been sent.
+        let connect_timeout = self.connect_timeout.min(attempt_timeout.min(self.timeout) * 3 / 4);
+        let https = base_url.scheme() == "https";
         let http = reqwest::Client::builder()
             // A custom header such as the key travels along with a redirect, to whatever host it names.
             .redirect(reqwest::redirect::Policy::none())
-            .https_only(base_url.scheme() == "https")
+            .https_only(https)
             .no_proxy()
             // Also protocol refusals may not repeat a call that spends something.
             .retry(reqwest::retry::never())
-            .connect_timeout(self.connect_timeout.min(self.timeout))
+            .connect_timeout(connect_timeout)
             .pool_idle_timeout(IDLE_CONNECTION)
-            .user_agent(concat!("autoshares-sdk/", env!("CARGO_PKG_VERSION")))
+            .user_agent(concat!("autoshares-sdk/", env!("CARGO_PKG_VERSION")));
+        // The certificates of this machine are not needed on loopback, and may not be there.
+        let http = if https { http } else { http.tls_certs_only([]) };
+        let http = http
             .build()
             .map_err(|error| BuildError {
-                faults: vec![BuildFault::new(BuildPart::Tls, "could not be set up")],
+                faults: vec![BuildFault::new(BuildPart::Tls, "could not be set up: are the CA certificates of this machine installed (package `ca-certificates`)?")],
                 source: Some(error),
             })?;
         let inner = Inner {

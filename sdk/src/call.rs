@@ -41,6 +41,8 @@ pub(crate) struct Seen {
     pub(crate) retry_after: Option<Duration>,
     pub(crate) request_id: Option<String>,
     unreadable: Option<Unreadable>,
+    key_rejected: bool,
+    size: usize,
 }
 
 impl ClientHooks<Call> for generated::Client {
@@ -74,13 +76,19 @@ impl ClientHooks<Call> for generated::Client {
         });
 
         let body = read_capped(response).await?;
+        call.note(|seen| seen.size = body.as_ref().map_or(0, Vec::len));
+        // Declared for no operation, so the generated code reads no body.
+        let undeclared = http::StatusCode::NOT_IMPLEMENTED;
         let declared = match outcome::shape(status, body.as_deref(), &call.key) {
             Shape::Envelope => http::StatusCode::OK,
             Shape::Refusal => http::StatusCode::INTERNAL_SERVER_ERROR,
             Shape::Unreadable(unreadable) => {
                 call.note(|seen| seen.unreadable = Some(unreadable));
-                // Declared for no operation, so the generated code reads no body.
-                http::StatusCode::NOT_IMPLEMENTED
+                undeclared
+            }
+            Shape::KeyRejected => {
+                call.note(|seen| seen.key_rejected = true);
+                undeclared
             }
         };
         let mut answer = http::Response::new(body.unwrap_or_default());
@@ -124,7 +132,7 @@ impl Call {
         match answered {
             Ok(answer) => rule(answer.into_inner()).map_err(|kind| self.error(kind)),
             Err(GeneratedError::ErrorResponse(refusal)) => {
-                Err(self.error(outcome::refused(refusal.into_inner())))
+                Err(self.error(outcome::refused(refusal.into_inner(), self.seen().size)))
             }
             Err(GeneratedError::CommunicationError(error)) => Err(self.transport(error)),
             // The generated error prints bodies and addresses: nothing of it goes on.
@@ -134,6 +142,7 @@ impl Call {
             Err(GeneratedError::InvalidRequest(_) | GeneratedError::Custom(_)) => {
                 Err(self.error(ErrorKind::NotSent))
             }
+            Err(_) if self.seen().key_rejected => Err(self.error(ErrorKind::KeyRejected)),
             Err(_) => {
                 let unreadable = self.seen().unreadable.unwrap_or(Unreadable::Empty);
                 Err(self.error(ErrorKind::Unreadable(unreadable)))

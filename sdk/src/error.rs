@@ -4,7 +4,7 @@ use std::{error::Error as StdError, fmt};
 
 use crate::{
     operation::{Operation, Retry},
-    refusal::Refusal,
+    refusal::{Refusal, RefusalShape},
 };
 
 /// A call that failed, and how far it got.
@@ -97,18 +97,23 @@ impl Error {
     /// Whether Autoshares may have done what was asked although no success was seen. Such a call must not be repeated
     /// unasked: the mail may have gone out, the code or the token may be spent.
     ///
-    /// Always false for operations that change nothing, and for answers whose status says that the request was not
-    /// carried out (3xx, 4xx).
+    /// Always false for operations that change nothing, for answers in an envelope, and for statuses with which a server says
+    /// that it turned the request away. Where it cannot be known, the worst is assumed.
     pub fn may_have_been_applied(&self) -> bool {
         if self.operation.retry() == Retry::Safe {
             return false;
         }
-        let carried_out = self.status.is_none_or(|status| !(300..500).contains(&status));
+        // 408, and whatever else comes from something in between, may be said of a request that went through.
+        let turned_away = matches!(self.status, Some(400 | 401 | 403 | 404 | 405 | 413 | 415 | 422 | 429));
         match &self.kind {
             ErrorKind::NotSent | ErrorKind::KeyRejected => false,
             ErrorKind::MaybeSent => true,
-            ErrorKind::Refused(refusal) => refusal.is_server_failure(),
-            ErrorKind::Unreadable(_) => carried_out,
+            ErrorKind::Refused(refusal) => match refusal.shape() {
+                RefusalShape::Envelope => false,
+                RefusalShape::ServerFailure => true,
+                _ => !turned_away,
+            },
+            ErrorKind::Unreadable(_) => !turned_away,
         }
     }
 }

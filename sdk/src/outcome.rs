@@ -5,6 +5,8 @@
 //! 3. Reading is tolerant: `Errors`, `ErrorsCode` and `Model` may be missing or null, unknown members are ignored.
 //! 4. An empty question means that there is none.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::{
@@ -34,8 +36,9 @@ pub struct Accepted {
 }
 
 impl Accepted {
-    /// The `IsSucceed` that Autoshares wrote beside its acceptance. It means nothing (the documented acceptance says
-    /// `false`); a proxy that gives the answer on byte for byte needs it all the same.
+    /// The `IsSucceed` that Autoshares wrote beside its acceptance, for a proxy that gives the answer on byte for byte. Hidden, for it
+    /// means nothing: the documented acceptance says `false`.
+    #[doc(hidden)]
     pub fn sent_flag(&self) -> bool {
         self.sent_flag
     }
@@ -46,6 +49,7 @@ impl Accepted {
 pub(crate) enum Shape {
     Envelope,
     Refusal,
+    KeyRejected,
     Unreadable(Unreadable),
 }
 
@@ -65,13 +69,15 @@ pub(crate) fn shape(status: u16, body: Option<&[u8]>, key: &AppKey) -> Shape {
     if holds_key(&value, key) {
         return Shape::Unreadable(Unreadable::EchoesKey);
     }
-    if value["IsSucceed"].is_boolean() {
+    let holds = |name: &str| !value[name].is_null();
+    if value["error"].as_str().is_some_and(|text| text.starts_with("Application key")) {
+        return Shape::KeyRejected;
+    }
+    // An `error` beside `IsSucceed` is documented nowhere; taking it for an envelope would take it for an acceptance.
+    if value["IsSucceed"].is_boolean() && !holds("error") && !holds("Error") {
         return Shape::Envelope;
     }
-    // `error` alone is the rejected key; beside `message` it belongs to a failure of the platform.
-    let key_rejected = value["error"].as_str().is_some_and(|text| text.starts_with("Application key"));
-    let other = ["Error", "Message", "message"].iter().any(|name| value.get(name).is_some());
-    if key_rejected || other {
+    if ["Error", "Message", "message"].into_iter().any(holds) {
         return Shape::Refusal;
     }
     Shape::Unreadable(Unreadable::UnknownShape { size })
@@ -90,11 +96,11 @@ fn holds_key(value: &Value, key: &AppKey) -> bool {
     }
 }
 
-/// An answer without an envelope.
-pub(crate) fn refused(refusal: types::Refusal) -> ErrorKind {
+/// An answer without an envelope; `size` in bytes.
+pub(crate) fn refused(refusal: types::Refusal, size: usize) -> ErrorKind {
     let (shape, messages, codes) = match refusal {
-        // `shape` lets no other sentence through in this shape.
-        types::Refusal::KeyRejection(_) => return ErrorKind::KeyRejected,
+        // `shape` has taken out the one sentence that is documented in this shape.
+        types::Refusal::KeyRejection(_) => return ErrorKind::Unreadable(Unreadable::UnknownShape { size }),
         types::Refusal::ServerFailure(failure) => {
             (RefusalShape::ServerFailure, vec![failure.message, failure.error], Vec::new())
         }
@@ -103,13 +109,15 @@ pub(crate) fn refused(refusal: types::Refusal) -> ErrorKind {
             vec![rejection.error.message],
             vec![ErrorCode::read(rejection.error.code)],
         ),
-        types::Refusal::RequestRejection(rejection) if rejection.model_state.is_empty() => {
-            (RefusalShape::Request, vec![rejection.message], Vec::new())
-        }
         types::Refusal::RequestRejection(rejection) => {
             // A hash map iterates in any order; sentences should not change places from one answer to the next.
-            let by_member: std::collections::BTreeMap<_, _> = rejection.model_state.into_iter().collect();
-            (RefusalShape::Validation, by_member.into_values().flatten().collect(), Vec::new())
+            let by_member: BTreeMap<_, _> = rejection.model_state.into_iter().flatten().collect();
+            let sentences: Vec<_> = by_member.into_values().flatten().collect();
+            if sentences.is_empty() {
+                (RefusalShape::Request, vec![rejection.message], Vec::new())
+            } else {
+                (RefusalShape::Validation, sentences, Vec::new())
+            }
         }
     };
     ErrorKind::Refused(Refusal { shape, messages, codes })

@@ -65,10 +65,6 @@ impl Refusal {
     pub fn codes(&self) -> &[ErrorCode] {
         &self.codes
     }
-
-    pub(crate) fn is_server_failure(&self) -> bool {
-        self.shape == RefusalShape::ServerFailure
-    }
 }
 
 impl fmt::Debug for Refusal {

@@ -101,7 +101,8 @@ redacted! {
 
 /// The secret key of the calling application, sent as `Et-App-Key`.
 ///
-/// Never printed, and exposed once, where the header is built. Wiped from memory when dropped.
+/// Never printed. It is looked at where it is checked, where the header is built, and where answers are searched for it. Wiped from
+/// memory when dropped.
 #[derive(Clone)]
 pub struct AppKey(SecretString);
 
@@ -141,20 +142,43 @@ impl AppKey {
         self.0.expose_secret() == other.0.expose_secret()
     }
 
-    /// Whether a text of Autoshares' would give the key away: as it is, or in hexadecimal, percent-encoding or base64.
+    /// Whether a text of Autoshares' would give the key away: as it is, percent-encoded, escaped for HTML or JSON, in hexadecimal or
+    /// in base64.
     pub(crate) fn appears_in(&self, text: &str) -> bool {
-        // A key that is embedded in longer base64 shows at one of three offsets, without its first and last characters.
         let key = self.0.expose_secret();
         let hexadecimal: String = key.bytes().map(|byte| format!("{byte:02x}")).collect();
-        let percent: String = key.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        let lower = text.to_ascii_lowercase();
-        text.contains(key)
-            || lower.contains(&key.to_ascii_lowercase())
-            || lower.contains(&hexadecimal)
-            || lower.contains(&percent)
-            || (0..3)
-                .any(|offset| text.replace('-', "+").replace('_', "/").contains(&base64_core(key, offset)))
+        let plain = unescaped(text).to_ascii_lowercase();
+        let base64 = text.replace('-', "+").replace('_', "/");
+        plain.contains(&key.to_ascii_lowercase())
+            || plain.contains(&hexadecimal)
+            // A key that is embedded in longer base64 shows at one of three offsets, without its first and last characters.
+            || (0..3).any(|offset| base64.contains(&base64_core(key, offset)))
     }
+}
+
+/// The text with `%2F`, `\u002f`, `&#x2f;`, `&#47;` and the like undone. Whatever else it holds stays as it is.
+fn unescaped(text: &str) -> String {
+    let ways: [(&str, &str, u32, usize); 4] =
+        [("%", "", 16, 2), ("\\u", "", 16, 4), ("&#x", ";", 16, 6), ("&#", ";", 10, 7)];
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        let lower = rest.get(..3).unwrap_or(rest).to_ascii_lowercase();
+        let undone = ways.iter().find_map(|(start, end, radix, longest)| {
+            let digits = lower.starts_with(start).then(|| &rest[start.len()..])?;
+            let length =
+                if end.is_empty() { *longest } else { digits.find(end).filter(|at| at <= longest)? };
+            let code = u32::from_str_radix(digits.get(..length)?, *radix).ok()?;
+            Some((char::from_u32(code)?, start.len() + length + end.len()))
+        });
+        let (next, length) = undone
+            .or_else(|| rest.starts_with("&amp;").then_some(('&', 5)))
+            .or_else(|| rest.starts_with("\\/").then_some(('/', 2)))
+            .unwrap_or((next, next.len_utf8()));
+        plain.push(next);
+        rest = &rest[length..];
+    }
+    plain
 }
 
 impl fmt::Debug for AppKey {
@@ -210,6 +234,11 @@ mod tests {
             "CANARY-KEY/+1",
             "63616e6172792d6b65792f2b31",
             "%63%61%6E%61%72%79%2D%6B%65%79%2F%2B%31",
+            "canary-key%2F%2B1",
+            "canary-key%2f+1",
+            "canary-key&#x2F;&#43;1",
+            "canary&#45;key/\\u002b1",
+            "canary-key\\/+1",
             "Y2FuYXJ5LWtleS8rMQ==",
             // base64 of `Basic:canary-key/+1`, and of the same with one and two letters more in front.
             "QmFzaWM6Y2FuYXJ5LWtleS8rMQ==",
@@ -218,7 +247,9 @@ mod tests {
         ] {
             assert!(key.appears_in(text), "{text}");
         }
-        assert!(!key.appears_in("Application key is not defined or does not exist"));
+        for text in ["Application key is not defined or does not exist", "100 % &#; &#x; \\u12 %zz é%", ""] {
+            assert!(!key.appears_in(text), "{text}");
+        }
     }
 
     #[test]

@@ -58,7 +58,7 @@ fn step(name: &str) {
 }
 
 fn lint() -> Result<(), Failure> {
-    let mut lint = program(&tools::node()?, &[tools::LINTER, "lint", "--config", "openapi/redocly.yaml"]);
+    let mut lint = program(&tools::node()?, &[tools::LINTER, "lint", "--config", "redocly.yaml"]);
     lint.args(DOCUMENTS).env("REDOCLY_TELEMETRY", "off").env("REDOCLY_SUPPRESS_UPDATE_NOTICE", "true");
     command::run(&mut lint)
 }

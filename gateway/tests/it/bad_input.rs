@@ -131,10 +131,81 @@ async fn a_body_over_16_kib_is_refused_and_one_of_16_kib_read() {
     assert_eq!(app.send(Method::POST, RESET, &[JSON], padded(16 * 1024)).await.status, 200);
     assert_eq!(sandbox.received().len(), 1);
     app.send(Method::POST, RESET, &[JSON], padded(16 * 1024 + 1)).await.problem(413, "body-too-large");
-    // Announced: refused without reading. Chunked: refused once it is too much.
-    let announced = [JSON, ("content-length", "17000")];
-    app.send(Method::POST, RESET, &announced, Body::empty()).await.problem(413, "body-too-large");
+    // Announced as more than is worth reading: refused at once, and the connection with it.
+    let announced = [JSON, ("content-length", "2000000")];
+    let answered = app.send(Method::POST, RESET, &announced, Body::empty()).await;
+    answered.problem(413, "body-too-large");
+    assert_eq!(answered.headers["connection"], "close");
     assert_eq!(sandbox.received().len(), 1);
+}
+
+/// A refusal leaves the connection ready for the next request, also when the body comes late, in chunks, or is far too large.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_does_not_break_the_connection() {
+    let (sandbox, app) = app().await;
+    let address = app.listen();
+    let large = "x".repeat(600_000);
+    for (line, headers, body, status) in [
+        ("POST /nowhere", "Content-Type: application/json", "{}", 404),
+        ("DELETE /docs", "Content-Type: application/json", "{}", 405),
+        ("POST /v1.0/users/password/reset", "Content-Type: text/plain", "{}", 415),
+        ("POST /v1.0/users/password/reset", "Content-Type: application/json", large.as_str(), 413),
+        ("POST /nowhere", "Content-Type: application/json", large.as_str(), 413),
+    ] {
+        for chunked in [false, true] {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            let framing = if chunked {
+                "Transfer-Encoding: chunked".to_owned()
+            } else {
+                format!("Content-Length: {}", body.len())
+            };
+            let head = format!("{line} HTTP/1.1\r\nHost: x\r\n{headers}\r\n{framing}\r\n\r\n");
+            stream.write_all(head.as_bytes()).unwrap();
+            std::thread::sleep(Duration::from_millis(20));
+            let body =
+                if chunked { format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len()) } else { body.to_owned() };
+            stream.write_all(body.as_bytes()).unwrap();
+            let mut answer = [0; 4096];
+            let read = stream.read(&mut answer).unwrap();
+            let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{line}: {answer}");
+
+            stream.write_all(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+            let mut next = String::new();
+            stream.read_to_string(&mut next).unwrap();
+            assert!(next.starts_with("HTTP/1.1 200 "), "{line}: {next}");
+        }
+    }
+    assert_eq!(sandbox.received().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_has_said_all_it_has_to_say_gets_its_answer() {
+    let (_sandbox, app) = app().await;
+    let mut stream = TcpStream::connect(app.listen()).unwrap();
+    let body = r#"{"User": "anna.lee"}"#;
+    let head = format!(
+        "POST {RESET} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all((head + body).as_bytes()).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with(r#"{"Errors":[],"IsSucceed":false}"#), "{answer}");
+}
+
+/// Malformed framing is a problem like any other, and a body that breaks off is not called too large.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_badly_framed_body_is_called_that() {
+    let (sandbox, app) = app().await;
+    let head = format!(
+        "POST {RESET} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    );
+    let answer = exchange(app.listen(), &(head + "zz\r\n{}\r\n0\r\n\r\n"));
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("\"invalid-body\""), "{answer}");
+    assert_eq!(sandbox.received().len(), 0);
 }
 
 #[tokio::test]
@@ -209,6 +280,10 @@ async fn a_head_over_16_kib_is_refused() {
     let refused = exchange(address, &with_header(17 * 1024));
     assert!(refused.starts_with("HTTP/1.1 431"), "{refused}");
     assert!(refused.contains("\"headers-too-large\""), "{refused}");
+    // Many small ones are no reason for a bare answer.
+    let many =
+        format!("GET /docs HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{}\r\n", "a: b\r\n".repeat(300));
+    assert!(exchange(address, &many).starts_with("HTTP/1.1 200"));
     // Beyond the listener's own limit nothing is parsed, so the answer is bare.
     let bare = exchange(address, &with_header(80 * 1024));
     assert!(bare.starts_with("HTTP/1.1 431") && !bare.contains("headers-too-large"), "{bare}");

@@ -36,6 +36,27 @@ async fn nobody_listens() {
     }
 }
 
+/// A connection that never comes about is no call that may have been applied, however short the deadline.
+#[tokio::test]
+async fn upstream_is_a_black_hole() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    // Nobody accepts, and the queue is full: further attempts are left without an answer.
+    let _listener = socket.listen(1).unwrap();
+    let waiting: Vec<_> = (0..8).map(|_| tokio::spawn(tokio::net::TcpStream::connect(address))).collect();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+
+    let app = TestApp::new(&format!("http://{address}/api"));
+    for index in 0..DOCUMENTED.len() {
+        let started = Instant::now();
+        let problem = app.documented(index).await.problem(502, "upstream-unreachable");
+        assert_eq!(problem.get("mayHaveBeenApplied"), None);
+        assert!(started.elapsed() < Duration::from_millis(1200));
+    }
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
 #[tokio::test]
 async fn upstream_is_silent_or_slow() {
     check("silence", &Upstream::silent(), 504, "upstream-timeout", true).await;
@@ -77,12 +98,15 @@ async fn upstream_refuses_outside_an_envelope() {
         ),
         (400, r#"{"Message": "The request is invalid."}"#, false),
         (401, r#"{"Message": "Authorization has been denied for this request."}"#, false),
+        // What a failing platform says without being asked for its documented shape.
+        (500, r#"{"Message": "An error has occurred."}"#, true),
+        (200, r#"{"Message": "An error has occurred."}"#, true),
         (400, r#"{"Error": {"Code": "UnsupportedApiVersion", "Message": "not supported"}}"#, false),
     ] {
         let upstream = Upstream::json(status, body);
         check(body, &upstream, 502, "upstream-failed", applied).await;
         let answered = TestApp::new(&upstream.base_url()).documented(0).await;
-        for text in ["occurred", "invalid.", "denied", "supported"] {
+        for text in ["error has", "error occurred", "invalid.", "denied", "supported"] {
             assert!(!answered.body.contains(text), "{}", answered.body);
         }
     }
@@ -95,6 +119,13 @@ async fn what_a_trader_can_mend_is_passed_on() {
     let answered = TestApp::new(&upstream.base_url()).documented(3).await;
     let problem = answered.problem(422, "validation-failed");
     assert_eq!(problem["Errors"], serde_json::json!(["Password is required"]));
+
+    // Without a sentence there is nothing to pass on, and a problem always has something to show.
+    for body in [r#"{"Message": "no", "ModelState": {"x": []}}"#, r#"{"Message": "no", "ModelState": null}"#]
+    {
+        let upstream = Upstream::json(422, body);
+        TestApp::new(&upstream.base_url()).documented(3).await.problem(502, "upstream-failed");
+    }
 }
 
 #[tokio::test]
@@ -103,7 +134,7 @@ async fn a_redirect_is_a_problem_and_goes_nowhere() {
         let elsewhere = Upstream::json(200, r#"{"Errors": [], "IsSucceed": false}"#);
         let location = format!("{}/v1.0/users/password/reset", elsewhere.base_url());
         let upstream = Upstream::answering(response(status, &[("Location", &location)], ""));
-        check("redirect", &upstream, 502, "upstream-unreadable", false).await;
+        check("redirect", &upstream, 502, "upstream-unreadable", true).await;
         assert_eq!(elsewhere.requests().len(), 0);
     }
 }

@@ -105,6 +105,67 @@ async fn a_probe_tells_whether_autoshares_takes_the_key() {
     assert!(String::from_utf8_lossy(&bad.stderr).contains("does not take the application key"));
 }
 
+/// Answers that come without an envelope do not show that the key is taken.
+#[test]
+fn a_probe_believes_an_envelope_only() {
+    for (status, body, code) in [
+        (200, r#"{"Errors": ["User is not found."], "IsSucceed": false}"#, 0),
+        (401, r#"{"Message": "Authorization has been denied for this request."}"#, 1),
+        (400, r#"{"Error": {"Code": "UnsupportedApiVersion", "Message": "no"}}"#, 1),
+        (500, r#"{"message": "An error occurred", "error": "Unexpected server error"}"#, 1),
+    ] {
+        let upstream = Upstream::json(status, body);
+        let mut command = bare();
+        command.args(["check", "--probe"]).env("AUTOSHARES_BASE_URL", upstream.base_url());
+        let output = command.env("AUTOSHARES_APP_KEY", KEY).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{body}");
+    }
+    let mut command = bare();
+    command
+        .args(["check", "--probe"])
+        .env("AUTOSHARES_BASE_URL", Upstream::nobody())
+        .env("AUTOSHARES_APP_KEY", KEY);
+    let told = String::from_utf8(command.output().unwrap().stderr).unwrap();
+    assert!(told.contains("was not sent") && told.contains("refused"), "the cause is told: {told}");
+}
+
+/// In containers without CA certificates, what needs none works, and what needs them says so.
+#[test]
+fn certificates_are_asked_for_only_where_they_are_needed() {
+    for (base_url, code) in [("http://127.0.0.1:1/api", 0), ("https://host.example/api", 2)] {
+        let mut command = bare();
+        command.arg("check").env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
+        let output =
+            command.env("AUTOSHARES_BASE_URL", base_url).env("AUTOSHARES_APP_KEY", KEY).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{told}");
+        assert_eq!(told.contains("`ca-certificates`"), code == 2, "{told}");
+    }
+}
+
+#[test]
+fn names_that_are_no_settings_are_refused_and_shown_only_if_they_look_like_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.toml");
+    fs::write(&file, "[upstreem]\n[listen]\nx = 1\n").unwrap();
+    let mut command = bare();
+    command.args(["check", "--config", file.to_str().unwrap(), "--set", "canary-key-5c1d="]);
+    let told = String::from_utf8(command.output().unwrap().stderr).unwrap();
+    for fault in ["`upstreem` is not a setting", "--set: a name that is not shown is not a setting"] {
+        assert!(told.contains(fault), "{fault} missing in: {told}");
+    }
+    assert!(told.contains("`listen` (GATEWAY_LISTEN) is not valid") && !told.contains("canary"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_can_be_stopped_as_soon_as_it_says_that_it_listens() {
+    for _ in 0..10 {
+        let (mut gateway, _, _) = Gateway::serve("http://127.0.0.1:1/api", &[], &[]);
+        gateway.terminate();
+        assert_eq!(gateway.exit_code(), Some(0));
+    }
+}
+
 #[test]
 fn a_taken_port_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -166,20 +227,25 @@ async fn operators_have_a_listener_of_their_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_finishes_what_is_under_way() {
-    let upstream = Upstream::doing(|stream| {
-        std::thread::sleep(Duration::from_millis(500));
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    let upstream = Upstream::doing(move |stream| {
+        let _ = released.lock().unwrap().recv_timeout(Duration::from_secs(8));
         let _ = stream.write_all(response(200, &[], r#"{"Errors": [], "IsSucceed": false}"#).as_bytes());
     });
     let (mut gateway, public, admin) = Gateway::serve(&upstream.base_url(), &[], &[]);
     let reset = http().post(format!("{public}{RESET}")).header(JSON.0, JSON.1).body(DOCUMENTED[0].2);
     let under_way = tokio::spawn(reset.send());
-    tokio::time::sleep(Duration::from_millis(150)).await;
+    while upstream.requests().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     gateway.terminate();
     gateway.wait_for("stopping");
     let ready = http().get(format!("{admin}/readyz")).send().await.unwrap();
     assert_eq!((ready.status().as_u16(), ready.text().await.unwrap().as_str()), (503, "draining\n"));
     assert!(http().get(format!("{public}/docs")).send().await.is_err(), "no new connections");
 
+    release.send(()).unwrap();
     assert_eq!(under_way.await.unwrap().unwrap().status(), 200);
     let started = Instant::now();
     assert_eq!(gateway.exit_code(), Some(0));

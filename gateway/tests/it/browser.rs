@@ -23,7 +23,7 @@ async fn the_docs_show_in_a_browser_under_their_own_policy() {
     }));
     let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.address();
-    tokio::spawn(listener.serve(router, Stop::new()));
+    tokio::spawn(listener.serve(router, Stop::new(), 32));
 
     let profile = tempfile::tempdir().unwrap();
     let screenshot = profile.path().join("docs.png");

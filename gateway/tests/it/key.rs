@@ -13,7 +13,9 @@ const ACCEPTED: &str = r#"{"Errors": [], "IsSucceed": false}"#;
 fn spellings_of_key() -> Vec<String> {
     let hexadecimal: String = KEY.bytes().map(|byte| format!("{byte:02x}")).collect();
     let percent: String = KEY.bytes().map(|byte| format!("%{byte:02X}")).collect();
-    vec![KEY.to_owned(), KEY.to_uppercase(), hexadecimal, percent, "Y2FuYXJ5LWtleS01YzFk".to_owned()]
+    let encoded = "Y2FuYXJ5LWtleS01YzFk".to_owned();
+    let [some, html] = ["%2D", "&#x2d;"].map(|dash| KEY.replace('-', dash));
+    vec![KEY.to_owned(), KEY.to_uppercase(), hexadecimal, percent, encoded, some, html]
 }
 
 #[tokio::test]
@@ -121,8 +123,9 @@ async fn the_head_that_upstream_sees_is_the_gateways_own() {
 
 #[tokio::test]
 async fn a_rejected_key_is_neutral_outside_and_loud_inside() {
-    let body = r#"{"error": "Application key is not defined or does not exist"}"#;
-    for status in [200, 401, 403, 500] {
+    let rejected = r#"{"error": "Application key is not defined or does not exist"}"#;
+    let more = r#"{"error": "Application key is not defined or does not exist", "message": "x", "IsSucceed": false}"#;
+    for (status, body) in [(200, rejected), (401, rejected), (403, rejected), (500, rejected), (403, more)] {
         let upstream = Upstream::json(status, body);
         let app = TestApp::new(&upstream.base_url());
         assert_eq!(app.metrics.key_state(), KeyState::Untried);
@@ -139,6 +142,25 @@ async fn a_rejected_key_is_neutral_outside_and_loud_inside() {
         assert_eq!(app.metrics.key_state(), KeyState::Rejected);
         assert!(app.metrics.text().contains("gateway_app_key_rejections_total 4\n"));
         assert!(app.metrics.text().contains("gateway_app_key_rejected 1\n"));
+    }
+}
+
+/// Only the documented sentence raises the alarm, and nothing with an `error` passes for an acceptance.
+#[tokio::test]
+async fn another_error_is_no_rejected_key_and_no_acceptance() {
+    for body in [
+        r#"{"message": null, "error": "Unexpected server error"}"#,
+        r#"{"error": "invalid_request", "Message": "The request is invalid."}"#,
+        r#"{"message": "An error occurred", "error": "Unexpected server error", "IsSucceed": false}"#,
+        r#"{"error": "invalid_request", "IsSucceed": false}"#,
+        r#"{"Error": {"Code": "UnsupportedApiVersion", "Message": "no"}, "IsSucceed": true}"#,
+    ] {
+        let upstream = Upstream::json(500, body);
+        let app = TestApp::new(&upstream.base_url());
+        for index in 0..DOCUMENTED.len() {
+            assert_eq!(app.documented(index).await.status, 502, "{body}");
+        }
+        assert_eq!(app.metrics.key_state(), KeyState::Untried);
     }
 }
 

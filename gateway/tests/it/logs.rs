@@ -184,17 +184,57 @@ async fn a_request_leaves_one_line() {
     assert!(!output.contains("anna.lee"));
 }
 
+/// What a client asked for is carried to its end, or nobody would learn what came of it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_goes_away_leaves_a_line_too() {
+async fn a_client_that_goes_away_leaves_a_whole_line() {
     let sandbox = Sandbox::builder().app_key(KEY).start().await.unwrap();
-    sandbox.fail(Operation::RequestReset, Fault::Delay(Duration::from_secs(5)));
-    let (gateway, public, admin) = Gateway::serve(&sandbox.base_url(), &[], &[]);
+    sandbox.fail(Operation::RequestReset, Fault::Delay(Duration::from_millis(600)));
+    let (gateway, public, _) = Gateway::serve(&sandbox.base_url(), &[], &[]);
     let hasty = reqwest::Client::builder().no_proxy().timeout(Duration::from_millis(200)).build().unwrap();
     let reset = hasty.post(format!("{public}{RESET}")).header("content-type", "application/json");
     assert!(reset.body(r#"{"User": "anna.lee"}"#).send().await.unwrap_err().is_timeout());
 
-    let line = gateway.wait_for("client went away");
+    let line = gateway.wait_for("operation=\"request_reset\"");
+    assert!(line.contains("status=200"), "{line}");
+    assert_eq!(sandbox.outbox().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_a_stop_cuts_short_leaves_a_line_too() {
+    let sandbox = Sandbox::builder().app_key(KEY).start().await.unwrap();
+    sandbox.fail(Operation::RequestReset, Fault::Delay(Duration::from_secs(8)));
+    let (mut gateway, public, _) = Gateway::serve(&sandbox.base_url(), &[], &[]);
+    let reset = http().post(format!("{public}{RESET}")).header("content-type", "application/json");
+    let cut_short = tokio::spawn(reset.body(r#"{"User": "anna.lee"}"#).send());
+    while sandbox.calls(Operation::RequestReset) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    gateway.terminate();
+    gateway.wait_for("stopping");
+    gateway.terminate();
+    assert!(cut_short.await.unwrap().is_err());
+    assert_eq!(gateway.exit_code(), Some(0), "told twice, it stops at once");
+    let line = gateway.wait_for("dropped before its answer");
     assert!(line.contains("status=499") && line.contains(RESET), "{line}");
-    let metrics = http().get(format!("{admin}/metrics")).send().await.unwrap().text().await.unwrap();
-    assert!(metrics.contains("error_type=\"client-went-away\""), "{metrics}");
+}
+
+const CHILD: &str = "AUTOSHARES_GATEWAY_TEST_CHILD";
+
+/// What a panic says may quote a value.
+#[test]
+fn a_panic_is_logged_by_its_place_alone() {
+    if std::env::var_os(CHILD).is_some() {
+        autoshares_gateway::telemetry::init(autoshares_gateway::config::Log {
+            json: Some(false),
+            level: tracing::level_filters::LevelFilter::TRACE,
+        });
+        panic!("canary-in-a-panic");
+    }
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    let output =
+        child.args(["--exact", "logs::a_panic_is_logged_by_its_place_alone", "--nocapture"]).env(CHILD, "1");
+    let output = output.output().unwrap();
+    let told = [output.stdout, output.stderr].concat();
+    let told = String::from_utf8_lossy(&told);
+    assert!(told.contains("ERROR") && told.contains("logs.rs:") && !told.contains("canary"), "{told}");
 }

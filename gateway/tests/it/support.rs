@@ -102,7 +102,7 @@ impl TestApp {
     pub fn listen(&self) -> SocketAddr {
         let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = listener.address();
-        tokio::spawn(listener.serve(self.router.clone(), Stop::new()));
+        tokio::spawn(listener.serve(self.router.clone(), Stop::new(), 32));
         address
     }
 }

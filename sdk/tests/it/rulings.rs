@@ -166,7 +166,9 @@ async fn the_other_known_shapes_are_recognised() {
                 codes.iter().map(ToString::to_string).collect(),
             );
             assert_eq!(refused(error.kind()), expected, "{status} {body}");
-            assert_eq!(error.may_have_been_applied(), applied);
+            // A status with which a request is turned away says so, whatever the body is about; nothing else does.
+            let turned_away = [400, 401, 403, 404, 422].contains(&status);
+            assert_eq!(error.may_have_been_applied(), applied || !turned_away, "{status} {body}");
         }
     }
 }

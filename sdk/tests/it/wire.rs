@@ -96,7 +96,8 @@ async fn a_redirect_is_not_followed() {
             let error = call(&client(&upstream.base_url()), operation).await.unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::Unreadable(Unreadable::Redirect)), "{status} {error}");
             assert_eq!(error.status(), Some(status));
-            assert!(!error.may_have_been_applied());
+            // A redirect after a POST usually follows its execution.
+            assert_eq!(error.may_have_been_applied(), operation != Operation::FetchQuestion);
         }
         assert_eq!(elsewhere.requests(), Vec::<String>::new());
     }
