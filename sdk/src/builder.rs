@@ -9,6 +9,7 @@ use crate::{
     key::AppKeySource,
     retry::{RetryBudget, RetryPolicy},
     secret::InvalidAppKey,
+    tls,
     trace::Server,
 };
 
@@ -133,14 +134,10 @@ impl ClientBuilder {
             .connect_timeout(connect_timeout)
             .pool_idle_timeout(IDLE_CONNECTION)
             .user_agent(concat!("autoshares-sdk/", env!("CARGO_PKG_VERSION")));
-        // The certificates of this machine are not needed on loopback, and may not be there.
-        let http = if https { http } else { http.tls_certs_only([]) };
-        let http = http
-            .build()
-            .map_err(|error| BuildError {
-                faults: vec![BuildFault::new(BuildPart::Tls, "could not be set up: are the CA certificates of this machine installed (package `ca-certificates`)?")],
-                source: Some(error),
-            })?;
+        let tls =
+            |problem, source| BuildError { faults: vec![BuildFault::new(BuildPart::Tls, problem)], source };
+        let http = tls::set_up(http, https).map_err(|problem| tls(problem, None))?;
+        let http = http.build().map_err(|error| tls("could not be set up".to_owned(), Some(error)))?;
         let inner = Inner {
             http,
             server: Server::of(&base_url),

@@ -12,6 +12,7 @@ mod outcome;
 mod refusal;
 mod retry;
 mod secret;
+mod tls;
 mod trace;
 
 #[cfg(feature = "sandbox")]

@@ -58,7 +58,7 @@ async fn what_is_served_is_what_is_in_the_tree() {
 async fn a_generated_client_drives_the_gateway() {
     let sandbox = Sandbox::start().await.unwrap();
     let address = TestApp::with(&sandbox.client(), false).listen();
-    let client = generated::Client::new(&format!("http://{address}"));
+    let client = generated::Client::new_with_client(&format!("http://{address}"), crate::support::http());
     let reset = |answer: Option<&str>| generated::types::ResetRequest {
         user: "robert.zak".to_owned(),
         secret_question_answer: answer.map(str::to_owned),

@@ -8,7 +8,7 @@ use autoshares_sdk::{
 };
 use serde_json::Value;
 
-use crate::support::{CODE, Gateway, KEY, PASSWORD, QUESTION, RESET, http};
+use crate::support::{CODE, Gateway, KEY, PASSWORD, QUESTION, RESET, http, http_builder};
 
 const LOGIN: &str = "canary.login@example.com";
 const ANSWER: &str = "canary-answer-8d2e";
@@ -190,7 +190,7 @@ async fn a_client_that_goes_away_leaves_a_whole_line() {
     let sandbox = Sandbox::builder().app_key(KEY).start().await.unwrap();
     sandbox.fail(Operation::RequestReset, Fault::Delay(Duration::from_millis(600)));
     let (gateway, public, _) = Gateway::serve(&sandbox.base_url(), &[], &[]);
-    let hasty = reqwest::Client::builder().no_proxy().timeout(Duration::from_millis(200)).build().unwrap();
+    let hasty = http_builder().timeout(Duration::from_millis(200)).build().unwrap();
     let reset = hasty.post(format!("{public}{RESET}")).header("content-type", "application/json");
     assert!(reset.body(r#"{"User": "anna.lee"}"#).send().await.unwrap_err().is_timeout());
 

@@ -39,6 +39,17 @@ async fn a_rejected_key_that_changed_is_tried_once_more() {
 }
 
 #[tokio::test]
+async fn a_source_that_finds_a_new_key_each_time_is_believed_once() {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let upstream = Upstream::json(403, REJECTED);
+    let keys = AppKeySource::custom(|_| async {
+        Ok(key(&format!("new-key-{}", NUMBER.fetch_add(1, Ordering::SeqCst))))
+    });
+    call(&client(&upstream.base_url(), keys), Operation::RedeemCode).await.unwrap_err();
+    assert_eq!(upstream.requests().len(), 2);
+}
+
+#[tokio::test]
 async fn a_rejected_key_that_did_not_change_is_not_tried_again() {
     let upstream = Upstream::json(403, REJECTED);
     let error =

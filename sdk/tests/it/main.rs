@@ -4,6 +4,7 @@
 
 mod document;
 mod environment;
+mod https;
 mod keys;
 mod retries;
 mod rulings;
