@@ -60,7 +60,7 @@ pub async fn small_head(request: Request, next: Next) -> Response {
 }
 
 /// Reads the whole body before anything is decided, so that whatever is decided finds the connection ready for the next request. A
-/// body over [`MAX_BODY`] is read too, up to [`MAX_DRAINED`], or its sender would see a broken connection instead of the answer.
+/// body over [`MAX_BODY`] is read too, up to a mebibyte, or its sender would see a broken connection instead of the answer.
 pub async fn small_body(request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     let announced = head.headers.get(header::CONTENT_LENGTH);

@@ -3,6 +3,7 @@
 mod codegen;
 mod command;
 mod dev;
+mod package;
 mod test;
 mod tools;
 

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     codegen,
     command::{self, Failure, cargo, program, shown},
-    tools,
+    package, tools,
 };
 
 const DOCUMENTS: [&str; 2] = ["openapi/autoshares.yaml", "openapi/gateway.json"];
@@ -29,23 +29,21 @@ pub(crate) fn run() -> Result<(), Failure> {
         "--deny",
         "warnings",
     ]))?;
-    // Alone it is built without the sandbox, as most of its users build it.
-    command::run(&mut cargo(&[
-        "clippy",
-        "--locked",
-        "--package",
-        "autoshares-sdk",
-        "--",
-        "--deny",
-        "warnings",
-    ]))?;
+    // Alone it is built without the sandbox, as most of its users build it; without TLS; and with that of the platform.
+    let native_tls = ["--no-default-features", "--features", "native-tls"];
+    for features in [&[][..], &native_tls[..1], &native_tls] {
+        let mut clippy = cargo(&["clippy", "--locked", "--package", "autoshares-sdk"]);
+        command::run(clippy.args(features).args(["--", "--deny", "warnings"]))?;
+    }
     step("documentation");
-    let mut document = cargo(&["doc", "--locked", "--workspace", "--no-deps", "--all-features"]);
+    let mut document = cargo(&["doc", "--locked", "--workspace", "--no-deps"]);
     command::run(document.env("RUSTDOCFLAGS", "--deny warnings"))?;
     step("derived documents");
     codegen::check()?;
     step("lint of the documents");
     lint()?;
+    step("the SDK as a package");
+    package::check()?;
     step("tests");
     let Counts { passed, failed } =
         tests(&mut cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]))?;

@@ -31,12 +31,16 @@ pub(crate) fn install() -> Result<(), Failure> {
             })?;
         }
     }
-    let missing: Vec<&str> = PROGRAMS
+    let mut missing: Vec<&str> = PROGRAMS
         .iter()
         .filter(|(name, _)| !is_on_path(name))
         .flat_map(|(_, packages)| *packages)
         .copied()
         .collect();
+    // For the feature `native-tls`.
+    if !works(&mut program("pkg-config", &["--exists", "openssl"])) {
+        missing.extend(["pkg-config", "libssl-dev"]);
+    }
     if !missing.is_empty() {
         install_packages(&missing)?;
     }
