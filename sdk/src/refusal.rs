@@ -41,7 +41,9 @@ impl fmt::Display for RefusalShape {
 }
 
 /// A code beside a refusal.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// `Debug` does not show the text of one that the documentation does not name; [`as_str`](Self::as_str) does.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorCode {
     /// `ErrorIncorrectAnswer`: the answer to the secret question is missing or wrong.
@@ -74,6 +76,15 @@ impl fmt::Debug for Refusal {
             .field("codes", &self.codes)
             .field("messages", &format_args!("{} (redacted)", self.messages.len()))
             .finish()
+    }
+}
+
+impl fmt::Debug for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ErrorCode::IncorrectAnswer => "IncorrectAnswer",
+            ErrorCode::Other(_) => "Other(redacted)",
+        })
     }
 }
 

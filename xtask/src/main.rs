@@ -4,6 +4,7 @@ mod codegen;
 mod command;
 mod dev;
 mod package;
+mod release;
 mod test;
 mod tools;
 
@@ -16,6 +17,8 @@ cargo xtask dev                run the gateway with an embedded Autoshares sandb
 cargo xtask test               run every check; install what it needs and lacks
 cargo xtask codegen            write openapi/gateway.json from the route table
 cargo xtask codegen --check    write nothing; say what is stale, exit 4
+cargo xtask release-check      before the SDK is published: its surface, its dependencies, its compatibility, its package
+            --accept-surface   the public surface as it is now has been reviewed
 ";
 
 fn main() -> ExitCode {
@@ -26,6 +29,8 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["codegen"] => codegen::write(),
         ["codegen", "--check"] => codegen::check(),
+        ["release-check"] => release::check(false),
+        ["release-check", "--accept-surface"] => release::check(true),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

@@ -140,6 +140,7 @@ async fn no_canary_gets_out() {
         format!(
             r#"{{"Errors": ["{LOGIN} {question}"], "ErrorsCode": ["ErrorIncorrectAnswer"], "IsSucceed": false}}"#
         ),
+        format!(r#"{{"Errors": [], "ErrorsCode": ["{LOGIN} {CODE}"], "IsSucceed": false}}"#),
         format!(r#"{{"Errors": "{CODE} {LOGIN}", "IsSucceed": true}}"#),
         format!(r#"{{"Message": "{LOGIN}", "ModelState": {{"{LOGIN}": ["{PASSWORD}"]}}}}"#),
         format!(r#"{{"Error": {{"Code": "Code", "Message": "{TOKEN}"}}}}"#),

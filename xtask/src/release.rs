@@ -1,0 +1,81 @@
+//! `cargo xtask release-check`: what is looked at before the SDK is published. Needs the network for advisories, and minutes for its tools,
+//! so it is no part of `test`.
+
+use std::{fs, path::PathBuf};
+
+use similar::TextDiff;
+
+use crate::{
+    command::{Failure, cargo, program, read, root, run},
+    package,
+};
+
+/// The tools, pinned: the format they read changes with the compiler.
+const TOOLS: [(&str, &str); 3] =
+    [("cargo-deny", "0.20.2"), ("cargo-semver-checks", "0.51.0"), ("cargo-public-api", "0.52.0")];
+
+/// The public surface as it was last reviewed.
+const SURFACE: &str = "sdk/public-api.txt";
+
+/// Runs all of it. With `accept` the public surface as it is now becomes the reviewed one.
+pub(crate) fn check(accept: bool) -> Result<(), Failure> {
+    for (name, version) in TOOLS {
+        install(name, version)?;
+    }
+    surface(accept)?;
+    run(&mut tool("cargo-deny", &["--locked", "check"]))?;
+    compatible()?;
+    package::check()?;
+    println!("ready to release");
+    Ok(())
+}
+
+fn surface(accept: bool) -> Result<(), Failure> {
+    // Rustdoc's JSON is not stable yet; the variable lets a stable compiler write it.
+    let arguments =
+        ["rustdoc", "--locked", "--quiet", "--lib", "--package", "autoshares-sdk", "--features", "sandbox"];
+    let mut rustdoc = cargo(&arguments);
+    rustdoc.args(["--", "-Z", "unstable-options", "--output-format", "json"]).env("RUSTC_BOOTSTRAP", "1");
+    run(&mut rustdoc)?;
+    let now =
+        read(&mut tool("cargo-public-api", &["-sss", "--rustdoc-json", "target/doc/autoshares_sdk.json"]))?;
+    let path = root().join(SURFACE);
+    if accept {
+        return fs::write(path, now).map_err(Failure::new);
+    }
+    let reviewed = fs::read_to_string(path).unwrap_or_default();
+    if reviewed == now {
+        println!("{SURFACE}: the public surface is as it was reviewed");
+        return Ok(());
+    }
+    print!("{}", TextDiff::from_lines(&reviewed, &now).unified_diff().header(SURFACE, "now"));
+    Err(Failure::new(
+        "the public surface changed: review it, then run `cargo xtask release-check --accept-surface`",
+    ))
+}
+
+/// Against the last release, which carries a tag `sdk-v…`.
+fn compatible() -> Result<(), Failure> {
+    let tags = read(&mut program("git", &["tag", "--list", "sdk-v*", "--sort=-version:refname"]))?;
+    let Some(last) = tags.lines().next() else {
+        println!("no tag `sdk-v…`: this is the first release, and breaks nobody");
+        return Ok(());
+    };
+    run(&mut tool(
+        "cargo-semver-checks",
+        &["semver-checks", "--package", "autoshares-sdk", "--baseline-rev", last],
+    ))
+}
+
+fn folder() -> PathBuf {
+    root().join("target/tools")
+}
+
+fn tool(name: &str, arguments: &[&str]) -> std::process::Command {
+    program(&folder().join("bin").join(name).to_string_lossy(), arguments)
+}
+
+/// Cargo leaves alone what is installed in this version already.
+fn install(name: &str, version: &str) -> Result<(), Failure> {
+    run(cargo(&["install", "--locked", "--quiet", "--version", version, name]).arg("--root").arg(folder()))
+}
