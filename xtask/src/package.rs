@@ -1,8 +1,8 @@
-//! The SDK as a stranger gets it: packed, unpacked outside the repository, built and tested there.
+//! The SDK as a stranger gets it: packed, unpacked outside the repository, built and tested there, and no heavier than it says.
 
 use std::{env, fs, path::PathBuf, process};
 
-use crate::command::{Failure, cargo, program, root, run};
+use crate::command::{Failure, cargo, program, read, root, run};
 
 /// Packs the SDK, and runs its doc tests, with and without features, from the package alone.
 pub(crate) fn check() -> Result<(), Failure> {
@@ -31,7 +31,17 @@ pub(crate) fn check() -> Result<(), Failure> {
         // The same target folder, so that only the package itself is built anew.
         run(cargo(arguments).arg("--target-dir").arg(&target).current_dir(&folder.0))?;
     }
-    Ok(())
+    let tree = ["tree", "--edges", "normal", "--prefix", "none", "--format", "{p}"];
+    let dependencies = read(cargo(&tree).current_dir(&folder.0))?;
+    match dependencies
+        .lines()
+        .find(|line| ["axum ", "hyper-tls ", "aws-lc-rs "].iter().any(|name| line.starts_with(name)))
+    {
+        Some(heavy) => Err(Failure::new(format!(
+            "by default the SDK depends on {heavy}, which only a feature may bring"
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn newest_crate(folder: &PathBuf) -> Result<PathBuf, Failure> {
