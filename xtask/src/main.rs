@@ -1,5 +1,6 @@
 //! The tasks of this workspace: `cargo xtask <task>`.
 
+mod bench;
 mod codegen;
 mod command;
 mod dev;
@@ -17,6 +18,7 @@ cargo xtask dev                run the gateway with an embedded Autoshares sandb
 cargo xtask test               run every check; install what it needs and lacks
 cargo xtask codegen            write openapi/gateway.json from the route table
 cargo xtask codegen --check    write nothing; say what is stale, exit 4
+cargo xtask bench              measure start, memory, and what a user of the SDK pays to build
 cargo xtask release-check      before the SDK is published: its surface, its dependencies, its compatibility, its package
             --accept-surface   the public surface as it is now has been reviewed
 ";
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["codegen"] => codegen::write(),
         ["codegen", "--check"] => codegen::check(),
+        ["bench"] => bench::measure(),
         ["release-check"] => release::check(false),
         ["release-check", "--accept-surface"] => release::check(true),
         ["help" | "--help" | "-h"] => {

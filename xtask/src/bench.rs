@@ -1,0 +1,130 @@
+//! `cargo xtask bench`: the figures that are promised. What the gateway takes to start and to sit there, and what a user of the SDK pays to build.
+
+use std::{
+    env, fs,
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::{self, Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::command::{Failure, cargo, read, root, run};
+
+const STARTS: usize = 10;
+
+/// Measures all of it and prints a line for each figure.
+pub(crate) fn measure() -> Result<(), Failure> {
+    gateway()?;
+    consumer()
+}
+
+fn gateway() -> Result<(), Failure> {
+    run(&mut cargo(&["build", "--locked", "--release", "--package", "autoshares-gateway"]))?;
+    let (mut starts, mut memory) = (Vec::new(), Vec::new());
+    for _ in 0..STARTS {
+        let address = free_address()?;
+        let started = Instant::now();
+        let gateway = Gateway::start(address)?;
+        first_answer(address, started + Duration::from_secs(10))?;
+        starts.push(started.elapsed());
+        // Idle: nothing left to do after the first answer.
+        thread::sleep(Duration::from_millis(300));
+        memory.push(gateway.resident_kilobytes()?);
+    }
+    starts.sort();
+    memory.sort_unstable();
+    println!(
+        "gateway: {:.1} ms from start to first answer (median of {STARTS}, worst {:.1} ms); {:.1} MB resident when idle",
+        starts[STARTS / 2].as_secs_f64() * 1000.0,
+        starts[STARTS - 1].as_secs_f64() * 1000.0,
+        f64::from(memory[STARTS / 2]) / 1024.0,
+    );
+    Ok(())
+}
+
+/// A cold `cargo check` of a crate that has nothing but the SDK with its default features.
+fn consumer() -> Result<(), Failure> {
+    let folder = env::temp_dir().join(format!("autoshares-sdk-consumer-{}", process::id()));
+    let measured = (|| {
+        fs::create_dir_all(folder.join("src")).map_err(Failure::new)?;
+        let sdk = root().join("sdk").canonicalize().map_err(Failure::new)?;
+        let manifest = format!(
+            "[package]\nname = \"consumer\"\nedition = \"2024\"\n[dependencies]\nautoshares-sdk = {{ path = {sdk:?} }}\n[workspace]\n"
+        );
+        fs::write(folder.join("Cargo.toml"), manifest).map_err(Failure::new)?;
+        fs::write(folder.join("src/main.rs"), "fn main() {}\n").map_err(Failure::new)?;
+        // The versions that the workspace is tested with, downloaded before the clock runs.
+        fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).map_err(Failure::new)?;
+        run(cargo(&["fetch", "--quiet"]).current_dir(&folder))?;
+        let tree = ["tree", "--edges", "normal,build", "--prefix", "none", "--no-dedupe", "--format", "{p}"];
+        let mut crates: Vec<_> =
+            read(cargo(&tree).current_dir(&folder))?.lines().map(str::to_owned).collect();
+        crates.sort();
+        crates.dedup();
+        let started = Instant::now();
+        let target = folder.join("target");
+        run(cargo(&["check", "--quiet"]).current_dir(&folder).env("CARGO_TARGET_DIR", target))?;
+        println!(
+            "sdk: {} crates, {:.1} s for a cold `cargo check` with default features",
+            crates.len() - 1,
+            started.elapsed().as_secs_f64()
+        );
+        Ok(())
+    })();
+    // What is left over in the temporary folder harms nobody.
+    let _ = fs::remove_dir_all(&folder);
+    measured
+}
+
+struct Gateway(Child);
+
+impl Gateway {
+    fn start(address: SocketAddr) -> Result<Self, Failure> {
+        let mut command = Command::new(root().join("target/release/autoshares-gateway"));
+        command.args(["serve", "--set", &format!("listen={address}"), "--set", "admin_listen=127.0.0.1:0"]);
+        // Https, so that the certificates of the machine are read, as in production; nobody is asked.
+        command.args(["--set", "upstream.base_url=https://autoshares.invalid/api"]);
+        command.env("AUTOSHARES_APP_KEY", "not-a-real-key").stdout(Stdio::null());
+        command.spawn().map(Self).map_err(Failure::new)
+    }
+
+    fn resident_kilobytes(&self) -> Result<u32, Failure> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).map_err(Failure::new)?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        number.ok_or_else(|| Failure::new("no `VmRSS` in the process's status"))
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // It may have ended by itself, which the measurement has said then.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn free_address() -> Result<SocketAddr, Failure> {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).map_err(Failure::new)
+}
+
+fn first_answer(address: SocketAddr, deadline: Instant) -> Result<(), Failure> {
+    while Instant::now() < deadline {
+        let Ok(mut stream) = TcpStream::connect(address) else {
+            thread::sleep(Duration::from_micros(200));
+            continue;
+        };
+        let mut answer = [0; 12];
+        stream
+            .write_all(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .and_then(|()| stream.read_exact(&mut answer))
+            .map_err(Failure::new)?;
+        return if answer == *b"HTTP/1.1 200" {
+            Ok(())
+        } else {
+            Err(Failure::new("the first answer is no success"))
+        };
+    }
+    Err(Failure::new("the gateway did not answer within 10 s"))
+}
