@@ -15,6 +15,7 @@ use crate::{
 
 const API_VERSION: &str = "1.0";
 const TIMEOUT: Duration = Duration::from_secs(10);
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Shorter than the keep-alive of common servers, so that a request seldom meets a connection that is being closed.
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
@@ -114,6 +115,12 @@ impl ClientBuilder {
             faults.push(BuildFault::new(BuildPart::ApiVersion, problem));
         }
         let attempt_timeout = self.attempt_timeout.unwrap_or(self.timeout / 2);
+        if [self.timeout, self.connect_timeout, attempt_timeout]
+            .iter()
+            .any(|timeout| *timeout > LONGEST_TIMEOUT)
+        {
+            faults.push(BuildFault::new(BuildPart::Timeout, "is longer than a day"));
+        }
         if self.timeout.is_zero() || self.connect_timeout.is_zero() || attempt_timeout.is_zero() {
             faults.push(BuildFault::new(BuildPart::Timeout, "is zero and would let no call through"));
         }
@@ -146,6 +153,7 @@ impl ClientBuilder {
             api_version: self.api_version,
             timeout: self.timeout,
             attempt_timeout,
+            connect_timeout,
             budget: RetryBudget::full(),
         };
         Ok(Client { inner: Arc::new(inner), retries: self.retries })

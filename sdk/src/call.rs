@@ -6,6 +6,7 @@ use std::{
 };
 
 use progenitor_client::{ClientHooks, ClientInfo, Error as GeneratedError, OperationInfo, ResponseValue};
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     error::{Error, ErrorKind, Unreadable},
@@ -27,6 +28,8 @@ const MAX_REQUEST_ID: usize = 128;
 pub(crate) struct Call {
     operation: Operation,
     key: AppKey,
+    /// What the user gave for this call; upstream may send it back where nobody expects it.
+    secrets: Arc<[SecretString]>,
     /// How many attempts there were, this one included.
     attempts: u32,
     /// How long this attempt may take.
@@ -39,7 +42,7 @@ pub(crate) struct Call {
 pub(crate) struct Seen {
     pub(crate) status: Option<u16>,
     pub(crate) retry_after: Option<Duration>,
-    pub(crate) request_id: Option<String>,
+    pub(crate) request_id: Option<Box<str>>,
     unreadable: Option<Unreadable>,
     key_rejected: bool,
     size: usize,
@@ -71,8 +74,7 @@ impl ClientHooks<Call> for generated::Client {
             seen.retry_after =
                 header("retry-after").and_then(|text| retry::retry_after(text, SystemTime::now()));
             let id = ["x-request-id", "request-id", "x-correlation-id"].into_iter().find_map(header);
-            seen.request_id =
-                id.filter(|id| is_request_id(id) && !call.key.appears_in(id)).map(str::to_owned);
+            seen.request_id = id.filter(|id| call.is_request_id(id)).map(Box::from);
         });
 
         let body = read_capped(response).await?;
@@ -97,12 +99,6 @@ impl ClientHooks<Call> for generated::Client {
     }
 }
 
-/// An id goes into logs, so it must look like one.
-fn is_request_id(text: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
-    !text.is_empty() && text.len() <= MAX_REQUEST_ID && text.bytes().all(fits)
-}
-
 /// The whole body, or `None` when it is larger than [`MAX_BODY`]; the rest is then left unread.
 async fn read_capped(mut response: reqwest::Response) -> reqwest::Result<Option<Vec<u8>>> {
     if response.content_length().is_some_and(|length| length > MAX_BODY as u64) {
@@ -119,8 +115,26 @@ async fn read_capped(mut response: reqwest::Response) -> reqwest::Result<Option<
 }
 
 impl Call {
-    pub(crate) fn new(operation: Operation, key: AppKey, attempts: u32, timeout: Duration) -> Self {
-        Self { operation, key, attempts, timeout, seen: Arc::default() }
+    pub(crate) fn new(
+        operation: Operation,
+        key: AppKey,
+        secrets: &Arc<[SecretString]>,
+        attempts: u32,
+        timeout: Duration,
+    ) -> Self {
+        Self { operation, key, secrets: Arc::clone(secrets), attempts, timeout, seen: Arc::default() }
+    }
+
+    /// An id goes into logs, so it must look like one, and hold nothing of the call.
+    fn is_request_id(&self, text: &str) -> bool {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+        let lower = text.to_ascii_lowercase();
+        let tells =
+            |secret: &SecretString| lower.contains(&secret.expose_secret().trim().to_ascii_lowercase());
+        (1..=MAX_REQUEST_ID).contains(&text.len())
+            && text.bytes().all(fits)
+            && !self.key.appears_in(text)
+            && !self.secrets.iter().any(tells)
     }
 
     /// Turns the generated client's result into an outcome, by its ruling, or an [`Error`].
@@ -161,9 +175,9 @@ impl Call {
     }
 
     fn error(&self, kind: ErrorKind) -> Error {
-        let Seen { status, request_id, .. } = self.seen();
+        let Seen { status, retry_after, request_id, .. } = self.seen();
         let Self { operation, attempts, .. } = *self;
-        Error { operation, kind, status, attempts, timeout: false, request_id, source: None }
+        Error { operation, kind, status, attempts, timeout: false, retry_after, request_id, source: None }
     }
 
     pub(crate) fn seen(&self) -> Seen {

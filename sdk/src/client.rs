@@ -3,7 +3,8 @@
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 use progenitor_client::{Error as GeneratedError, ResponseValue};
-use tokio::time::{Instant, sleep};
+use secrecy::SecretString;
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::Instrument;
 
 use crate::{
@@ -36,6 +37,7 @@ pub(crate) struct Inner {
     pub(crate) api_version: String,
     pub(crate) timeout: Duration,
     pub(crate) attempt_timeout: Duration,
+    pub(crate) connect_timeout: Duration,
     pub(crate) budget: RetryBudget,
 }
 
@@ -46,7 +48,7 @@ pub(crate) struct Inner {
 pub struct Answered<T> {
     value: T,
     attempts: u32,
-    request_id: Option<String>,
+    request_id: Option<Box<str>>,
 }
 
 impl<T> Answered<T> {
@@ -99,7 +101,8 @@ impl Client {
         let body = &types::ResetRequest { user, secret_question_answer: answer.cloned().map(Wire) };
         let version = self.inner.api_version.as_str();
         let send = |client: generated::Client| async move { client.request_reset(version, body).await };
-        self.run(Operation::RequestReset, send, outcome::reset_requested).await
+        let secrets = [login.expose(), answer.map(SecretAnswer::expose).unwrap_or_default()];
+        self.run(Operation::RequestReset, &secrets, send, outcome::reset_requested).await
     }
 
     /// Fetches the trader's secret question (`fetch_question`); `None` when there is none. Takes a login or an e-mail address.
@@ -111,7 +114,7 @@ impl Client {
         let username = &Wire(login.clone());
         let version = self.inner.api_version.as_str();
         let send = |client: generated::Client| async move { client.fetch_question(version, username).await };
-        self.run(Operation::FetchQuestion, send, outcome::question).await
+        self.run(Operation::FetchQuestion, &[login.expose()], send, outcome::question).await
     }
 
     /// Trades the code from the e-mail for a token (`redeem_code`). Take the code as spent: whether it can be used again is not
@@ -124,7 +127,7 @@ impl Client {
         let body = &types::CodeRedemption { code: Wire(code.clone()) };
         let version = self.inner.api_version.as_str();
         let send = |client: generated::Client| async move { client.redeem_code(version, body).await };
-        self.run(Operation::RedeemCode, send, outcome::token).await
+        self.run(Operation::RedeemCode, &[code.expose()], send, outcome::token).await
     }
 
     /// Sets the new password with the token (`set_password`). The confirmation that the API wants is filled in here.
@@ -141,13 +144,15 @@ impl Client {
         };
         let version = self.inner.api_version.as_str();
         let send = |client: generated::Client| async move { client.set_password(version, body).await };
-        self.run(Operation::SetPassword, send, outcome::password_set).await
+        self.run(Operation::SetPassword, &[token.expose(), password.expose()], send, outcome::password_set)
+            .await
     }
 
     /// Attempts until one is final: an outcome, an error that may not be repeated, or the end of attempts, budget or time.
     async fn run<T, U, F>(
         &self,
         operation: Operation,
+        secrets: &[&str],
         send: impl Fn(generated::Client) -> F,
         rule: fn(T) -> Result<U, ErrorKind>,
     ) -> Result<Answered<U>, Error>
@@ -156,15 +161,17 @@ impl Client {
     {
         let inner = &*self.inner;
         let span = trace::operation(operation, &inner.server);
+        let given = secrets.iter().filter(|secret| !secret.trim().is_empty());
+        let secrets: Arc<[SecretString]> = given.map(|secret| SecretString::from(*secret)).collect();
         let attempts = async {
             let deadline = Instant::now() + inner.timeout;
-            let mut key = self.key(operation, Refresh::No, 0).await?;
+            let mut key = self.key(operation, Refresh::No, 0, deadline).await?;
             let mut key_refreshed = false;
             let mut attempts = 0;
             loop {
                 attempts += 1;
-                let call =
-                    Call::new(operation, key.clone(), attempts, self.attempt_timeout(operation, deadline));
+                let timeout = self.attempt_timeout(operation, deadline);
+                let call = Call::new(operation, key.clone(), &secrets, attempts, timeout);
                 let client =
                     generated::Client::new_with_client(&inner.base_url, inner.http.clone(), call.clone());
                 let outcome = call.conclude(send(client).await, rule);
@@ -183,33 +190,52 @@ impl Client {
                 if matches!(error.kind, ErrorKind::KeyRejected) && !key_refreshed {
                     // Rejected at the door, so it cannot happen twice; no matter of retries, for it is another key.
                     key_refreshed = true;
-                    match inner.app_key.key(Refresh::Yes).await {
-                        Ok(fresh) if !fresh.is_same_as(&key) => key = fresh,
+                    match self.key(operation, Refresh::Yes, attempts, deadline).await {
+                        Ok(fresh) if !fresh.is_same_as(&key) && Instant::now() < deadline => key = fresh,
                         _ => return Err(error),
                     }
                     continue;
                 }
-                match self.retries.wait(&error, seen.retry_after) {
-                    Some(wait) if Instant::now() + wait < deadline && inner.budget.spend() => {
-                        sleep(wait).await;
-                    }
+                // What is left must at least do for connecting, or a connection that does not come about would look like a call that
+                // may have been sent.
+                let left =
+                    deadline.saturating_duration_since(Instant::now()).saturating_sub(inner.connect_timeout);
+                match self.retries.wait(&error) {
+                    Some(wait) if wait < left && inner.budget.spend() => sleep(wait).await,
                     _ => return Err(error),
                 }
-                key = self.key(operation, Refresh::No, attempts).await?;
+                match self.key(operation, Refresh::No, attempts, deadline).await {
+                    Ok(fresh) => key = fresh,
+                    Err(_) => return Err(error),
+                }
             }
         };
         attempts.instrument(span).await
     }
 
-    async fn key(&self, operation: Operation, refresh: Refresh, attempts: u32) -> Result<AppKey, Error> {
-        self.inner.app_key.key(refresh).await.map_err(|cause| Error {
+    /// The key, within the deadline of the call: a source of the user's own may wait for something else.
+    async fn key(
+        &self,
+        operation: Operation,
+        refresh: Refresh,
+        attempts: u32,
+        deadline: Instant,
+    ) -> Result<AppKey, Error> {
+        let (timeout, source) = match timeout_at(deadline, self.inner.app_key.key(refresh)).await {
+            Ok(Ok(key)) => return Ok(key),
+            Ok(Err(cause)) => (false, Some(cause)),
+            Err(_) => (true, None),
+        };
+        let kind = ErrorKind::NotSent;
+        Err(Error {
             operation,
-            kind: ErrorKind::NotSent,
+            kind,
             status: None,
             attempts,
-            timeout: false,
+            timeout,
+            retry_after: None,
             request_id: None,
-            source: Some(cause),
+            source,
         })
     }
 

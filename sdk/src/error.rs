@@ -1,6 +1,6 @@
 //! How a call failed, and how far it got.
 
-use std::{error::Error as StdError, fmt};
+use std::{error::Error as StdError, fmt, time::Duration};
 
 use crate::{
     operation::{Operation, Retry},
@@ -17,7 +17,8 @@ pub struct Error {
     pub(crate) status: Option<u16>,
     pub(crate) attempts: u32,
     pub(crate) timeout: bool,
-    pub(crate) request_id: Option<String>,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) request_id: Option<Box<str>>,
     pub(crate) source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -84,6 +85,11 @@ impl Error {
         self.attempts
     }
 
+    /// How long Autoshares asked to wait before the next try, when it did.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
     /// The id that Autoshares gave the request, when it sent one. Quote it when asking its operators for help.
     pub fn request_id(&self) -> Option<&str> {
         self.request_id.as_deref()
@@ -104,7 +110,12 @@ impl Error {
             return false;
         }
         // 408, and whatever else comes from something in between, may be said of a request that went through.
-        let turned_away = matches!(self.status, Some(400 | 401 | 403 | 404 | 405 | 413 | 415 | 422 | 429));
+        let turned_away = match self.status {
+            Some(400 | 401 | 403 | 404 | 405 | 413 | 415 | 422 | 429) => true,
+            // Told to come back later: stopped at the door.
+            Some(503) => self.retry_after.is_some(),
+            _ => false,
+        };
         match &self.kind {
             ErrorKind::NotSent | ErrorKind::KeyRejected => false,
             ErrorKind::MaybeSent => true,

@@ -111,6 +111,7 @@ impl AppKeySource {
 }
 
 impl File {
+    /// Blocks for as long as looking at a small file takes, which is less than handing the work to another thread would.
     fn key(&self, refresh: Refresh) -> Result<AppKey, KeyError> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = stamp(&self.path);
@@ -127,7 +128,15 @@ impl File {
                 Ok(key)
             }
             // A file is often empty or gone for a moment while it is replaced.
-            Err(error) => read.as_ref().map(|(_, key)| key.clone()).ok_or(error),
+            Err(error) => match &*read {
+                Some((_, key)) => {
+                    tracing::warn!(
+                        "the file of the application key holds none at the moment; the old key is kept"
+                    );
+                    Ok(key.clone())
+                }
+                None => Err(error),
+            },
         }
     }
 }

@@ -13,11 +13,14 @@ use crate::{
     refusal::RefusalShape,
 };
 
+/// Beyond this no wait makes sense.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How often a call is tried, and how long to wait in between.
 ///
 /// The wait is drawn anew each time between nothing and a bound that doubles from [`base`](Self::base) to [`cap`](Self::cap), so
-/// that clients do not come back in step. When Autoshares names a time in `Retry-After`, the wait is at least that long; a call whose
-/// deadline would pass meanwhile fails at once.
+/// that clients do not come back in step. When Autoshares names a time in `Retry-After`, that is waited first; a call whose deadline
+/// would pass meanwhile fails at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     attempts: u32,
@@ -52,10 +55,10 @@ impl RetryPolicy {
         self
     }
 
-    /// The longest wait of all.
+    /// The longest wait of all, at most a day.
     #[must_use]
     pub fn cap(mut self, cap: Duration) -> Self {
-        self.cap = cap;
+        self.cap = cap.min(LONGEST_WAIT);
         self
     }
 
@@ -64,18 +67,19 @@ impl RetryPolicy {
     }
 
     /// How long to wait before the next attempt; `None` when there is none.
-    pub(crate) fn wait(self, error: &Error, retry_after: Option<Duration>) -> Option<Duration> {
-        if error.attempts >= self.attempts || !may_be_repeated(error, retry_after) {
+    pub(crate) fn wait(self, error: &Error) -> Option<Duration> {
+        if error.attempts >= self.attempts || !may_be_repeated(error) {
             return None;
         }
         let doublings = error.attempts.saturating_sub(1).min(16);
         let bound = self.base.saturating_mul(1 << doublings).min(self.cap);
-        Some(bound.mul_f64(random_fraction()).max(retry_after.unwrap_or_default()))
+        // On top of the time that Autoshares named, or all clients would come back at that instant.
+        Some(error.retry_after.unwrap_or_default().saturating_add(bound.mul_f64(random_fraction())))
     }
 }
 
 /// The one place that decides what may be repeated.
-fn may_be_repeated(error: &Error, retry_after: Option<Duration>) -> bool {
+fn may_be_repeated(error: &Error) -> bool {
     // An answer in an envelope is an answer, whatever its status.
     if matches!(&error.kind, ErrorKind::Refused(refusal) if refusal.shape() == RefusalShape::Envelope) {
         return false;
@@ -84,11 +88,14 @@ fn may_be_repeated(error: &Error, retry_after: Option<Duration>) -> bool {
         (ErrorKind::KeyRejected, _) => false,
         // Nothing was sent; a key that could not be had is not a matter of trying again at once.
         (ErrorKind::NotSent, _) => error.attempts > 0,
-        (ErrorKind::MaybeSent, Retry::Safe) => error.timeout,
+        (_, Retry::Safe) => error.timeout || matches!(error.status, Some(408 | 429 | 502 | 503 | 504)),
         (ErrorKind::MaybeSent, Retry::UnsentOnly) => false,
-        (_, Retry::Safe) => matches!(error.status, Some(408 | 429 | 502 | 503 | 504)),
-        // Told to come back later: the request was turned away at the door.
-        (_, Retry::UnsentOnly) => matches!(error.status, Some(429 | 503)) && retry_after.is_some(),
+        // Told to come back later, and nothing says that the request went through all the same.
+        (_, Retry::UnsentOnly) => {
+            matches!(error.status, Some(429 | 503))
+                && error.retry_after.is_some()
+                && !error.may_have_been_applied()
+        }
     }
 }
 
@@ -174,6 +181,7 @@ mod tests {
             .cap(Duration::from_millis(300));
         let wait = |attempts| {
             let error = Error {
+                retry_after: None,
                 operation: crate::Operation::FetchQuestion,
                 kind: ErrorKind::NotSent,
                 status: None,
@@ -182,7 +190,7 @@ mod tests {
                 request_id: None,
                 source: None,
             };
-            policy.wait(&error, None)
+            policy.wait(&error)
         };
         for (attempts, bound) in [(1, 100), (2, 200), (3, 300), (8, 300)] {
             let waits: Vec<_> = (0..50).map(|_| wait(attempts).unwrap()).collect();

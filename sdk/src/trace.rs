@@ -20,7 +20,7 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn of(base_url: &Url) -> Self {
         Self {
-            address: base_url.host_str().unwrap_or_default().to_owned(),
+            address: base_url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
             port: base_url.port_or_known_default(),
         }
     }
@@ -29,6 +29,7 @@ impl Server {
 pub(crate) fn operation(operation: Operation, server: &Server) -> Span {
     info_span!(
         "autoshares",
+        otel.name = %format_args!("{} {}", operation.method(), operation.path_template()),
         otel.kind = "client",
         operation = operation.id(),
         http.request.method = operation.method(),
@@ -42,7 +43,7 @@ pub(crate) fn attempt(attempts: u32, seen: &Seen, error: Option<&Error>) {
     debug!(
         http.response.status_code = seen.status,
         http.request.resend_count = (attempts > 1).then(|| attempts - 1),
-        error.r#type = error.map(error_type),
+        "error.type" = error.map(error_type),
         autoshares.request_id = seen.request_id,
         "attempt"
     );

@@ -28,7 +28,7 @@ mod routes;
 mod server;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -66,6 +66,7 @@ pub struct Builder {
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Received {
     /// The operation it was for.
     pub operation: Operation,
@@ -88,7 +89,8 @@ struct Shared {
 struct State {
     app_key: String,
     platform: Platform,
-    faults: HashMap<Operation, (Fault, Option<u32>)>,
+    /// For each operation what its next calls meet, and how many of them; `None` is all of them.
+    faults: HashMap<Operation, VecDeque<(Fault, Option<u32>)>>,
     received: Vec<Received>,
 }
 
@@ -145,12 +147,12 @@ impl Sandbox {
 
     /// Answers every call of the operation with a fault, until [`heal`](Self::heal).
     pub fn fail(&self, operation: Operation, fault: Fault) {
-        self.shared.lock().faults.insert(operation, (fault, None));
+        self.shared.lock().faults.insert(operation, VecDeque::from([(fault, None)]));
     }
 
-    /// Answers the next `calls` calls of the operation with a fault.
+    /// Answers the next `calls` calls of the operation with a fault, once the faults that were set so before are used up.
     pub fn fail_times(&self, operation: Operation, fault: Fault, calls: u32) {
-        self.shared.lock().faults.insert(operation, (fault, Some(calls)));
+        self.shared.lock().faults.entry(operation).or_default().push_back((fault, Some(calls)));
     }
 
     /// Takes all faults away.
@@ -240,10 +242,17 @@ impl Shared {
 impl State {
     /// The fault that the next call of the operation meets.
     fn next_fault(&mut self, operation: Operation) -> Option<Fault> {
-        let (fault, left) = self.faults.get_mut(&operation)?;
-        if let Some(left) = left {
-            *left = left.checked_sub(1)?;
+        let faults = self.faults.get_mut(&operation)?;
+        while let Some((fault, left)) = faults.front_mut() {
+            match left {
+                None => return Some(fault.clone()),
+                Some(0) => drop(faults.pop_front()),
+                Some(left) => {
+                    *left -= 1;
+                    return Some(fault.clone());
+                }
+            }
         }
-        Some(fault.clone())
+        None
     }
 }

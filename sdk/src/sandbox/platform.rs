@@ -18,6 +18,7 @@ pub struct Trader {
 
 /// A mail that a real Autoshares would have sent.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
 pub struct Mail {
     /// The trader's e-mail address.
     pub to: String,
@@ -96,7 +97,7 @@ impl Platform {
     }
 
     pub(super) fn add(&mut self, trader: Trader) {
-        self.traders.retain(|known| known.login != trader.login);
+        self.traders.retain(|known| !known.login.eq_ignore_ascii_case(&trader.login));
         self.traders.push(trader);
     }
 

@@ -14,9 +14,14 @@ pub(super) async fn serve(listener: TcpListener, router: Router) {
     // Aborts the connections too when the sandbox is dropped.
     let mut connections = JoinSet::new();
     loop {
-        let stream = tokio::select! {
-            Ok((stream, _)) = listener.accept() => stream,
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             Some(_) = connections.join_next() => continue,
+        };
+        let Ok((stream, _)) = accepted else {
+            // Out of descriptors, most likely: there may be some again in a moment.
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            continue;
         };
         let router = router.clone();
         let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {

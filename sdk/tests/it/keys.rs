@@ -3,6 +3,7 @@
 use std::{
     fs,
     sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
 };
 
 use autoshares_sdk::{
@@ -50,6 +51,22 @@ async fn a_source_that_finds_a_new_key_each_time_is_believed_once() {
 }
 
 #[tokio::test]
+async fn a_refresh_that_outlives_the_deadline_leads_to_no_late_call() {
+    let upstream = Upstream::json(403, REJECTED);
+    let keys = AppKeySource::custom(|refresh| async move {
+        if refresh == Refresh::Yes {
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            return Ok(key("new-key-2"));
+        }
+        Ok(key("old-key-1"))
+    });
+    let builder = Client::builder(upstream.base_url()).app_key(keys).timeout(Duration::from_millis(300));
+    let error = call(&builder.build().unwrap(), Operation::RedeemCode).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::KeyRejected), "{error}");
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[tokio::test]
 async fn a_rejected_key_that_did_not_change_is_not_tried_again() {
     let upstream = Upstream::json(403, REJECTED);
     let error =
@@ -94,6 +111,13 @@ async fn without_a_key_nothing_is_sent() {
     assert!(matches!(error.kind(), ErrorKind::NotSent), "{error}");
     assert_eq!((error.attempts(), upstream.requests().len()), (0, 0));
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the vault is sealed");
+
+    // A source that waits for ever does not hold up a call beyond its deadline.
+    let keys = AppKeySource::custom(|_| std::future::pending());
+    let builder = Client::builder(upstream.base_url()).app_key(keys).timeout(Duration::from_millis(50));
+    let error = call(&builder.build().unwrap(), Operation::SetPassword).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::NotSent) && error.is_timeout(), "{error}");
+    assert_eq!(upstream.requests().len(), 0);
 
     let missing =
         Client::builder(upstream.base_url()).app_key(AppKeySource::file("/nonexistent/key")).build();

@@ -10,6 +10,5 @@ mod retries;
 mod rulings;
 mod sandbox;
 mod support;
-mod tracing_output;
 mod upstream;
 mod wire;

@@ -14,7 +14,8 @@ const SUCCESS: &str = r#"{"Model": "x", "Errors": [], "IsSucceed": true}"#;
 fn builder(base_url: &str) -> ClientBuilder {
     let quick = RetryPolicy::default().base(Duration::from_millis(2));
     let builder = Client::builder(base_url).app_key(AppKey::new(KEY).unwrap()).retries(quick);
-    builder.timeout(Duration::from_millis(900)).attempt_timeout(Duration::from_millis(100))
+    // Long enough for a busy machine; what is about time sets its own.
+    builder.timeout(Duration::from_secs(20)).connect_timeout(Duration::from_secs(2))
 }
 
 fn status(status: u16, headers: &[(&str, &str)]) -> Upstream {
@@ -29,11 +30,11 @@ async fn only_what_cannot_happen_twice_is_repeated() {
     let html = "<html>";
     let server_failed = r#"{"message": "An error occurred", "error": "Unexpected server error"}"#;
     let refused = r#"{"Errors": ["no"], "IsSucceed": false}"#;
+    let server_failed_503 = Upstream::answering(response(503, &[soon], server_failed));
     for (name, upstream, safe, others) in [
         ("success", Upstream::json(200, SUCCESS), 1, 1),
         ("refusal", Upstream::json(200, refused), 1, 1),
         ("refusal with a status of its own", Upstream::json(503, refused), 1, 1),
-        ("timeout", Upstream::silent(), 3, 1),
         ("hang up", Upstream::hanging_up(), 1, 1),
         ("cut off", Upstream::cut_off(), 1, 1),
         ("reset", Upstream::resetting(), 1, 1),
@@ -52,6 +53,13 @@ async fn only_what_cannot_happen_twice_is_repeated() {
         ("502 with seconds", status(502, &[soon]), 3, 1),
         ("503", status(503, &[]), 3, 1),
         ("503 with seconds", status(503, &[soon]), 3, 3),
+        ("503 with seconds, of a platform that failed", server_failed_503, 3, 1),
+        (
+            "503 that breaks off",
+            Upstream::answering("HTTP/1.1 503 No\r\nContent-Length: 9\r\nRetry-After: 0\r\n\r\nno"),
+            3,
+            1,
+        ),
         ("504", status(504, &[soon]), 3, 1),
         ("HTML", Upstream::json(200, html), 1, 1),
         ("nothing", Upstream::json(204, ""), 1, 1),
@@ -63,6 +71,8 @@ async fn only_what_cannot_happen_twice_is_repeated() {
             assert_eq!(upstream.requests().len() - before, expected, "{name}: {operation}");
             if let Err(error) = outcome {
                 assert_eq!(error.attempts() as usize, expected, "{name}: {operation}: {error}");
+                let repeated_blindly = expected > 1 && error.may_have_been_applied();
+                assert!(!repeated_blindly, "{name}: {operation}: repeated although it may have been applied");
             }
 
             let before = upstream.requests().len();
@@ -70,6 +80,35 @@ async fn only_what_cannot_happen_twice_is_repeated() {
             assert_eq!(upstream.requests().len() - before, 1, "{name}: {operation}: retries are off");
         }
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_in_time_is_asked_for_again_where_that_is_safe() {
+    let upstream = Upstream::silent();
+    let impatient = builder(&upstream.base_url())
+        .timeout(Duration::from_millis(2400))
+        .attempt_timeout(Duration::from_millis(300));
+    let client = impatient.build().unwrap();
+    let mut counts = Vec::new();
+    for operation in Operation::ALL {
+        let error = call(&client, operation).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::MaybeSent) && error.is_timeout(), "{error}");
+        counts.push(error.attempts());
+    }
+    assert_eq!(counts, [1, 3, 1, 1]);
+    assert_eq!(upstream.requests().len(), 6);
+}
+
+#[tokio::test]
+async fn no_named_time_is_too_long_to_be_told() {
+    let upstream = status(429, &[("Retry-After", "18446744073709551615")]);
+    for operation in Operation::ALL {
+        let error = call(&builder(&upstream.base_url()).build().unwrap(), operation).await.unwrap_err();
+        assert_eq!((error.attempts(), error.retry_after()), (1, Some(Duration::from_secs(u64::MAX))));
+    }
+    let endless = builder(&upstream.base_url()).timeout(Duration::MAX).build().unwrap_err();
+    assert!(endless.to_string().contains("the timeout is longer than a day"), "{endless}");
+    let _ = RetryPolicy::default().base(Duration::MAX).cap(Duration::MAX);
 }
 
 #[tokio::test]
@@ -107,13 +146,15 @@ async fn autoshares_time_is_kept_and_a_deadline_is_not_overrun() {
     let error =
         builder(&upstream.base_url()).build().unwrap().redeem_code(&"741175".into()).await.unwrap_err();
     assert_eq!((error.attempts(), error.status()), (1, Some(429)));
-    assert!(started.elapsed() < Duration::from_millis(500), "it fails at once, not after a minute");
+    assert!(started.elapsed() < Duration::from_secs(10), "it fails at once, not after a minute");
 
     let silent = Upstream::silent();
     let started = Instant::now();
-    let many = builder(&silent.base_url()).retries(RetryPolicy::default().attempts(100)).build().unwrap();
+    let many = builder(&silent.base_url()).retries(RetryPolicy::default().attempts(100));
+    let many =
+        many.timeout(Duration::from_millis(900)).attempt_timeout(Duration::from_millis(100)).build().unwrap();
     assert!(many.fetch_question(&"anna.lee".into()).await.unwrap_err().is_timeout());
-    assert!(started.elapsed() < Duration::from_millis(1300), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_millis(1800), "{:?}", started.elapsed());
 }
 
 #[tokio::test]

@@ -97,6 +97,17 @@ async fn every_fault_is_what_it_says() {
     assert!(client.fetch_question(&"anna.lee".into()).await.is_err());
     assert!(client.fetch_question(&"anna.lee".into()).await.is_ok(), "a fault can be for a number of calls");
 
+    // Faults in a row.
+    sandbox.heal();
+    sandbox.fail_times(Operation::FetchQuestion, Fault::Html(503), 2);
+    sandbox.fail_times(Operation::FetchQuestion, Fault::HangUp, 1);
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        let error = client.fetch_question(&"anna.lee".into()).await.err();
+        statuses.push(error.map(|error| error.status()));
+    }
+    assert_eq!(statuses, [Some(Some(503)), Some(Some(503)), Some(None), None]);
+
     sandbox.fail(Operation::FetchQuestion, Fault::Delay(Duration::from_millis(60)));
     let started = Instant::now();
     assert!(client.fetch_question(&"anna.lee".into()).await.is_ok());
@@ -114,4 +125,20 @@ async fn what_arrived_is_kept() {
     assert_eq!(received.target, "/api/v1.0/users/password/reset/code");
     let keys: Vec<_> = received.headers.iter().filter(|(name, _)| name == "et-app-key").collect();
     assert_eq!(keys, [&("et-app-key".to_owned(), "sandbox-key".to_owned())]);
+}
+
+/// The test of the README, which a doc test would not run.
+#[tokio::test]
+async fn a_code_that_may_be_spent_is_not_sent_twice() {
+    let sandbox =
+        Sandbox::builder().trader(Trader::new("eve").question("Pet?", "Rex")).start().await.unwrap();
+    let client = sandbox.client();
+
+    let asked = client.request_reset(&"eve".into(), Some(&"Rex".into())).await.unwrap();
+    assert!(matches!(*asked, ResetRequested::Accepted(_)));
+    let code = sandbox.outbox().pop().unwrap().code;
+    sandbox.fail(Operation::RedeemCode, Fault::HangUp);
+    let error = client.redeem_code(&code.into()).await.unwrap_err();
+    assert!(error.may_have_been_applied());
+    assert_eq!(sandbox.calls(Operation::RedeemCode), 1);
 }

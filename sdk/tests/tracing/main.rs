@@ -1,4 +1,14 @@
-//! What the SDK tells `tracing`, and what it never tells anybody.
+//! What the SDK tells `tracing`, and what it never tells anybody. In a process of its own, where every test listens: `tracing` remembers
+//! for all threads that nobody did.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+#[allow(dead_code, reason = "the other tests use all of it")]
+#[path = "../it/support.rs"]
+mod support;
+#[allow(dead_code, reason = "the other tests use all of it")]
+#[path = "../it/upstream.rs"]
+mod upstream;
 
 use std::{
     error::Error as StdError,
@@ -59,7 +69,7 @@ fn everything() -> (Output, tracing::subscriber::DefaultGuard) {
 fn client(base_url: &str) -> Client {
     let quick = RetryPolicy::default().base(Duration::from_millis(1));
     let builder = Client::builder(base_url).app_key(AppKey::new(KEY).unwrap()).retries(quick);
-    builder.timeout(Duration::from_millis(300)).build().unwrap()
+    builder.timeout(Duration::from_secs(2)).attempt_timeout(Duration::from_millis(700)).build().unwrap()
 }
 
 #[tokio::test]
@@ -74,6 +84,7 @@ async fn a_call_leaves_a_span_and_each_attempt_an_event() {
     let text = output.text();
     for field in [
         r#"operation="fetch_question""#,
+        "otel.name=GET /v{version}/users/password/secret-question",
         r#"http.request.method="GET""#,
         r#"url.template="/v{version}/users/password/secret-question""#,
         r#"server.address="127.0.0.1""#,
@@ -89,6 +100,7 @@ async fn a_call_leaves_a_span_and_each_attempt_an_event() {
 
 #[tokio::test]
 async fn an_id_that_does_not_look_like_one_is_not_kept() {
+    let (_output, _guard) = everything();
     for id in ["has space", "canary-key-5c1d", "x\"y", &"x".repeat(129)] {
         let upstream = Upstream::answering(response(
             200,
@@ -102,6 +114,30 @@ async fn an_id_that_does_not_look_like_one_is_not_kept() {
     assert_eq!(client(&upstream.base_url()).redeem_code(&CODE.into()).await.unwrap_err().request_id(), None);
 }
 
+/// Also where it is given back alone and looks like an id, what was given to a call is not kept as one.
+#[tokio::test]
+async fn an_id_that_holds_something_of_the_call_is_not_kept() {
+    let (output, _guard) = everything();
+    let given = |operation| match operation {
+        Operation::RequestReset => vec![KEY, ANSWER],
+        Operation::FetchQuestion => vec![KEY],
+        Operation::RedeemCode => vec![KEY, CODE],
+        Operation::SetPassword => vec![KEY, TOKEN, PASSWORD],
+    };
+    for operation in Operation::ALL {
+        for secret in given(operation) {
+            let id = format!("id-{}", secret.to_uppercase());
+            let refusal =
+                response(200, &[("X-Correlation-Id", &id)], r#"{"Errors": ["no"], "IsSucceed": false}"#);
+            let client = client(&Upstream::answering(refusal).base_url());
+            if let Err(error) = call(&client, operation).await {
+                assert_eq!(error.request_id(), None, "{operation}: {id}");
+            }
+            assert!(!output.text().contains(&id), "{operation}: {id}");
+        }
+    }
+}
+
 /// Every spelling in which a secret could stand somewhere.
 fn spellings(secret: &str) -> Vec<String> {
     let bytes = || secret.bytes();
@@ -110,9 +146,23 @@ fn spellings(secret: &str) -> Vec<String> {
         secret.replace('@', "%40").to_lowercase(),
         bytes().map(|byte| format!("{byte:02x}")).collect(),
         bytes().map(|byte| format!("%{byte:02x}")).collect(),
+        // In base64, wherever it may start in a group of three, without the characters that depend on what is around it.
+        base64(secret.as_bytes()),
+        base64(&[b"x", secret.as_bytes()].concat())[2..].to_owned(),
+        base64(&[b"xx", secret.as_bytes()].concat())[3..].to_owned(),
         // As a list of numbers, the way `Debug` shows bytes.
         bytes().map(|byte| byte.to_string()).collect::<Vec<_>>().join(", "),
     ]
+}
+
+/// The whole groups of three, in lower case like everything that is searched here.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let groups = bytes.chunks_exact(3).flat_map(|group| {
+        let bits = u32::from(group[0]) << 16 | u32::from(group[1]) << 8 | u32::from(group[2]);
+        [18, 12, 6, 0].map(|shift| char::from(ALPHABET[(bits >> shift) as usize & 63]))
+    });
+    groups.collect::<String>().to_lowercase()
 }
 
 /// Every operation, success and each failure, at TRACE: no canary in any `Debug`, `Display`, source chain, span or event.
