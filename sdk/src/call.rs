@@ -43,8 +43,7 @@ pub(crate) struct Seen {
     pub(crate) status: Option<u16>,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) request_id: Option<Box<str>>,
-    unreadable: Option<Unreadable>,
-    key_rejected: bool,
+    shape: Option<Shape>,
     size: usize,
 }
 
@@ -78,20 +77,16 @@ impl ClientHooks<Call> for generated::Client {
         });
 
         let body = read_capped(response).await?;
-        call.note(|seen| seen.size = body.as_ref().map_or(0, Vec::len));
-        // Declared for no operation, so the generated code reads no body.
-        let undeclared = http::StatusCode::NOT_IMPLEMENTED;
-        let declared = match outcome::shape(status, body.as_deref(), &call.key) {
+        let shape = outcome::shape(status, body.as_deref(), &call.key);
+        call.note(|seen| {
+            seen.shape = Some(shape);
+            seen.size = body.as_ref().map_or(0, Vec::len);
+        });
+        let declared = match shape {
             Shape::Envelope => http::StatusCode::OK,
             Shape::Refusal => http::StatusCode::INTERNAL_SERVER_ERROR,
-            Shape::Unreadable(unreadable) => {
-                call.note(|seen| seen.unreadable = Some(unreadable));
-                undeclared
-            }
-            Shape::KeyRejected => {
-                call.note(|seen| seen.key_rejected = true);
-                undeclared
-            }
+            // Declared for no operation, so the generated code reads no body.
+            Shape::KeyRejected | Shape::Unreadable(_) => http::StatusCode::NOT_IMPLEMENTED,
         };
         let mut answer = http::Response::new(body.unwrap_or_default());
         *answer.status_mut() = declared;
@@ -156,11 +151,11 @@ impl Call {
             Err(GeneratedError::InvalidRequest(_) | GeneratedError::Custom(_)) => {
                 Err(self.error(ErrorKind::NotSent))
             }
-            Err(_) if self.seen().key_rejected => Err(self.error(ErrorKind::KeyRejected)),
-            Err(_) => {
-                let unreadable = self.seen().unreadable.unwrap_or(Unreadable::Empty);
-                Err(self.error(ErrorKind::Unreadable(unreadable)))
-            }
+            Err(_) => Err(self.error(match self.seen().shape {
+                Some(Shape::KeyRejected) => ErrorKind::KeyRejected,
+                Some(Shape::Unreadable(unreadable)) => ErrorKind::Unreadable(unreadable),
+                _ => ErrorKind::Unreadable(Unreadable::Empty),
+            })),
         }
     }
 

@@ -14,8 +14,7 @@ const KEY: &str = "AUTOSHARES_APP_KEY";
 
 impl Client {
     /// A client from the environment: `AUTOSHARES_BASE_URL`, one of `AUTOSHARES_APP_KEY_FILE` (read again when it changes) and
-    /// `AUTOSHARES_APP_KEY`, and
-    /// optionally `AUTOSHARES_API_VERSION` (`1.0`) and `AUTOSHARES_TIMEOUT` (`10s`).
+    /// `AUTOSHARES_APP_KEY`, and optionally `AUTOSHARES_API_VERSION` (`1.0`) and `AUTOSHARES_TIMEOUT` (`10s`).
     ///
     /// # Errors
     ///

@@ -128,8 +128,12 @@ impl File {
                 Ok(key)
             }
             // A file is often empty or gone for a moment while it is replaced.
-            Err(error) => match &*read {
-                Some((_, key)) => {
+            Err(error) => match &mut *read {
+                Some((known, key)) => {
+                    // Told once, and read again when it changes again.
+                    if let Ok(stamp) = stamp {
+                        *known = stamp;
+                    }
                     tracing::warn!(
                         "the file of the application key holds none at the moment; the old key is kept"
                     );

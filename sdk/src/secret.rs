@@ -1,6 +1,6 @@
 //! Text that cannot print: `Debug` shows the type and nothing else, there is no `Display` and no `Serialize`.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
@@ -104,7 +104,16 @@ redacted! {
 /// Never printed. It is looked at where it is checked, where the header is built, and where answers are searched for it. Wiped from
 /// memory when dropped.
 #[derive(Clone)]
-pub struct AppKey(SecretString);
+pub struct AppKey(Arc<Spellings>);
+
+/// A key, and how else it could stand in an answer; made once, for every text of every answer is searched for them.
+struct Spellings {
+    key: SecretString,
+    lower: SecretString,
+    hexadecimal: SecretString,
+    /// A key that is embedded in longer base64 shows at one of three offsets, without its first and last characters.
+    base64: [SecretString; 3],
+}
 
 impl AppKey {
     /// Takes a key; white space around it, such as the newline at the end of a file, is trimmed.
@@ -127,32 +136,36 @@ impl AppKey {
         if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(InvalidAppKey("holds characters other than printable ASCII"));
         }
-        Ok(Self(SecretString::from(key)))
+        let hexadecimal: String = key.bytes().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self(Arc::new(Spellings {
+            key: key.into(),
+            lower: key.to_ascii_lowercase().into(),
+            hexadecimal: hexadecimal.into(),
+            base64: [0, 1, 2].map(|offset| base64_core(key, offset).into()),
+        })))
     }
 
     /// The value of the header, marked sensitive so that nothing below prints it.
     pub(crate) fn header(&self) -> HeaderValue {
-        let mut value =
-            HeaderValue::from_str(self.0.expose_secret()).expect("`new` lets only printable ASCII through");
+        let mut value = HeaderValue::from_str(self.0.key.expose_secret())
+            .expect("`new` lets only printable ASCII through");
         value.set_sensitive(true);
         value
     }
 
     pub(crate) fn is_same_as(&self, other: &AppKey) -> bool {
-        self.0.expose_secret() == other.0.expose_secret()
+        self.0.key.expose_secret() == other.0.key.expose_secret()
     }
 
     /// Whether a text of Autoshares' would give the key away: as it is, percent-encoded, escaped for HTML or JSON, in hexadecimal or
     /// in base64.
     pub(crate) fn appears_in(&self, text: &str) -> bool {
-        let key = self.0.expose_secret();
-        let hexadecimal: String = key.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let Spellings { lower, hexadecimal, base64, .. } = &*self.0;
         let plain = unescaped(text).to_ascii_lowercase();
-        let base64 = text.replace('-', "+").replace('_', "/");
-        plain.contains(&key.to_ascii_lowercase())
-            || plain.contains(&hexadecimal)
-            // A key that is embedded in longer base64 shows at one of three offsets, without its first and last characters.
-            || (0..3).any(|offset| base64.contains(&base64_core(key, offset)))
+        let encoded = text.replace('-', "+").replace('_', "/");
+        plain.contains(lower.expose_secret())
+            || plain.contains(hexadecimal.expose_secret())
+            || base64.iter().any(|core| encoded.contains(core.expose_secret()))
     }
 }
 
