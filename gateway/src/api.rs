@@ -1,21 +1,36 @@
 //! The route table: each row mounts one operation *and* is what `openapi` describes, so the two cannot drift.
 
-use autoshares_sdk::{Client, Operation};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use autoshares_sdk::Operation;
 use axum::{
     Extension, Router,
     body::to_bytes,
-    extract::{Request, State},
-    http::Method,
+    extract::{ConnectInfo, Request, State},
+    http::{Method, request::Parts},
+    response::{IntoResponse, Response},
     routing::any,
 };
+use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
+use tracing::warn;
+
 use crate::{
-    edge,
-    envelope::Envelope,
+    audit::Event,
+    caller::Caller,
+    client_ip, edge,
+    envelope::Answer,
     problem::{Kind, Problem},
-    proxy,
+    proxy::Proxy,
     request::{self, CodeRedemption, Members, PasswordUpdate, ResetRequest},
+    site::{self, Site},
     telemetry::Named,
 };
 
@@ -67,8 +82,18 @@ pub const COMMON_PROBLEMS: &[Kind] = &[
     Kind::UpstreamTimeout,
 ];
 
-const BODY_PROBLEMS: &[Kind] =
-    &[Kind::InvalidBody, Kind::BodyTimeout, Kind::BodyTooLarge, Kind::UnsupportedMediaType];
+macro_rules! body_problems {
+    ($($more:ident)*) => {
+        &[
+            Kind::InvalidBody,
+            Kind::BodyTimeout,
+            Kind::BodyTooLarge,
+            Kind::UnsupportedMediaType,
+            Kind::CrossSite,
+            $(Kind::$more),*
+        ]
+    };
+}
 
 /// All operations, in the order of the flow.
 pub const ROUTES: &[Route] = &[
@@ -79,7 +104,9 @@ pub const ROUTES: &[Route] = &[
         other_path: None,
         summary: "Ask for a reset",
         description: "Sends the trader a confirmation code by e-mail. A trader with a secret question is refused with \
-            `ErrorIncorrectAnswer` until the right answer comes along. No listed error means accepted, whatever `IsSucceed` says.",
+            `ErrorIncorrectAnswer` until the right answer comes along. No listed error means accepted, whatever `IsSucceed` says; \
+            a login that does not exist looks accepted too. The answer carries a handle, as a cookie and as the header `Reset-Flow`; \
+            the later steps want either one back.",
         input: Input::Body(schema::<ResetRequest>),
         model: None,
         examples: &[
@@ -89,7 +116,7 @@ pub const ROUTES: &[Route] = &[
                 r#"{"Errors": ["Answer is incorrect, try again."], "ErrorsCode": ["ErrorIncorrectAnswer"], "IsSucceed": false}"#,
             ),
         ],
-        problems: BODY_PROBLEMS,
+        problems: body_problems![TooManyRequests ResetsPaused],
     },
     Route {
         operation: Operation::FetchQuestion,
@@ -97,7 +124,8 @@ pub const ROUTES: &[Route] = &[
         path: "/v1.0/users/password/secret-question",
         other_path: None,
         summary: "Fetch the secret question",
-        description: "Tells the trader's secret question in `Model`, which is empty when there is none.",
+        description: "Tells the trader's secret question in `Model`, which is empty when there is none. Only for the login that \
+            step 1 was asked for, after it was refused with `ErrorIncorrectAnswer`.",
         input: Input::Username,
         model: Some("The secret question; empty when the trader has none. Left out of a refusal."),
         examples: &[
@@ -107,7 +135,7 @@ pub const ROUTES: &[Route] = &[
             ),
             ("noQuestion", r#"{"Model": "", "Errors": [], "IsSucceed": true}"#),
         ],
-        problems: &[Kind::InvalidQuery],
+        problems: &[Kind::InvalidQuery, Kind::FlowRequired, Kind::TooManyRequests],
     },
     Route {
         operation: Operation::RedeemCode,
@@ -115,7 +143,8 @@ pub const ROUTES: &[Route] = &[
         path: "/v1.0/users/password/reset/code",
         other_path: None,
         summary: "Trade the confirmation code for a reset token",
-        description: "The token comes in `Model`. Take a redeemed code as spent.",
+        description: "The token comes in `Model`; it is the gateway's own, and good in this flow alone. A flow has five tries. \
+            Take a redeemed code as spent.",
         input: Input::Body(schema::<CodeRedemption>),
         model: Some("The token to set the password with. Left out of a refusal."),
         examples: &[
@@ -125,7 +154,7 @@ pub const ROUTES: &[Route] = &[
             ),
             ("refused", r#"{"Errors": ["Confirmation code is incorrect."], "IsSucceed": false}"#),
         ],
-        problems: BODY_PROBLEMS,
+        problems: body_problems![FlowRequired TooManyRequests CodesPaused],
     },
     Route {
         operation: Operation::SetPassword,
@@ -133,19 +162,32 @@ pub const ROUTES: &[Route] = &[
         path: "/v1.0/users/passwords/reset/",
         other_path: Some("/v1.0/users/passwords/reset"),
         summary: "Set the new password",
-        description: "Take the token as spent afterwards. The path says `passwords`; its trailing slash may be left out.",
+        description: "Take the token as spent afterwards, unless `Errors` says what is wrong with the password. The path says `passwords`; its trailing slash may be left out.",
         input: Input::Body(schema::<PasswordUpdate>),
         model: None,
         examples: &[("passwordSet", r#"{"Errors": [], "IsSucceed": true}"#)],
-        problems: BODY_PROBLEMS,
+        problems: body_problems![FlowRequired TokenInvalid TooManyRequests],
     },
 ];
 
+/// What the routes work with.
+#[derive(Debug)]
+pub struct Api {
+    /// The steps of the flow.
+    pub proxy: Proxy,
+    /// Which pages may call.
+    pub site: Arc<Site>,
+    /// Whose word on the client's address is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether an operator was told of a proxy that is not trusted.
+    pub proxy_hinted: AtomicBool,
+}
+
 /// Mounts every route.
-pub fn routes() -> Router<Client> {
+pub fn routes() -> Router<Arc<Api>> {
     ROUTES.iter().fold(Router::new(), |router, route| {
-        let handler = move |State(client): State<Client>, request: Request| async move {
-            let answer = serve(route, client, request).await;
+        let handler = move |State(api): State<Arc<Api>>, request: Request| async move {
+            let answer = api.serve(route, request).await;
             (Extension(Named(route.operation.id())), answer)
         };
         [Some(route.path), route.other_path]
@@ -155,26 +197,66 @@ pub fn routes() -> Router<Client> {
     })
 }
 
-/// The only place that knows which handler belongs to which operation.
-async fn serve(route: &Route, client: Client, request: Request) -> Result<Envelope, Problem> {
-    if request.method() != route.method {
-        return Err(Problem::method_not_allowed(match route.method {
-            Method::GET => "GET",
-            Method::PUT => "PUT",
-            _ => "POST",
-        }));
-    }
-    let (head, body) = request.into_parts();
-    // `edge` has read it already, within its limit.
-    let body = to_bytes(body, edge::MAX_BODY).await.unwrap_or_default();
-    let members = || Members::read(&head.headers, &body);
-    match route.operation {
-        Operation::RequestReset => proxy::request_reset(&client, ResetRequest::read(members()?)?).await,
-        Operation::FetchQuestion => {
-            proxy::fetch_question(&client, request::username(head.uri.query().unwrap_or_default())?).await
+impl Api {
+    async fn serve(&self, route: &Route, request: Request) -> Response {
+        let (head, body) = request.into_parts();
+        if self.site.is_preflight(&head) {
+            return site::preflight(&route.method);
         }
-        Operation::RedeemCode => proxy::redeem_code(&client, CodeRedemption::read(members()?)?).await,
-        Operation::SetPassword => proxy::set_password(&client, PasswordUpdate::read(members()?)?).await,
+        if head.method != route.method {
+            return Problem::method_not_allowed(match route.method {
+                Method::GET => "GET",
+                Method::PUT => "PUT",
+                _ => "POST",
+            })
+            .into_response();
+        }
+        self.hint_at_proxy(&head);
+        let caller = Caller::of(&head, self.proxy.flows(), &self.trusted_proxies);
+        if self.site.refuses(&head) {
+            caller.tell(Event::CrossSiteRefused, None, None);
+            return Problem::cross_site().into_response();
+        }
+        // `edge` has read it already, within its limit.
+        let body = to_bytes(body, edge::MAX_BODY).await.unwrap_or_default();
+        self.step(route.operation, &caller, &head, &body).await.into_response()
+    }
+
+    /// The only place that knows which handler belongs to which operation.
+    async fn step(
+        &self,
+        operation: Operation,
+        caller: &Caller,
+        head: &Parts,
+        body: &[u8],
+    ) -> Result<Answer, Problem> {
+        let members = || Members::read(&head.headers, body);
+        match operation {
+            Operation::RequestReset => {
+                self.proxy.request_reset(caller, ResetRequest::read(members()?)?).await
+            }
+            Operation::FetchQuestion => {
+                let login = request::username(head.uri.query().unwrap_or_default())?;
+                self.proxy.fetch_question(caller, login).await
+            }
+            Operation::RedeemCode => self.proxy.redeem_code(caller, CodeRedemption::read(members()?)?).await,
+            Operation::SetPassword => {
+                self.proxy.set_password(caller, PasswordUpdate::read(members()?)?).await
+            }
+        }
+    }
+
+    /// Tells an operator once: behind a proxy that is not trusted all clients share one address, and one budget.
+    fn hint_at_proxy(&self, head: &Parts) {
+        if self.trusted_proxies.is_empty()
+            && !self.proxy_hinted.load(Ordering::Relaxed)
+            && let Some(ConnectInfo(peer)) = head.extensions.get::<ConnectInfo<SocketAddr>>()
+            && client_ip::hints_at_proxy(peer.ip(), &head.headers)
+            && !self.proxy_hinted.swap(true, Ordering::Relaxed)
+        {
+            let peer = peer.ip();
+            warn!(%peer, "requests seem to come through a proxy, and `trusted_proxies` is not set: its clients share one budget");
+        }
     }
 }
 

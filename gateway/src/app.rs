@@ -1,30 +1,114 @@
 //! Every route and every layer.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::SystemTime,
+};
 
 use autoshares_sdk::Client;
 use axum::{
     Router,
     middleware::{from_fn, from_fn_with_state},
 };
+use ipnet::IpNet;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::{api, config::PublicOrigin, docs, edge, metrics::Metrics, problem::Problem, telemetry};
+use crate::{
+    api::{self, Api},
+    config::{self, Config, Faults, FlowSettings, Limits, PublicOrigin, StoreSettings},
+    docs, edge,
+    flow::Flows,
+    guard::Guard,
+    keys::KeyRing,
+    metrics::Metrics,
+    problem::Problem,
+    proxy::Proxy,
+    site::{self, Site},
+    telemetry,
+};
 
-/// What clients see.
-pub fn public(client: &Client, origin: &PublicOrigin, metrics: Arc<Metrics>) -> Router {
+/// What the gateway is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The client of Autoshares.
+    pub client: Client,
+    /// The origin that browsers see.
+    pub origin: PublicOrigin,
+    /// Other origins whose pages may call.
+    pub allowed_origins: Vec<String>,
+    /// Whose word on the client's address is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Where counters live.
+    pub store: StoreSettings,
+    /// How the flow is kept.
+    pub flow: FlowSettings,
+    /// What is bounded, and by how much.
+    pub limits: Limits,
+}
+
+impl From<Config> for Parts {
+    fn from(config: Config) -> Self {
+        Self {
+            client: config.upstream,
+            origin: config.public_origin,
+            allowed_origins: config.allowed_origins,
+            trusted_proxies: config.trusted_proxies,
+            store: config.store,
+            flow: config.flow,
+            limits: config.limits,
+        }
+    }
+}
+
+impl Parts {
+    /// With the default of every setting that has one.
+    ///
+    /// # Errors
+    ///
+    /// [`Faults`] when a default is none, which a test rules out.
+    pub fn with_defaults(client: Client, origin: PublicOrigin) -> Result<Self, Faults> {
+        let (store, flow, limits) = config::defaults()?;
+        let (allowed_origins, trusted_proxies) = (Vec::new(), Vec::new());
+        Ok(Self { client, origin, allowed_origins, trusted_proxies, store, flow, limits })
+    }
+}
+
+/// What clients see, and what operators ask.
+#[derive(Debug)]
+pub struct App {
+    /// The public routes.
+    pub public: Router,
+    /// The budgets and the ledger.
+    pub guard: Arc<Guard>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Puts it together, on a tokio runtime.
+pub fn build(parts: Parts) -> App {
+    let Parts { client, origin, allowed_origins, trusted_proxies, store, flow, limits } = parts;
+    let metrics = Arc::<Metrics>::default();
+    // Counters that begin with this process know nothing of what was issued before.
+    let started = store.redis.is_none().then(SystemTime::now);
+    let flows = Flows::new(KeyRing::new(&flow.keys, &origin.text), started);
+    let guard = Arc::new(Guard::new(&store, limits, Arc::clone(&metrics)));
+    let site = Arc::new(Site::new(&origin, &allowed_origins));
     // Whoever sits in front of the browser decides on another try, and sooner than a wait would end.
-    let routes = api::routes().with_state(client.without_retries()).merge(docs::routes());
-    surround(routes, origin, metrics)
+    let client = client.without_retries();
+    let proxy = Proxy::new(client, flows, Arc::clone(&guard), Arc::clone(&metrics), &flow);
+    let api = Api { proxy, site: Arc::clone(&site), trusted_proxies, proxy_hinted: AtomicBool::new(false) };
+    let routes = api::routes().with_state(Arc::new(api)).merge(docs::routes());
+    App { public: surround(routes, &origin, site, Arc::clone(&metrics)), guard, metrics }
 }
 
 /// The layers, outermost first.
-fn surround(routes: Router, origin: &PublicOrigin, metrics: Arc<Metrics>) -> Router {
+fn surround(routes: Router, origin: &PublicOrigin, site: Arc<Site>, metrics: Arc<Metrics>) -> Router {
     routes.fallback(async || Problem::not_found()).layer(
         ServiceBuilder::new()
             // Outermost, for `telemetry` replaces the whole response when it renders a problem.
             .layer(from_fn_with_state(origin.https, edge::security_headers))
+            .layer(from_fn_with_state(site, site::cors))
             .layer(from_fn_with_state(metrics, telemetry::observe))
             // Inside `telemetry`, or a panic would leave no line and no metric.
             .layer(CatchPanicLayer::custom(edge::panicked))
@@ -47,7 +131,12 @@ mod tests {
     #[tokio::test]
     async fn a_panic_becomes_a_problem_and_the_process_lives() {
         let origin = PublicOrigin { text: "http://localhost".to_owned(), https: false };
-        let app = surround(Router::new().route("/", get(panics)), &origin, Arc::default());
+        let app = surround(
+            Router::new().route("/", get(panics)),
+            &origin,
+            Site::new(&origin, &[]).into(),
+            Arc::default(),
+        );
         for _ in 0..2 {
             let response = app.clone().oneshot(Request::new(Body::empty())).await.unwrap();
             assert_eq!(response.status(), 500);

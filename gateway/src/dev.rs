@@ -69,15 +69,18 @@ sandbox        {upstream}   Autoshares, embedded; traders robert.zak (answer Pet
 outbox         {outbox}   the mails, with their codes
 for operators  {admin}/readyz?verbose   {admin}/metrics
 
+The cookie jar keeps the handle of the flow; without cookies, send the header `Reset-Flow` of the last answer back.
+   alias ask=\"curl -sw '\\n' --cookie jar --cookie-jar jar {json}\"
 1. Ask for a reset. robert.zak is asked for an answer first; anna.lee needs none (leave the member out).
-   curl -s {gateway}/v1.0/users/password/reset {json} -d '{{\"User\": \"robert.zak\", \"SecretQuestionAnswer\": \"Peterson\"}}'
-   curl -s '{gateway}/v1.0/users/password/secret-question?username=robert.zak'
+   ask {gateway}/v1.0/users/password/reset -d '{{\"User\": \"robert.zak\"}}'
+   ask '{gateway}/v1.0/users/password/secret-question?username=robert.zak'
+   ask {gateway}/v1.0/users/password/reset -d '{{\"User\": \"robert.zak\", \"SecretQuestionAnswer\": \"Peterson\"}}'
 2. Read the code.
    curl -s {outbox}
 3. Trade it for a token.
-   curl -s {gateway}/v1.0/users/password/reset/code {json} -d '{{\"Code\": \"<code>\"}}'
+   ask {gateway}/v1.0/users/password/reset/code -d '{{\"Code\": \"<code>\"}}'
 4. Set the password.
-   curl -s -X PUT {gateway}/v1.0/users/passwords/reset/ {json} -d '{{\"Token\": \"<token>\", \"Password\": \"new-password\", \"PasswordConfirmation\": \"new-password\"}}'
+   ask -X PUT {gateway}/v1.0/users/passwords/reset/ -d '{{\"Token\": \"<token>\", \"Password\": \"new-password\", \"PasswordConfirmation\": \"new-password\"}}'
 
 Ctrl-C stops it.
 ",

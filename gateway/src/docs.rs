@@ -75,7 +75,8 @@ fn describe(route: &'static Route, document: &Value) -> Described {
     let schema = reference.and_then(|reference| document.pointer(reference.trim_start_matches('#')));
     let members = match (route.input, schema) {
         (Input::Username, _) => {
-            operation["parameters"].as_array().into_iter().flatten().map(parameter).collect()
+            let query = |parameter: &&Value| parameter["in"] == "query";
+            operation["parameters"].as_array().into_iter().flatten().filter(query).map(parameter).collect()
         }
         (Input::Body(_), Some(schema)) => schema["properties"]
             .as_object()

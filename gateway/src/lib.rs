@@ -13,10 +13,22 @@ pub mod edge;
 
 pub mod api;
 pub mod openapi;
+pub mod site;
+
+pub mod caller;
+pub mod client_ip;
 
 pub mod envelope;
 pub mod proxy;
 pub mod request;
+
+pub mod flow;
+pub mod guard;
+pub mod keys;
+pub mod uniform;
+
+pub mod audit;
+pub mod risk;
 
 pub mod admin;
 pub mod docs;

@@ -1,18 +1,24 @@
 //! The command line, then: settings, logs, app, listen, drain.
 
-use std::{env, error::Error, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{env, error::Error, net::IpAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use autoshares_gateway::{
-    admin, app,
+    admin,
+    app::{self, Parts},
+    audit,
+    client_ip::Client as Caller,
     config::{self, Config, Faults, PublicOrigin, Sources},
     dev::Dev,
     edge::BODY_DEADLINE,
-    metrics::Metrics,
+    guard::Guard,
+    keys::Secrets,
     openapi, problem,
+    risk::Odds,
     server::{Listener, MAX_CLIENTS, MAX_OPERATORS, Stop},
     telemetry,
 };
 use autoshares_sdk::{Client, ErrorKind, Login, RefusalShape};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
@@ -35,12 +41,38 @@ enum Command {
     Check {
         #[command(flatten)]
         settings: Settings,
-        /// Also ask Autoshares for the question of a trader that does not exist, to see whether it takes the key.
+        /// Also ask Autoshares for the question of a trader that does not exist, to see whether it takes the key, and write to the store.
         #[arg(long)]
         probe: bool,
     },
-    /// Print the gateway's own OpenAPI document.
-    Openapi,
+    /// Print how likely it is that a stranger takes an account over, with the arithmetic.
+    Risk(Settings),
+    /// Print a new key file for `flow.keys_file`. Keep it secret: `autoshares-gateway keygen | install -m 600 /dev/stdin FILE`.
+    Keygen,
+    /// Explain which client address is believed for given headers.
+    ExplainIp {
+        /// The address that the connection came from.
+        #[arg(long, value_name = "ADDRESS")]
+        peer: IpAddr,
+        /// A header of the request, such as `X-Forwarded-For: 192.0.2.1`; may be repeated.
+        #[arg(long, value_name = "NAME: VALUE", value_parser = header)]
+        header: Vec<(HeaderName, HeaderValue)>,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Print the gateway's own OpenAPI document, or with --audit the JSON Schema of the audit trail.
+    Openapi {
+        /// The JSON Schema of the audit trail instead.
+        #[arg(long)]
+        audit: bool,
+    },
+}
+
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text.split_once(':').ok_or("expected `Name: value`")?;
+    let name = name.trim().parse().map_err(|_| "the name is no header name")?;
+    let value = value.trim().parse().map_err(|_| "the value is no header value")?;
+    Ok((name, value))
 }
 
 #[derive(Args)]
@@ -57,7 +89,7 @@ struct Settings {
 fn settings_help() -> String {
     let rows = config::SETTINGS.iter().map(|setting| {
         let config::Setting { key, variable, default, .. } = setting;
-        format!("  {key:<22} {variable:<24} {default}\n")
+        format!("  {key:<27} {variable:<35} {default}\n")
     });
     format!(
         "Settings (key in the TOML file and for --set, environment variable, default):\n{}\n\
@@ -67,10 +99,17 @@ fn settings_help() -> String {
 }
 
 impl Settings {
-    fn load(&self) -> Result<Config, Faults> {
-        let sources = Sources { file: self.config.as_deref(), set: &self.set };
-        config::load(&sources, |name| env::var_os(name).map(|text| text.to_string_lossy().into_owned()))
+    fn sources(&self) -> Sources<'_> {
+        Sources { file: self.config.as_deref(), set: &self.set }
     }
+
+    fn load(&self) -> Result<Config, Faults> {
+        config::load(&self.sources(), variable)
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    env::var_os(name).map(|text| text.to_string_lossy().into_owned())
 }
 
 fn main() -> ExitCode {
@@ -97,7 +136,13 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
             }
             let public = Listener::bind(config.listen)?;
             let admin = Listener::bind(config.admin_listen)?;
-            serve(public, admin, config.upstream, &config.public_origin, config.timeout).await
+            let timeout = config.timeout;
+            let mut parts = Parts::from(config);
+            if parts.origin == PublicOrigin::localhost(public.asked()) {
+                // Port 0 is known by now.
+                parts.origin = PublicOrigin::localhost(public.address());
+            }
+            serve(public, admin, parts, timeout).await
         }
         Command::Dev => {
             telemetry::init(config::Log {
@@ -107,7 +152,8 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
             let dev = Dev::start().await?;
             print!("{dev}");
             let origin = PublicOrigin::localhost(dev.public.address());
-            serve(dev.public, dev.admin, dev.sandbox.client(), &origin, config::TIMEOUT_DEFAULT).await
+            let parts = Parts::with_defaults(dev.sandbox.client(), origin)?;
+            serve(dev.public, dev.admin, parts, config::TIMEOUT_DEFAULT).await
         }
         Command::Check { settings, probe } => {
             let config = settings.load()?;
@@ -115,10 +161,37 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
                 println!("warning: {warning}");
             }
             println!("the configuration is good");
-            if probe { ask(&config.upstream).await } else { Ok(()) }
+            if probe {
+                ask(&config.upstream).await?;
+                ask_store(config).await?;
+            }
+            Ok(())
         }
-        Command::Openapi => {
-            print!("{}", openapi::text());
+        Command::Risk(settings) => {
+            let (binding, limits) = config::bounds(&settings.sources(), variable)?;
+            print!("{}", Odds::new(binding, limits));
+            Ok(())
+        }
+        Command::Keygen => {
+            print!("{}", Secrets::random().to_file());
+            Ok(())
+        }
+        Command::ExplainIp { peer, header, settings } => {
+            let trusted = config::trusted_proxies(&settings.sources(), variable)?;
+            let headers: HeaderMap = HeaderMap::from_iter([]);
+            let headers = header.into_iter().fold(headers, |mut headers, (name, value)| {
+                headers.append(name, value);
+                headers
+            });
+            let (caller, steps) = Caller::explain(peer, &headers, &trusted);
+            for step in steps {
+                println!("{}: {}", step.seen, step.verdict);
+            }
+            println!("client: {caller}\ncounted under: {}", caller.network());
+            Ok(())
+        }
+        Command::Openapi { audit } => {
+            print!("{}", if audit { audit::schema() } else { openapi::text() });
             Ok(())
         }
     }
@@ -128,17 +201,16 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
 async fn serve(
     public: Listener,
     admin: Listener,
-    client: Client,
-    origin: &PublicOrigin,
+    parts: Parts,
     upstream_timeout: Duration,
 ) -> Result<(), Box<dyn Error>> {
-    let metrics = Arc::new(Metrics::default());
     let (stop_public, stop_admin) = (Stop::new(), Stop::new());
-    let router = app::public(&client, origin, Arc::clone(&metrics));
+    let origin = parts.origin.text.clone();
+    let app::App { public: router, guard, metrics } = app::build(parts);
     // Before anybody is told that the gateway listens, for they may tell it to stop at once.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    info!(listen = %public.address(), admin_listen = %admin.address(), public_origin = origin.text, "listening");
-    let operators = admin::routes(Arc::clone(&metrics));
+    info!(listen = %public.address(), admin_listen = %admin.address(), public_origin = origin, "listening");
+    let operators = admin::routes(Arc::clone(&metrics), guard);
     let operators = tokio::spawn(admin.serve(operators, stop_admin.clone(), MAX_OPERATORS));
     let stopping = stop_public.clone();
     tokio::spawn(async move {
@@ -175,5 +247,21 @@ async fn ask(client: &Client) -> Result<(), Box<dyn Error>> {
         }
         Err(error) => return Err(error.into()),
     }
+    Ok(())
+}
+
+/// Whether the store can be written to, when there is one.
+async fn ask_store(config: Config) -> Result<(), Box<dyn Error>> {
+    if config.store.redis.is_none() {
+        return Ok(());
+    }
+    let guard = Guard::new(&config.store, config.limits, Arc::default());
+    if !guard.store_is_whole().await {
+        return Err(
+            "the store cannot be written to within 50 ms: check store.url, its password and its permissions"
+                .into(),
+        );
+    }
+    println!("the store answers and can be written to");
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What the gateway counts, in OpenTelemetry's names and Prometheus' form, and how it is doing.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU8, Ordering},
+    sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -27,6 +27,24 @@ pub struct RequestLabels {
     pub error_type: &'static str,
 }
 
+/// A label from a closed set.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
+/// A label from a closed set.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Budget {
+    budget: &'static str,
+}
+
+/// A label from a closed set.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Lane {
+    lane: &'static str,
+}
+
 /// All metrics, and the state that readiness tells.
 #[derive(Debug)]
 pub struct Metrics {
@@ -37,6 +55,15 @@ pub struct Metrics {
     key_rejected: Gauge,
     key: AtomicU8,
     draining: AtomicBool,
+    resets: Family<Outcome, Counter>,
+    guesses: Family<Outcome, Counter>,
+    budget_hits: Family<Budget, Counter>,
+    risk_spent: Family<Lane, Gauge<f64, AtomicU64>>,
+    codes_paused: Family<Lane, Gauge>,
+    risk_alarm: Gauge,
+    live_codes: Gauge,
+    store_away: Gauge,
+    shared_store: AtomicBool,
 }
 
 /// What is known of the application key.
@@ -77,7 +104,51 @@ impl Default for Metrics {
             "1 while the last call was refused for the application key",
             key_rejected.clone(),
         );
+        let (resets, guesses, budget_hits) = (Family::default(), Family::default(), Family::default());
+        let (risk_spent, codes_paused) = (Family::default(), Family::default());
+        let (risk_alarm, live_codes, store_away) = (Gauge::default(), Gauge::default(), Gauge::default());
+        registry.register("gateway_resets", "Step 1 by what became of it", Family::clone(&resets));
+        registry.register("gateway_code_guesses", "Codes by what became of them", Family::clone(&guesses));
+        registry.register(
+            "gateway_budget_hits",
+            "Requests that found a budget exhausted",
+            Family::clone(&budget_hits),
+        );
+        registry.register(
+            "gateway_risk_spent",
+            "How much of the risk ledger the last hour has spent, from 0 to 1",
+            Family::clone(&risk_spent),
+        );
+        registry.register(
+            "gateway_codes_paused",
+            "1 while no code is forwarded because the risk ledger is empty",
+            Family::clone(&codes_paused),
+        );
+        registry.register(
+            "gateway_risk_alarm",
+            "1 while more than half of the risk ledger is spent",
+            Gauge::clone(&risk_alarm),
+        );
+        registry.register(
+            "gateway_live_codes",
+            "Codes that are assumed to be live",
+            Gauge::clone(&live_codes),
+        );
+        registry.register(
+            "gateway_store_away",
+            "1 while Redis does not answer and this replica decides with its share",
+            Gauge::clone(&store_away),
+        );
         Self {
+            resets,
+            guesses,
+            budget_hits,
+            risk_spent,
+            codes_paused,
+            risk_alarm,
+            live_codes,
+            store_away,
+            shared_store: AtomicBool::new(false),
             registry,
             requests,
             client_keys,
@@ -117,6 +188,48 @@ impl Metrics {
             state if state == KeyState::Rejected as u8 => KeyState::Rejected,
             _ => KeyState::Untried,
         }
+    }
+
+    /// Counts a step 1.
+    pub fn reset(&self, outcome: &'static str) {
+        self.resets.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// Counts a code.
+    pub fn guess(&self, outcome: &'static str) {
+        self.guesses.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// Counts an exhausted budget.
+    pub fn budget_hit(&self, budget: &'static str) {
+        self.budget_hits.get_or_create(&Budget { budget }).inc();
+    }
+
+    /// Notes what the ledger of a lane holds.
+    pub fn ledger(&self, lane: &'static str, spent: f64, open: bool, live: u32) {
+        self.risk_spent.get_or_create(&Lane { lane }).set(spent);
+        self.codes_paused.get_or_create(&Lane { lane }).set(i64::from(!open));
+        self.live_codes.set(i64::from(live));
+        if lane == "flow" {
+            self.risk_alarm.set(i64::from(spent >= 0.5 || !open));
+        }
+    }
+
+    /// Whether codes are not forwarded at the moment, and whether somebody should look.
+    pub fn ledger_state(&self) -> (bool, bool) {
+        let paused = self.codes_paused.get_or_create(&Lane { lane: "flow" }).get() == 1;
+        (paused, self.risk_alarm.get() == 1)
+    }
+
+    /// Notes whether Redis answers.
+    pub fn store(&self, answers: bool) {
+        self.shared_store.store(true, Ordering::Relaxed);
+        self.store_away.set(i64::from(!answers));
+    }
+
+    /// Whether Redis answers; `None` when there is none.
+    pub fn store_answers(&self) -> Option<bool> {
+        self.shared_store.load(Ordering::Relaxed).then(|| self.store_away.get() == 0)
     }
 
     /// From now on readiness says no.

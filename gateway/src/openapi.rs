@@ -53,7 +53,7 @@ fn document() -> Value {
         "security": [],
         "tags": [{"name": "Password reset", "description": "The four calls of the flow, in their order."}],
         "paths": paths,
-        "components": {"schemas": schemas, "responses": problems(&problem), "headers": headers()},
+        "components": {"schemas": schemas, "responses": problems(&problem), "headers": headers(), "parameters": parameters()},
     });
     // Once through the type, so that only a valid document gets out.
     let openapi: OpenAPI = serde_json::from_value(document).expect("the table describes a valid document");
@@ -94,6 +94,17 @@ fn operation(route: &Route, generator: &mut SchemaGenerator, envelope: &str) -> 
             }]);
         }
     }
+    let handle = if route.operation == Operation::RequestReset {
+        let given = &mut operation["responses"]["200"]["headers"];
+        given["Reset-Flow"] = json!({"$ref": "#/components/headers/ResetFlow"});
+        given["Set-Cookie"] = json!({"$ref": "#/components/headers/SetCookie"});
+        json!({"$ref": "#/components/parameters/ResetFlowToContinue"})
+    } else {
+        json!({"$ref": "#/components/parameters/ResetFlow"})
+    };
+    let mut parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+    parameters.push(handle);
+    operation["parameters"] = parameters.into();
     for kind in route.problems.iter().chain(COMMON_PROBLEMS) {
         let status = kind.facts().status;
         operation["responses"][status.as_str()] =
@@ -134,7 +145,7 @@ fn problems(problem: &schemars::Schema) -> BTreeMap<String, Value> {
         let facts = kinds.iter().map(|kind| kind.facts());
         let description: Vec<_> = facts.map(|facts| format!("{} (`{}`).", facts.title, facts.code)).collect();
         let mut headers = json!({"X-Request-Id": {"$ref": "#/components/headers/RequestId"}});
-        if matches!(status.as_u16(), 502 | 503) {
+        if matches!(status.as_u16(), 429 | 502 | 503) {
             headers["Retry-After"] = json!({"$ref": "#/components/headers/RetryAfter"});
         }
         if status == StatusCode::METHOD_NOT_ALLOWED {
@@ -155,12 +166,28 @@ fn headers() -> Value {
     json!({
         "RequestId": {"description": "Identifies the request; quote it when asking for help.", "schema": text},
         "RetryAfter": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer"}},
+        "ResetFlow": {"description": "The handle of the flow; send it back with the later steps.", "schema": text},
+        "SetCookie": {"description": "The same handle as the cookie `__Host-password-reset`.", "schema": text},
         "Allow": {"description": "The method that the path takes.", "schema": text},
     })
 }
 
+/// The handle as clients send it. Optional, for the cookie does as well.
+fn parameters() -> Value {
+    let handle = |description: &str| {
+        json!({
+            "name": "Reset-Flow", "in": "header", "required": false, "description": description,
+            "schema": {"type": "string"},
+        })
+    };
+    json!({
+        "ResetFlow": handle("The handle that step 1 answered with, for clients that send no cookies."),
+        "ResetFlowToContinue": handle("The handle of an earlier step 1 for the same login, to go on in its flow."),
+    })
+}
+
 /// Sorted explicitly: whether a map of `serde_json` keeps its order depends on what other crates ask of it.
-fn sorted(value: Value) -> Value {
+pub(crate) fn sorted(value: Value) -> Value {
     match value {
         Value::Object(members) => {
             let members: BTreeMap<_, _> =

@@ -2,7 +2,7 @@
 //! problem document (RFC 9457) that a client written for Autoshares can read too. And the one table from what the SDK reports
 //! to those kinds.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use autoshares_sdk::{Error as SdkError, ErrorKind, RefusalShape};
 use axum::{
@@ -23,6 +23,12 @@ pub enum Kind {
     InvalidBody,
     /// The query is not what is documented.
     InvalidQuery,
+    /// A page of another origin called.
+    CrossSite,
+    /// No handle of a flow that has come this far.
+    FlowRequired,
+    /// The token is not ours, not of this flow, too old, or spent.
+    TokenInvalid,
     /// No such path.
     NotFound,
     /// The path exists but takes another method.
@@ -35,6 +41,8 @@ pub enum Kind {
     UnsupportedMediaType,
     /// Autoshares did not let a member of the request pass.
     ValidationFailed,
+    /// The address, or the flow, has used up its budget.
+    TooManyRequests,
     /// The headers are over the limit.
     HeadersTooLarge,
     /// A fault of the gateway's own.
@@ -49,6 +57,10 @@ pub enum Kind {
     UpstreamUnreadable,
     /// Autoshares rejects the application key. Clients are told no more than that the gateway is not available.
     KeyRejected,
+    /// More resets are asked for than the installation is set up for.
+    ResetsPaused,
+    /// The risk ledger is empty: no code is forwarded.
+    CodesPaused,
     /// Autoshares did not answer in time.
     UpstreamTimeout,
 }
@@ -64,6 +76,8 @@ pub enum Blame {
     Gateway,
     /// Whoever looks after Autoshares.
     Autoshares,
+    /// Whoever floods; the operator learns of it from metrics and audit trail, and not once a request.
+    Flood,
 }
 
 /// What is fixed about a kind.
@@ -81,15 +95,19 @@ pub struct Facts {
 
 impl Kind {
     /// All of them, by status.
-    pub const ALL: [Kind; 16] = [
+    pub const ALL: [Kind; 22] = [
         Kind::InvalidBody,
         Kind::InvalidQuery,
+        Kind::CrossSite,
+        Kind::FlowRequired,
+        Kind::TokenInvalid,
         Kind::NotFound,
         Kind::MethodNotAllowed,
         Kind::BodyTimeout,
         Kind::BodyTooLarge,
         Kind::UnsupportedMediaType,
         Kind::ValidationFailed,
+        Kind::TooManyRequests,
         Kind::HeadersTooLarge,
         Kind::Internal,
         Kind::UpstreamUnreachable,
@@ -97,15 +115,20 @@ impl Kind {
         Kind::UpstreamFailed,
         Kind::UpstreamUnreadable,
         Kind::KeyRejected,
+        Kind::ResetsPaused,
+        Kind::CodesPaused,
         Kind::UpstreamTimeout,
     ];
 
     /// The facts, in one place.
     pub fn facts(self) -> Facts {
-        use Blame::{Autoshares, Client, Gateway, Operator};
+        use Blame::{Autoshares, Client, Flood, Gateway, Operator};
         let (status, code, title, blame) = match self {
             Kind::InvalidBody => (400, "invalid-body", "The body is not what is documented", Client),
             Kind::InvalidQuery => (400, "invalid-query", "The query is not what is documented", Client),
+            Kind::CrossSite => (403, "cross-site", "Pages of another origin may not call this", Client),
+            Kind::FlowRequired => (403, "flow-required", "This step comes after another one", Client),
+            Kind::TokenInvalid => (403, "token-invalid", "The token cannot be used, or not any more", Client),
             Kind::NotFound => (404, "not-found", "There is nothing at this path", Client),
             Kind::MethodNotAllowed => (405, "method-not-allowed", "This path takes another method", Client),
             Kind::BodyTimeout => (408, "body-timeout", "The body came too slowly", Client),
@@ -114,6 +137,7 @@ impl Kind {
                 (415, "unsupported-media-type", "The body is not sent as JSON", Client)
             }
             Kind::ValidationFailed => (422, "validation-failed", "Autoshares did not accept a value", Client),
+            Kind::TooManyRequests => (429, "too-many-requests", "There were too many requests", Flood),
             Kind::HeadersTooLarge => (431, "headers-too-large", "The headers are too large", Client),
             Kind::Internal => (500, "internal", "The gateway failed", Gateway),
             Kind::UpstreamUnreachable => {
@@ -132,6 +156,10 @@ impl Kind {
             Kind::KeyRejected => {
                 (503, "unavailable", "Password reset is not available at the moment", Operator)
             }
+            Kind::ResetsPaused => {
+                (503, "resets-paused", "No more resets can be asked for at the moment", Flood)
+            }
+            Kind::CodesPaused => (503, "codes-paused", "No codes are taken at the moment", Flood),
             Kind::UpstreamTimeout => {
                 (504, "upstream-timeout", "Autoshares did not answer in time", Autoshares)
             }
@@ -217,6 +245,51 @@ impl Problem {
         Self { allow: Some(allow), ..Self::new(Kind::MethodNotAllowed, detail) }
     }
 
+    /// A page of another origin called.
+    pub fn cross_site() -> Self {
+        Self::new(
+            Kind::CrossSite,
+            "open the page under the gateway's public origin, or have its origin added to `allowed_origins`",
+        )
+    }
+
+    /// No handle of a flow that has come this far.
+    pub fn flow_required() -> Self {
+        Self::new(
+            Kind::FlowRequired,
+            "ask for a reset first, and send its cookie or its `Reset-Flow` header back within 10 minutes of the last answer",
+        )
+    }
+
+    /// The token cannot be used.
+    pub fn token_invalid() -> Self {
+        Self::new(
+            Kind::TokenInvalid,
+            "send the `Model` that the code was traded for, in the same flow, within 10 minutes, once",
+        )
+    }
+
+    /// The address, or the flow, has used up its budget.
+    pub fn too_many(wait: Duration) -> Self {
+        Self::later(Kind::TooManyRequests, "wait as long as `Retry-After` says", wait)
+    }
+
+    /// The installation has used up its resets.
+    pub fn resets_paused(wait: Duration) -> Self {
+        Self::later(Kind::ResetsPaused, "nothing was sent; wait as long as `Retry-After` says", wait)
+    }
+
+    /// The risk ledger is empty.
+    pub fn codes_paused(wait: Duration) -> Self {
+        let detail = "the code was not tried and is not spent; wait as long as `Retry-After` says";
+        Self::later(Kind::CodesPaused, detail, wait)
+    }
+
+    fn later(kind: Kind, detail: &'static str, wait: Duration) -> Self {
+        let seconds = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
+        Self { retry_after: Some(seconds), ..Self::new(kind, detail) }
+    }
+
     /// The same, said on a connection that cannot be used any more, for not all of the request was read.
     #[must_use]
     pub fn closing(self) -> Self {
@@ -242,6 +315,12 @@ impl Problem {
     fn sentences(&self) -> Vec<Cow<'_, str>> {
         match &self.errors {
             Some(errors) => errors.iter().map(|error| Cow::Borrowed(error.as_str())).collect(),
+            None if matches!(self.kind, Kind::FlowRequired | Kind::TokenInvalid) => {
+                vec![Cow::Borrowed("This password reset has ended or expired. Please start again.")]
+            }
+            None if self.kind == Kind::TooManyRequests => {
+                vec![Cow::Borrowed("Too many attempts. Please try again later.")]
+            }
             None if self.kind.facts().blame == Blame::Client => vec![Cow::Borrowed(&*self.detail)],
             None if self.may_have_been_applied => vec![Cow::Borrowed(
                 "We cannot tell whether your request was carried out. Check your e-mail or try to sign in before you try again.",

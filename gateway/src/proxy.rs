@@ -1,74 +1,404 @@
-//! One short handler for each operation: takes a checked request, calls the SDK, gives back what Autoshares said.
+//! One handler for each step of the flow: takes a checked request, has it guarded, calls the SDK, says what came of it.
 
-use autoshares_sdk::{Answered, Client, Error as SdkError, ErrorKind, Login, RefusalShape, ResetRequested};
+use std::sync::Arc;
+
+use autoshares_sdk::{
+    Answered, Client, Error as SdkError, ErrorKind, Login, Password, RefusalShape, ResetRequested, ResetToken,
+};
+use tokio::time::Instant;
 
 use crate::{
-    envelope::Envelope,
+    audit::Event,
+    caller::Caller,
+    config::{Answers, Binding, FlowSettings},
+    envelope::{Answer, Envelope},
+    flow::{Flow, Flows, Stage},
+    guard::{Code, CodeOutcome, Guard, Reset, ResetOutcome, UpdateOutcome},
+    keys::{KeyRing, Named, Pseudonym},
+    metrics::Metrics,
     problem::{Kind, Problem},
     request::{CodeRedemption, PasswordUpdate, ResetRequest},
+    uniform::{DECOY_QUESTIONS, Saying, Uniform},
 };
 
-/// Asks for a reset.
-///
-/// # Errors
-///
-/// A [`Problem`] when it does not come to an envelope; the same holds for the other handlers.
-pub async fn request_reset(client: &Client, request: ResetRequest) -> Result<Envelope, Problem> {
-    let asked = client.request_reset(&request.user, request.secret_question_answer.as_ref()).await;
-    match asked.map(Answered::into_inner) {
-        Ok(ResetRequested::Accepted(accepted)) => Ok(Envelope::plain(accepted.sent_flag())),
-        Ok(ResetRequested::AnswerNeeded(refusal)) => Ok(Envelope::refused(&refusal)),
-        // The SDK may learn of more outcomes; this gateway has to learn of them too.
-        Ok(_) => {
-            Err(Problem::new(Kind::Internal, "the gateway failed; quote `instance` when asking for help"))
+/// What the handlers work with.
+#[derive(Debug)]
+pub struct Proxy {
+    client: Client,
+    flows: Flows,
+    guard: Arc<Guard>,
+    metrics: Arc<Metrics>,
+    uniform: Uniform,
+    binding: Binding,
+    answers: Answers,
+    decoy_share: f64,
+    foreign_tokens: bool,
+    min_password_length: usize,
+}
+
+/// What step 1 came to, whoever decided it.
+struct Asked {
+    envelope: Envelope,
+    saying: Saying,
+    genuine: bool,
+    /// `None` opens no flow.
+    stage: Option<Stage>,
+    /// Why it is feigned, for metrics and audit trail.
+    reason: Option<&'static str>,
+}
+
+impl Proxy {
+    /// Over a client that does not repeat calls.
+    pub fn new(
+        client: Client,
+        flows: Flows,
+        guard: Arc<Guard>,
+        metrics: Arc<Metrics>,
+        settings: &FlowSettings,
+    ) -> Self {
+        Self {
+            client,
+            flows,
+            guard,
+            metrics,
+            uniform: Uniform::new(settings.floor),
+            binding: settings.binding,
+            answers: settings.answers,
+            decoy_share: settings.decoy_share,
+            foreign_tokens: settings.foreign_tokens,
+            min_password_length: settings.min_password_length,
         }
-        Err(error) => refused(error),
     }
-}
 
-/// Fetches the secret question.
-///
-/// # Errors
-///
-/// See [`request_reset`].
-pub async fn fetch_question(client: &Client, login: Login) -> Result<Envelope, Problem> {
-    match client.fetch_question(&login).await.map(Answered::into_inner) {
-        Ok(Some(question)) => Ok(Envelope::with_model(question.expose().to_owned())),
-        Ok(None) => Ok(Envelope::with_model(String::new())),
-        Err(error) => refused(error),
+    /// What opens the handles of callers.
+    pub fn flows(&self) -> &Flows {
+        &self.flows
     }
-}
 
-/// Trades the code for a token.
-///
-/// # Errors
-///
-/// See [`request_reset`].
-pub async fn redeem_code(client: &Client, request: CodeRedemption) -> Result<Envelope, Problem> {
-    match client.redeem_code(&request.code).await {
-        Ok(token) => Ok(Envelope::with_model(token.expose().to_owned())),
-        Err(error) => refused(error),
+    fn ring(&self) -> &KeyRing {
+        self.flows.ring()
     }
-}
 
-/// Sets the new password.
-///
-/// # Errors
-///
-/// See [`request_reset`].
-pub async fn set_password(client: &Client, request: PasswordUpdate) -> Result<Envelope, Problem> {
-    match client.set_password(&request.token, &request.password).await {
-        Ok(_) => Ok(Envelope::plain(true)),
-        Err(error) => refused(error),
+    /// Step 1: asks for a reset.
+    ///
+    /// # Errors
+    ///
+    /// A [`Problem`] when it does not come to an envelope; the same holds for the other steps.
+    pub async fn request_reset(&self, caller: &Caller, request: ResetRequest) -> Result<Answer, Problem> {
+        let started = Instant::now();
+        let ResetRequest { user, secret_question_answer: answer } = request;
+        let login = self.flows.login(&user);
+        let asked = match self.guard.admit_reset(caller, login, answer.is_some()).await? {
+            Reset::Forward(ticket) => {
+                let asked = self.note(self.client.request_reset(&user, answer.as_ref()).await);
+                let (outcome, asked) = self.asked(caller, login, asked);
+                self.guard.settle_reset(ticket, outcome).await;
+                asked
+            }
+            Reset::Suppressed => Ok(self.feigned_acceptance("suppressed", Stage::Dead)),
+            Reset::AnswerSuppressed => Ok(self.feigned_wrong_answer("answer_suppressed", Stage::Question)),
+        };
+        let flow = match &asked {
+            Ok(Asked { stage: Some(stage), .. }) => Some(self.flow(caller, &user, login, *stage).await),
+            _ => None,
+        };
+        let (saying, genuine) =
+            asked.as_ref().map_or((Saying::Anything, true), |asked| (asked.saying, asked.genuine));
+        self.uniform.hold(started, saying, genuine).await;
+
+        let Asked { envelope, saying, genuine, reason, .. } = asked?;
+        let answer = Answer::from(envelope);
+        let Some(flow) = flow else { return Ok(answer) };
+        let event = match (saying, genuine) {
+            (_, true) => Event::FlowStarted,
+            (Saying::WrongAnswer, false) => Event::AnswerSuppressed,
+            _ => Event::FlowSuppressed,
+        };
+        caller.tell(event, Some(&flow), reason);
+        Ok(answer.with_handle(self.flows.seal(&flow, caller.now + started.elapsed())))
     }
-}
 
-/// A refusal in an envelope is given back as one; anything else is a problem.
-fn refused(error: SdkError) -> Result<Envelope, Problem> {
-    match error.kind() {
-        ErrorKind::Refused(refusal) if refusal.shape() == RefusalShape::Envelope => {
-            Ok(Envelope::refused(refusal))
+    /// The flow that the caller is in already, when it is about the same login and has tries left; a new one otherwise.
+    async fn flow(&self, caller: &Caller, user: &Login, login: Pseudonym, stage: Stage) -> Flow {
+        match &caller.flow {
+            Some(flow) if self.flows.is_about(flow, user) && self.guard.goes_on(flow.id).await => {
+                self.flows.go_on(flow, login, stage)
+            }
+            _ => self.flows.begin(login, stage),
         }
-        _ => Err(error.into()),
     }
+
+    /// What Autoshares made of step 1, and what is said of it.
+    fn asked(
+        &self,
+        caller: &Caller,
+        login: Pseudonym,
+        asked: Result<Answered<ResetRequested>, SdkError>,
+    ) -> (ResetOutcome, Result<Asked, Problem>) {
+        let error = match asked.map(Answered::into_inner) {
+            Ok(ResetRequested::Accepted(accepted)) => {
+                self.metrics.reset("accepted");
+                let envelope = self.uniform.accepted(accepted.sent_flag());
+                let (saying, stage) = (Saying::Accepted, Some(Stage::Live));
+                return (
+                    ResetOutcome::Sent,
+                    Ok(Asked { envelope, saying, genuine: true, stage, reason: None }),
+                );
+            }
+            Ok(ResetRequested::AnswerNeeded(refusal)) => {
+                self.metrics.reset("answer_needed");
+                let envelope = self.uniform.wrong_answer(Envelope::refused(&refusal));
+                let (saying, stage) = (Saying::WrongAnswer, Some(Stage::Question));
+                return (
+                    ResetOutcome::AnswerNeeded,
+                    Ok(Asked { envelope, saying, genuine: true, stage, reason: None }),
+                );
+            }
+            // The SDK may learn of more outcomes; this gateway has to learn of them too.
+            Ok(_) => return (ResetOutcome::Sent, Err(internal())),
+            Err(error) => error,
+        };
+        let outcome = match error.kind() {
+            ErrorKind::NotSent | ErrorKind::KeyRejected => ResetOutcome::NotSent,
+            _ if error.may_have_been_applied() => ResetOutcome::Sent,
+            _ => ResetOutcome::Refused,
+        };
+        match (error.kind(), self.answers) {
+            // Any refusal may be of this one login, so none of them is told.
+            (ErrorKind::Refused(refusal), Answers::Uniform | Answers::Decoy)
+                if refusal.shape() != RefusalShape::Version =>
+            {
+                if self.answers == Answers::Decoy && self.is_decoy(login) {
+                    // A real login with a question pays no mail for a wrong answer; neither must this one.
+                    (ResetOutcome::AnswerNeeded, Ok(self.feigned_wrong_answer("decoy", Stage::Decoy)))
+                } else {
+                    // Where a mail may have gone out all the same, its code should be taken.
+                    let stage = if outcome == ResetOutcome::Sent { Stage::Live } else { Stage::Dead };
+                    (outcome, Ok(self.feigned_acceptance("refused", stage)))
+                }
+            }
+            (_, answers) => {
+                self.metrics.reset(if outcome == ResetOutcome::Refused { "refused" } else { "failed" });
+                let said = self.failed(caller, error).map(|envelope| Asked {
+                    envelope,
+                    saying: Saying::Anything,
+                    genuine: answers == Answers::Faithful,
+                    stage: None,
+                    reason: None,
+                });
+                (outcome, said)
+            }
+        }
+    }
+
+    fn feigned_acceptance(&self, reason: &'static str, stage: Stage) -> Asked {
+        self.metrics.reset(reason);
+        let (envelope, saying) = (self.uniform.feigned_acceptance(), Saying::Accepted);
+        Asked { envelope, saying, genuine: false, stage: Some(stage), reason: Some(reason) }
+    }
+
+    fn feigned_wrong_answer(&self, reason: &'static str, stage: Stage) -> Asked {
+        self.metrics.reset(reason);
+        let (envelope, saying) = (self.uniform.feigned_wrong_answer(), Saying::WrongAnswer);
+        Asked { envelope, saying, genuine: false, stage: Some(stage), reason: Some(reason) }
+    }
+
+    /// Whether an unknown login seems to have a question: by a keyed hash, so that it always does or never does.
+    fn is_decoy(&self, login: Pseudonym) -> bool {
+        let [high, low, ..] = self.ring().pseudonym(Named::Decoy, &login.0).0;
+        f64::from(u16::from_be_bytes([high, low])) < self.decoy_share * 65536.0
+    }
+
+    /// Step 2: fetches the secret question, in the flow of that login.
+    ///
+    /// # Errors
+    ///
+    /// See [`request_reset`](Self::request_reset).
+    pub async fn fetch_question(&self, caller: &Caller, login: Login) -> Result<Answer, Problem> {
+        let started = Instant::now();
+        let flow = caller.flow_at(&[Stage::Question, Stage::Decoy], self.binding)?;
+        if let Some(flow) = flow
+            && !self.flows.is_about(flow, &login)
+        {
+            caller.tell(Event::HandleInvalid, Some(flow), Some("another login"));
+            return Err(Problem::flow_required());
+        }
+        self.guard.admit_question(caller, flow).await?;
+        let (envelope, genuine) = if flow.is_some_and(|flow| flow.stage == Stage::Decoy) {
+            (Ok(Envelope::with_model(self.decoy_question(&login).to_owned())), false)
+        } else {
+            let envelope = match self.note(self.client.fetch_question(&login).await).map(Answered::into_inner)
+            {
+                Ok(Some(question)) => Ok(Envelope::with_model(question.expose().to_owned())),
+                Ok(None) => Ok(Envelope::with_model(String::new())),
+                Err(error) => self.failed(caller, error),
+            };
+            (envelope, true)
+        };
+        if self.answers == Answers::Decoy {
+            let saying = if envelope.is_ok() { Saying::Question } else { Saying::Anything };
+            self.uniform.hold(started, saying, genuine).await;
+        }
+        envelope.map(Answer::from)
+    }
+
+    fn decoy_question(&self, login: &Login) -> &'static str {
+        let [.., last] = self.ring().pseudonym(Named::Decoy, &self.flows.login(login).0).0;
+        DECOY_QUESTIONS[usize::from(last) % DECOY_QUESTIONS.len()]
+    }
+
+    /// Step 3: trades the code for a token, which is sealed here and never leaves as it is.
+    ///
+    /// # Errors
+    ///
+    /// See [`request_reset`](Self::request_reset).
+    pub async fn redeem_code(&self, caller: &Caller, request: CodeRedemption) -> Result<Answer, Problem> {
+        let started = Instant::now();
+        let code = request.code;
+        let flow = caller.flow_at(&[Stage::Live, Stage::Dead], self.binding)?;
+        let ticket = match flow {
+            Some(flow) => {
+                let mark = self.ring().pseudonym(Named::Code, code.expose().as_bytes());
+                match self.guard.admit_code(caller, flow, mark).await? {
+                    Code::Forward(ticket) => ticket,
+                    Code::Refuse => {
+                        self.uniform.hold(started, Saying::WrongCode, false).await;
+                        return Ok(Uniform::wrong_code().into());
+                    }
+                }
+            }
+            None => {
+                let ticket = self.guard.admit_code_without_flow(caller, self.binding).await?;
+                caller.tell(Event::LegacyGuess, None, None);
+                ticket
+            }
+        };
+        let redeemed = self.note(self.client.redeem_code(&code).await);
+        let outcome = match &redeemed {
+            Ok(_) => CodeOutcome::Accepted,
+            Err(error) => match error.kind() {
+                ErrorKind::NotSent | ErrorKind::KeyRejected => CodeOutcome::NotSent,
+                ErrorKind::Refused(refusal)
+                    if refusal.shape() != RefusalShape::Version && !error.may_have_been_applied() =>
+                {
+                    CodeOutcome::Refused
+                }
+                _ => CodeOutcome::Unknown,
+            },
+        };
+        self.guard.settle_code(ticket, outcome).await;
+        match outcome {
+            CodeOutcome::Accepted => caller.tell(Event::CodeAccepted, flow, None),
+            CodeOutcome::Refused => caller.tell(Event::CodeRefused, flow, None),
+            CodeOutcome::Unknown | CodeOutcome::NotSent => {}
+        }
+        let error = match redeemed {
+            Ok(token) => {
+                let now = caller.now + started.elapsed();
+                let sealed = self.flows.seal_token(flow.map(|flow| flow.id), &token, now);
+                return Ok(Envelope::with_model(sealed).into());
+            }
+            Err(error) => error,
+        };
+        match (outcome, self.answers) {
+            (CodeOutcome::Refused, Answers::Uniform | Answers::Decoy) => {
+                self.uniform.hold(started, Saying::WrongCode, true).await;
+                Ok(Uniform::wrong_code().into())
+            }
+            _ => self.failed(caller, error).map(Answer::from),
+        }
+    }
+
+    /// Step 4: sets the new password.
+    ///
+    /// # Errors
+    ///
+    /// See [`request_reset`](Self::request_reset).
+    pub async fn set_password(&self, caller: &Caller, request: PasswordUpdate) -> Result<Answer, Problem> {
+        let flow = match self.flows.open_token(request.token.expose(), caller.now) {
+            None if self.foreign_tokens => {
+                self.guard.admit_foreign_token(caller).await?;
+                self.long_enough(&request.password)?;
+                return self.update(caller, None, &request.token, &request.password).await;
+            }
+            token => {
+                let flow = caller.flow_at(&[Stage::Live, Stage::Dead], self.binding)?;
+                // Before the token, so that a client is not told to start again for what it can mend.
+                self.long_enough(&request.password)?;
+                match token {
+                    Some(token) if token.flow == flow.map(|flow| flow.id) => (flow, token.token),
+                    token => {
+                        let reason = if token.is_some() { "another flow" } else { "does not open" };
+                        caller.tell(Event::TokenRefused, flow, Some(reason));
+                        return Err(Problem::token_invalid());
+                    }
+                }
+            }
+        };
+        let (flow, token) = flow;
+        self.update(caller, flow, &token, &request.password).await
+    }
+
+    async fn update(
+        &self,
+        caller: &Caller,
+        flow: Option<&Flow>,
+        token: &ResetToken,
+        password: &Password,
+    ) -> Result<Answer, Problem> {
+        let mark = self.ring().pseudonym(Named::Token, token.expose().as_bytes());
+        let ticket = self.guard.admit_update(caller, flow, mark).await?;
+        let error = match self.note(self.client.set_password(token, password).await) {
+            Ok(_) => {
+                self.guard.settle_update(ticket, UpdateOutcome::Spent).await;
+                caller.tell(Event::PasswordSet, flow, None);
+                return Ok(Answer::from(Envelope::plain(true)).at_the_end());
+            }
+            Err(error) => error,
+        };
+        let outcome = match error.kind() {
+            ErrorKind::NotSent | ErrorKind::KeyRejected => UpdateOutcome::NotSent,
+            _ if error.may_have_been_applied() => UpdateOutcome::Spent,
+            _ => UpdateOutcome::Refused,
+        };
+        self.guard.settle_update(ticket, outcome).await;
+        self.failed(caller, error).map(Answer::from)
+    }
+
+    /// Remembers what Autoshares made of the application key.
+    fn note<T>(&self, called: Result<T, SdkError>) -> Result<T, SdkError> {
+        match called.as_ref().map_err(SdkError::kind) {
+            Ok(_) => self.metrics.key(true),
+            Err(ErrorKind::Refused(refusal)) if refusal.shape() == RefusalShape::Envelope => {
+                self.metrics.key(true);
+            }
+            Err(ErrorKind::KeyRejected) => self.metrics.key(false),
+            Err(_) => {}
+        }
+        called
+    }
+
+    fn long_enough(&self, password: &Password) -> Result<(), Problem> {
+        if password.expose().chars().count() >= self.min_password_length {
+            return Ok(());
+        }
+        let detail = format!("`Password` is too short: use {} characters or more", self.min_password_length);
+        Err(Problem::new(Kind::InvalidBody, detail))
+    }
+
+    /// A refusal in an envelope is given back as one; anything else is a problem.
+    fn failed(&self, caller: &Caller, error: SdkError) -> Result<Envelope, Problem> {
+        match error.kind() {
+            ErrorKind::Refused(refusal) if refusal.shape() == RefusalShape::Envelope => {
+                return Ok(Envelope::refused(refusal));
+            }
+            ErrorKind::KeyRejected => caller.tell(Event::KeyRefused, caller.flow.as_ref(), None),
+            _ => {}
+        }
+        Err(error.into())
+    }
+}
+
+fn internal() -> Problem {
+    Problem::new(Kind::Internal, "the gateway failed; quote `instance` when asking for help")
 }

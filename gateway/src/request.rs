@@ -31,7 +31,7 @@ pub struct ResetRequest {
 #[derive(Debug, JsonSchema)]
 #[schemars(rename_all = "PascalCase", example = example(r#"{"Code": "741175"}"#))]
 pub struct CodeRedemption {
-    /// The code from the e-mail.
+    /// The code from the e-mail, six digits.
     #[schemars(with = "String", extend("format" = "password"))]
     pub code: ConfirmationCode,
 }
@@ -80,7 +80,11 @@ impl CodeRedemption {
     ///
     /// See [`ResetRequest::read`].
     pub fn read(mut members: Members) -> Result<Self, Problem> {
-        Ok(Self { code: members.text("Code", "the code from the e-mail")?.into() })
+        let code = members.text("Code", "the code from the e-mail")?;
+        if code.len() != 6 || !code.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(invalid("`Code` is not six digits: send the code from the e-mail"));
+        }
+        Ok(Self { code: code.into() })
     }
 }
 

@@ -18,9 +18,10 @@ use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, util
 use uuid::Uuid;
 
 use crate::{
+    caller::RequestId,
     config::Log,
     metrics::{Metrics, RequestLabels},
-    problem::{Blame, Kind, Problem},
+    problem::{Blame, Problem},
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -57,11 +58,13 @@ pub fn filter(level: LevelFilter) -> Targets {
 }
 
 /// Surrounds a request.
-pub async fn observe(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
+pub async fn observe(State(metrics): State<Arc<Metrics>>, mut request: Request, next: Next) -> Response {
+    let request_id: Arc<str> = Uuid::new_v4().to_string().into();
+    request.extensions_mut().insert(RequestId(Arc::clone(&request_id)));
     let mut line = Line {
         metrics,
         started: Instant::now(),
-        request_id: Uuid::new_v4().to_string(),
+        request_id,
         method: standard(request.method()),
         route: request.extensions().get::<MatchedPath>().cloned(),
         client_sent_key: carries_key(request.headers()),
@@ -88,7 +91,7 @@ pub async fn observe(State(metrics): State<Arc<Metrics>>, request: Request, next
 struct Line {
     metrics: Arc<Metrics>,
     started: Instant,
-    request_id: String,
+    request_id: Arc<str>,
     method: &'static str,
     route: Option<MatchedPath>,
     client_sent_key: bool,
@@ -137,18 +140,11 @@ impl Line {
         if self.client_sent_key {
             self.metrics.client_key();
         }
-        match &self.answered {
-            Some(Answered { problem: Some(problem), .. }) if problem.kind() == Kind::KeyRejected => {
-                self.metrics.key(false);
-            }
-            Some(Answered { problem: None, operation: Some(_), .. }) => self.metrics.key(true),
-            _ => {}
-        }
     }
 
     /// The level says who must act: nobody, whoever looks after Autoshares, or the operator of this gateway.
     fn write(&self, duration: Duration) {
-        let request_id = self.request_id.as_str();
+        let request_id = &*self.request_id;
         let operation = self.answered.as_ref().and_then(|answered| answered.operation);
         let (method, route, status) = (self.method, self.route(), self.status());
         let duration_ms = duration.as_micros() as f64 / 1000.0;
@@ -181,7 +177,7 @@ impl Line {
                     "dropped before its answer, the gateway had to stop; Autoshares may have been asked"
                 );
             }
-            None | Some(Blame::Client) => line!(info, "request"),
+            None | Some(Blame::Client | Blame::Flood) => line!(info, "request"),
             Some(Blame::Autoshares) => line!(warn, "request failed at Autoshares"),
             Some(Blame::Gateway) => line!(error, "request failed in the gateway"),
             Some(Blame::Operator) => line!(

@@ -6,41 +6,56 @@ use similar::TextDiff;
 
 use crate::command::{Failure, cargo, read, root};
 
-const DOCUMENT: &str = "openapi/gateway.json";
+/// Each document with the arguments that make the gateway print it.
+const DOCUMENTS: [(&str, &[&str]); 2] =
+    [("openapi/gateway.json", &["openapi"]), ("openapi/audit.schema.json", &["openapi", "--audit"])];
 
 /// Exit code of `--check` when a document is stale.
 const STALE: u8 = 4;
 
-/// Writes the document.
+/// Writes the documents.
 pub(crate) fn write() -> Result<(), Failure> {
-    let made = make()?;
-    if current() == made {
-        println!("{DOCUMENT} is up to date");
-        return Ok(());
+    for (document, arguments) in DOCUMENTS {
+        let made = make(arguments)?;
+        if current(document) == made {
+            println!("{document} is up to date");
+            continue;
+        }
+        fs::write(root().join(document), made)
+            .map_err(|error| Failure::new(format!("{document}: {error}")))?;
+        println!("{document} is written");
     }
-    fs::write(root().join(DOCUMENT), made).map_err(|error| Failure::new(format!("{DOCUMENT}: {error}")))?;
-    println!("{DOCUMENT} is written");
     Ok(())
 }
 
-/// Writes nothing; prints a diff and the command that mends it when the document is stale.
+/// Writes nothing; prints a diff and the command that mends it when a document is stale.
 pub(crate) fn check() -> Result<(), Failure> {
-    let (current, made) = (current(), make()?);
-    if current == made {
-        println!("{DOCUMENT} is up to date");
+    let mut stale = Vec::new();
+    for (document, arguments) in DOCUMENTS {
+        let (current, made) = (current(document), make(arguments)?);
+        if current == made {
+            println!("{document} is up to date");
+            continue;
+        }
+        print!(
+            "{}",
+            TextDiff::from_lines(&current, &made).unified_diff().header(document, "as it should be")
+        );
+        stale.push(document);
+    }
+    if stale.is_empty() {
         return Ok(());
     }
-    let diff = TextDiff::from_lines(&current, &made);
-    print!("{}", diff.unified_diff().header(DOCUMENT, "made from the route table"));
-    Err(Failure { text: format!("{DOCUMENT} is stale; run `cargo xtask codegen`"), code: STALE })
+    Err(Failure { text: format!("{} is stale; run `cargo xtask codegen`", stale.join(", ")), code: STALE })
 }
 
-/// What the route table says; the gateway prints it.
-fn make() -> Result<String, Failure> {
-    read(&mut cargo(&["run", "--locked", "--quiet", "--package", "autoshares-gateway", "--", "openapi"]))
+/// What the code says; the gateway prints it.
+fn make(arguments: &[&str]) -> Result<String, Failure> {
+    let gateway = ["run", "--locked", "--quiet", "--package", "autoshares-gateway", "--"];
+    read(cargo(&gateway).args(arguments))
 }
 
 /// What is in the tree; nothing when the file is missing.
-fn current() -> String {
-    fs::read_to_string(root().join(DOCUMENT)).unwrap_or_default()
+fn current(document: &str) -> String {
+    fs::read_to_string(root().join(document)).unwrap_or_default()
 }

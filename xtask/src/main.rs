@@ -16,7 +16,7 @@ use command::Failure;
 const HELP: &str = "\
 cargo xtask dev                run the gateway with an embedded Autoshares sandbox, on loopback
 cargo xtask test               run every check; install what it needs and lacks
-cargo xtask codegen            write openapi/gateway.json from the route table
+cargo xtask codegen            write openapi/gateway.json from the route table, and the schema of the audit trail
 cargo xtask codegen --check    write nothing; say what is stale, exit 4
 cargo xtask bench              measure start, memory, and what a user of the SDK pays to build
 cargo xtask release-check      before the SDK is published: its surface, its dependencies, its compatibility, its package

@@ -1,19 +1,22 @@
 //! The documented requests and answers, byte for byte, against an upstream that is not the sandbox; and the whole flow against
 //! the sandbox.
 
+use std::time::SystemTime;
+
+use autoshares_gateway::{config::Answers, flow::Stage};
 use autoshares_sdk::sandbox::Sandbox;
 use axum::http::Method;
-use serde_json::Value;
 
 use crate::{
-    support::{CODE, DOCUMENTED, JSON, PASSWORD, QUESTION, RESET, TestApp},
+    support::{CODE, DOCUMENTED, JSON, PASSWORD, QUESTION, RESET, TestApp, client, code, update},
     upstream::Upstream,
 };
 
 const REFUSED: &str = r#"{"Errors":["Answer is incorrect, try again."],"ErrorsCode":["ErrorIncorrectAnswer"],"IsSucceed":false}"#;
 const QUESTION_ANSWER: &str =
     r#"{"Model":"What street did you live on in third grade?","Errors":[],"IsSucceed":true}"#;
-const TOKEN: &str = r#"{"Model":"ba6b8cac-6738-4434-bd26-825db020a05c","Errors":[],"IsSucceed":true}"#;
+const DOCUMENTED_TOKEN: &str =
+    r#"{"Model":"ba6b8cac-6738-4434-bd26-825db020a05c","Errors":[],"IsSucceed":true}"#;
 
 /// Every documented answer, at whatever status upstream sends it.
 #[tokio::test]
@@ -24,8 +27,7 @@ async fn the_documented_answers_come_back_byte_for_byte() {
         (0, REFUSED),
         (1, QUESTION_ANSWER),
         (1, r#"{"Model":"","Errors":[],"IsSucceed":true}"#),
-        (2, TOKEN),
-        (2, r#"{"Errors":["Wrong code."],"IsSucceed":false}"#),
+        (2, r#"{"Errors":["Confirmation code is incorrect."],"IsSucceed":false}"#),
         (3, r#"{"Errors":[],"IsSucceed":true}"#),
         (3, r#"{"Errors":[],"IsSucceed":false}"#),
     ] {
@@ -38,6 +40,19 @@ async fn the_documented_answers_come_back_byte_for_byte() {
             assert_eq!(upstream.requests().len(), 1);
         }
     }
+}
+
+/// The documented token comes as one of the gateway's own, which holds it.
+#[tokio::test]
+async fn the_documented_token_is_sealed() {
+    let upstream = Upstream::json(200, DOCUMENTED_TOKEN);
+    let app = TestApp::new(&upstream.base_url());
+    let answered = app.documented(2).await;
+    assert!(!answered.body.contains("ba6b8cac"));
+    let expected = format!(r#"{{"Model":"{}","Errors":[],"IsSucceed":true}}"#, answered.model());
+    assert_eq!(answered.body, expected);
+    let token = app.flows.open_token(&answered.model(), SystemTime::now()).unwrap();
+    assert_eq!(token.token.expose(), "ba6b8cac-6738-4434-bd26-825db020a05c");
 }
 
 #[tokio::test]
@@ -57,7 +72,9 @@ async fn an_answer_is_written_exactly_however_loosely_it_came() {
         ),
     ] {
         let upstream = Upstream::json(200, came);
-        assert_eq!(TestApp::new(&upstream.base_url()).documented(index).await.body, written);
+        let app =
+            TestApp::quick(&client(&upstream.base_url()), |parts| parts.flow.answers = Answers::Faithful);
+        assert_eq!(app.documented(index).await.body, written);
     }
 }
 
@@ -86,7 +103,8 @@ async fn a_login_goes_on_as_typed() {
     let app = TestApp::new(&upstream.base_url());
     app.post(RESET, r#"{"User": " Robert.Zak\u0040x  ", "Unknown": {"a": [null]}}"#).await;
     assert!(upstream.requests()[0].ends_with(r#"{"User":" Robert.Zak@x  "}"#));
-    app.send(Method::GET, &format!("{QUESTION}?other=1&username=J%C3%BCrgen+a%2Bb%26c%3Dd"), &[], "").await;
+    let handle = app.handle("Jürgen a+b&c=d", Stage::Question);
+    app.step(&handle, &format!("{QUESTION}?other=1&username=J%C3%BCrgen+a%2Bb%26c%3Dd"), "").await;
     assert!(upstream.requests()[1].contains("?username=J%C3%BCrgen+a%2Bb%26c%3Dd HTTP"));
 }
 
@@ -95,25 +113,20 @@ async fn a_trader_resets_a_password() {
     let sandbox = Sandbox::start().await.unwrap();
     let app = TestApp::with(&sandbox.client(), false);
 
-    assert_eq!(app.post(RESET, r#"{"User": "robert.zak"}"#).await.body, REFUSED);
-    let question = app.send(Method::GET, &format!("{QUESTION}?username=robert.zak"), &[], "").await;
+    let refused = app.post(RESET, r#"{"User": "robert.zak"}"#).await;
+    assert_eq!(refused.body, REFUSED);
+    let question = app.step(&refused.handle(), &format!("{QUESTION}?username=robert.zak"), "").await;
     assert_eq!(question.body, QUESTION_ANSWER);
-    let asked = app.post(RESET, r#"{"User": "robert.zak", "SecretQuestionAnswer": "Peterson"}"#).await;
+    let answered = r#"{"User": "robert.zak", "SecretQuestionAnswer": "Peterson"}"#;
+    let asked = app.step(&refused.handle(), RESET, answered).await;
     assert_eq!(asked.body, r#"{"Errors":[],"IsSucceed":false}"#);
 
-    let code = sandbox.outbox().pop().unwrap().code;
-    let redeemed = app.send(Method::POST, CODE, &[JSON], format!(r#"{{"Code": "{code}"}}"#)).await;
-    let token = serde_json::from_str::<Value>(&redeemed.body).unwrap()["Model"].as_str().unwrap().to_owned();
-
-    // With and without the trailing slash.
-    for (target, token, password) in
-        [(PASSWORD, "wrong", "first"), (PASSWORD.trim_end_matches('/'), &token, "second")]
-    {
-        let body = format!(
-            r#"{{"Token": "{token}", "Password": "{password}", "PasswordConfirmation": "{password}"}}"#
-        );
-        let set = app.send(Method::PUT, target, &[JSON], body).await;
-        assert_eq!(set.body.contains(r#""IsSucceed":true"#), password == "second", "{}", set.body);
-    }
-    assert_eq!(sandbox.password_of("robert.zak").as_deref(), Some("second"));
+    let mail = sandbox.outbox().pop().unwrap().code;
+    let token = app.step(&asked.handle(), CODE, code(&mail)).await.model();
+    // Without the trailing slash.
+    let headers = [JSON, ("reset-flow", &*asked.handle())];
+    let target = PASSWORD.trim_end_matches('/');
+    let set = app.send(Method::PUT, target, &headers, update(&token, "new-password")).await;
+    assert_eq!(set.body, r#"{"Errors":[],"IsSucceed":true}"#);
+    assert_eq!(sandbox.password_of("robert.zak").as_deref(), Some("new-password"));
 }

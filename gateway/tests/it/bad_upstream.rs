@@ -6,14 +6,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use autoshares_gateway::config::Answers;
+
 use crate::{
-    support::{DOCUMENTED, TestApp},
+    support::{DOCUMENTED, TestApp, client},
     upstream::{Upstream, response},
 };
 
-/// Every operation on one bad day. `applied` is for those that change something.
+/// Every operation on one bad day. `applied` is for those that change something. Told faithfully: what uniform answers hide is tested
+/// elsewhere.
 async fn check(name: &str, upstream: &Upstream, status: u16, code: &str, applied: bool) {
-    let app = TestApp::new(&upstream.base_url());
+    let app = faithful(upstream);
     for index in 0..DOCUMENTED.len() {
         let before = upstream.requests().len();
         let started = Instant::now();
@@ -25,6 +28,10 @@ async fn check(name: &str, upstream: &Upstream, status: u16, code: &str, applied
         assert_eq!(problem.get("mayHaveBeenApplied").is_some(), applied);
         assert_eq!(upstream.requests().len(), before + 1, "{name}: one attempt");
     }
+}
+
+fn faithful(upstream: &Upstream) -> TestApp {
+    TestApp::quick(&client(&upstream.base_url()), |parts| parts.flow.answers = Answers::Faithful)
 }
 
 #[tokio::test]
@@ -105,7 +112,7 @@ async fn upstream_refuses_outside_an_envelope() {
     ] {
         let upstream = Upstream::json(status, body);
         check(body, &upstream, 502, "upstream-failed", applied).await;
-        let answered = TestApp::new(&upstream.base_url()).documented(0).await;
+        let answered = faithful(&upstream).documented(0).await;
         for text in ["error has", "error occurred", "invalid.", "denied", "supported"] {
             assert!(!answered.body.contains(text), "{}", answered.body);
         }

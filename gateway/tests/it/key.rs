@@ -1,10 +1,10 @@
 //! The application key: ours goes in, nobody else's does, and none comes out.
 
-use autoshares_gateway::metrics::KeyState;
+use autoshares_gateway::{config::Answers, metrics::KeyState};
 use axum::http::Method;
 
 use crate::{
-    support::{DOCUMENTED, Gateway, JSON, KEY, RESET, TestApp, http},
+    support::{DOCUMENTED, Gateway, JSON, KEY, ORIGIN, RESET, TestApp, client, http},
     upstream::{Upstream, response},
 };
 
@@ -96,7 +96,7 @@ async fn the_head_that_upstream_sees_is_the_gateways_own() {
         ("accept", "*/*"),
         ("accept-encoding", "gzip"),
         ("host", "elsewhere.example"),
-        ("origin", "https://elsewhere.example"),
+        ("origin", ORIGIN),
         ("referer", "https://elsewhere.example/?secret"),
         ("x-http-method-override", "DELETE"),
         ("expect", "100-continue"),
@@ -156,7 +156,9 @@ async fn another_error_is_no_rejected_key_and_no_acceptance() {
         r#"{"Error": {"Code": "UnsupportedApiVersion", "Message": "no"}, "IsSucceed": true}"#,
     ] {
         let upstream = Upstream::json(500, body);
-        let app = TestApp::new(&upstream.base_url());
+        let app = TestApp::quick(&client(&upstream.base_url()), |parts| {
+            parts.flow.answers = Answers::Faithful;
+        });
         for index in 0..DOCUMENTED.len() {
             assert_eq!(app.documented(index).await.status, 502, "{body}");
         }
@@ -172,8 +174,8 @@ async fn an_operator_is_told_of_a_rejected_key_and_of_its_return() {
     let ready =
         async || http().get(format!("{admin}/readyz?verbose")).send().await.unwrap().text().await.unwrap();
     let ask = async || {
-        let question = format!("{public}/v1.0/users/password/secret-question?username=anna.lee");
-        http().get(question).send().await.unwrap().status().as_u16()
+        let reset = http().post(format!("{public}{RESET}")).header(JSON.0, JSON.1);
+        reset.body(r#"{"User": "anna.lee"}"#).send().await.unwrap().status().as_u16()
     };
     assert!(ready().await.contains("not tried yet"));
 

@@ -6,14 +6,22 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
-use autoshares_gateway::{app, config::PublicOrigin, metrics::Metrics, server::Listener, server::Stop};
+use autoshares_gateway::{
+    app::{self, App, Parts},
+    config::PublicOrigin,
+    flow::{Flow, Flows, Stage},
+    keys::KeyRing,
+    metrics::Metrics,
+    server::{Listener, Stop},
+};
 use autoshares_sdk::{AppKey, Client};
 use axum::{
     Router,
     body::Body,
+    extract::ConnectInfo,
     http::{HeaderMap, Method, Request, StatusCode},
 };
 use http_body_util::BodyExt;
@@ -27,6 +35,26 @@ pub const RESET: &str = "/v1.0/users/password/reset";
 pub const QUESTION: &str = "/v1.0/users/password/secret-question";
 pub const CODE: &str = "/v1.0/users/password/reset/code";
 pub const PASSWORD: &str = "/v1.0/users/passwords/reset/";
+
+/// The token of the documented request.
+pub const TOKEN: &str = "someToken-bd26-825db0";
+pub const ORIGIN: &str = "http://localhost";
+
+/// A client of an upstream, with a short deadline.
+pub fn client(base_url: &str) -> Client {
+    let builder = Client::builder(base_url).app_key(AppKey::new(KEY).unwrap());
+    builder.timeout(Duration::from_millis(700)).build().unwrap()
+}
+
+/// The body of a step 3.
+pub fn code(code: &str) -> String {
+    format!(r#"{{"Code": "{code}"}}"#)
+}
+
+/// The body of a step 4.
+pub fn update(token: &str, password: &str) -> String {
+    format!(r#"{{"Token": "{token}", "Password": "{password}", "PasswordConfirmation": "{password}"}}"#)
+}
 
 /// The documented requests.
 pub const DOCUMENTED: [(Method, &str, &str); 4] = [
@@ -43,6 +71,8 @@ pub const DOCUMENTED: [(Method, &str, &str); 4] = [
 pub struct TestApp {
     pub router: Router,
     pub metrics: Arc<Metrics>,
+    /// Seals what the gateway opens.
+    pub flows: Flows,
 }
 
 #[derive(Debug)]
@@ -53,20 +83,46 @@ pub struct Answered {
 }
 
 impl TestApp {
-    /// A gateway in front of an upstream, on plain http.
+    /// A gateway in front of an upstream, on plain http, without a floor and without limits: for what is not about them.
     pub fn new(base_url: &str) -> Self {
         Self::at(base_url, false)
     }
 
     pub fn at(base_url: &str, https: bool) -> Self {
-        let builder = Client::builder(base_url).app_key(AppKey::new(KEY).unwrap());
-        Self::with(&builder.timeout(Duration::from_millis(700)).build().unwrap(), https)
+        Self::with(&client(base_url), https)
     }
 
     pub fn with(client: &Client, https: bool) -> Self {
-        let metrics = Arc::new(Metrics::default());
-        let origin = PublicOrigin { text: "http://localhost".to_owned(), https };
-        Self { router: app::public(client, &origin, Arc::clone(&metrics)), metrics }
+        Self::quick(client, |parts| parts.origin.https = https)
+    }
+
+    /// The same with other settings.
+    pub fn quick(client: &Client, change: impl FnOnce(&mut Parts)) -> Self {
+        Self::guarded(client, |parts| {
+            parts.flow.floor = Duration::ZERO;
+            parts.limits.enabled = false;
+            change(parts);
+        })
+    }
+
+    /// A gateway as it comes, but for some settings.
+    pub fn guarded(client: &Client, change: impl FnOnce(&mut Parts)) -> Self {
+        let origin = PublicOrigin { text: ORIGIN.to_owned(), https: false };
+        let mut parts = Parts::with_defaults(client.clone(), origin).unwrap();
+        change(&mut parts);
+        let flows = Flows::new(KeyRing::new(&parts.flow.keys, &parts.origin.text), None);
+        let App { public: router, metrics, .. } = app::build(parts);
+        Self { router, metrics, flows }
+    }
+
+    /// The handle of a new flow about a login.
+    pub fn handle(&self, login: &str, stage: Stage) -> String {
+        self.seal(&self.flows.begin(self.flows.login(&login.into()), stage))
+    }
+
+    /// A handle that was issued in a second, lest it be as old as the gateway.
+    pub fn seal(&self, flow: &Flow) -> String {
+        self.flows.seal(flow, SystemTime::now() + Duration::from_secs(1))
     }
 
     pub async fn send(
@@ -76,7 +132,22 @@ impl TestApp {
         headers: &[(&str, &str)],
         body: impl Into<Body>,
     ) -> Answered {
+        self.send_from(None, method, target, headers, body).await
+    }
+
+    /// The same over a connection from an address.
+    pub async fn send_from(
+        &self,
+        peer: Option<&str>,
+        method: Method,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Answered {
         let mut request = Request::builder().method(method).uri(target);
+        if let Some(peer) = peer {
+            request = request.extension(ConnectInfo(SocketAddr::new(peer.parse().unwrap(), 4711)));
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -87,15 +158,36 @@ impl TestApp {
         Answered { status: head.status, headers: head.headers, body }
     }
 
-    /// One of the documented requests.
+    /// One of the documented requests, at its place in a flow of its own.
     pub async fn documented(&self, index: usize) -> Answered {
         let (method, target, body) = DOCUMENTED[index].clone();
-        let headers: &[_] = if body.is_empty() { &[] } else { &[JSON] };
-        self.send(method, target, headers, body).await
+        let login = if index == 1 { "hello@autoshares.com" } else { "robert.zak" };
+        let stage = if index == 1 { Stage::Question } else { Stage::Live };
+        let flow = self.flows.begin(self.flows.login(&login.into()), stage);
+        let handle = self.seal(&flow);
+        let token =
+            self.flows.seal_token(Some(flow.id), &TOKEN.into(), SystemTime::now() + Duration::from_secs(1));
+        let body = body.replace(TOKEN, &token);
+        let mut headers = vec![("reset-flow", handle.as_str())];
+        headers.extend((!body.is_empty()).then_some(JSON));
+        if index == 0 {
+            headers.remove(0);
+        }
+        self.send(method, target, &headers, body).await
     }
 
     pub async fn post(&self, target: &str, body: &'static str) -> Answered {
         self.send(Method::POST, target, &[JSON], body).await
+    }
+
+    /// A step in the flow of a handle.
+    pub async fn step(&self, handle: &str, target: &str, body: impl Into<Body>) -> Answered {
+        let method = match target {
+            CODE | RESET => Method::POST,
+            PASSWORD => Method::PUT,
+            _ => Method::GET,
+        };
+        self.send(method, target, &[JSON, ("reset-flow", handle)], body).await
     }
 
     /// Serves it on a socket until the test ends.
@@ -108,6 +200,20 @@ impl TestApp {
 }
 
 impl Answered {
+    /// The handle that came with it.
+    #[track_caller]
+    pub fn handle(&self) -> String {
+        let handle = self.headers.get("reset-flow").unwrap_or_else(|| panic!("no handle in {self:?}"));
+        handle.to_str().unwrap().to_owned()
+    }
+
+    /// The `Model` in it.
+    #[track_caller]
+    pub fn model(&self) -> String {
+        let body: Value = serde_json::from_str(&self.body).unwrap();
+        body["Model"].as_str().unwrap_or_else(|| panic!("no `Model` in {body}")).to_owned()
+    }
+
     /// The problem document, after checking what holds for all of them.
     #[track_caller]
     pub fn problem(&self, status: u16, code: &str) -> Value {

@@ -59,7 +59,7 @@ impl Upstream {
 
     /// Resets the connection in the middle of the answer: the kernel does when a socket is closed with bytes left unread.
     pub fn resetting() -> Self {
-        Self::reading(read_first_byte, |stream| {
+        Self::reading(read_first_byte, |stream, _| {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 64\r\n\r\n{\"Errors\": [], ");
             // The answer goes out before the reset does.
             thread::sleep(Duration::from_millis(50));
@@ -91,12 +91,19 @@ impl Upstream {
 
     /// Reads every request, does something with the connection, and closes it.
     pub fn doing(act: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> Self {
-        Self::reading(read_request, act)
+        Self::reading(read_request, move |stream, _| act(stream))
+    }
+
+    /// Answers by what was asked, after as long as that takes.
+    pub fn deciding(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        Self::reading(read_request, move |stream, request| {
+            let _ = stream.write_all(answer(request).as_bytes());
+        })
     }
 
     fn reading(
         read: fn(&mut TcpStream) -> Option<String>,
-        act: impl Fn(&mut TcpStream) + Send + Sync + 'static,
+        act: impl Fn(&mut TcpStream, &str) + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -108,8 +115,8 @@ impl Upstream {
                 thread::spawn(move || {
                     let Ok(mut stream) = stream else { return };
                     if let Some(request) = read(&mut stream) {
-                        kept.lock().unwrap().push(request);
-                        act(&mut stream);
+                        kept.lock().unwrap().push(request.clone());
+                        act(&mut stream, &request);
                     }
                 });
             }

@@ -1,0 +1,136 @@
+//! The audit trail: one event for each decision that matters to security, as a line of the log with the target
+//! `autoshares_gateway::audit`. Logins and addresses are keyed hashes; `openapi/audit.schema.json` describes a line.
+
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde::Serialize;
+use tracing::info;
+
+use crate::{flow::FlowId, keys::Pseudonym};
+
+/// The target of every line.
+pub const TARGET: &str = "autoshares_gateway::audit";
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// A step 1 was answered and a handle given out.
+    FlowStarted,
+    /// A step 1 was not forwarded, or not accepted, and looks accepted.
+    FlowSuppressed,
+    /// An answer to a secret question was not forwarded, or there is no such login, and it looks wrong.
+    AnswerSuppressed,
+    /// Autoshares took a code.
+    CodeAccepted,
+    /// Autoshares did not take a code.
+    CodeRefused,
+    /// A code was tried twice in a flow; the second was not forwarded.
+    CodeRepeated,
+    /// A code over the tries of its flow; not forwarded.
+    TriesExhausted,
+    /// A code in a flow for which none was sent; not forwarded.
+    DeadFlowGuess,
+    /// A code from a client without a handle was forwarded.
+    LegacyGuess,
+    /// A password was set.
+    PasswordSet,
+    /// A token that is not ours, not of this flow, too old, or spent.
+    TokenRefused,
+    /// A budget was exhausted; `reason` names it.
+    BudgetHit,
+    /// A code was not forwarded because the risk ledger is empty.
+    LedgerEmpty,
+    /// Autoshares rejected the application key.
+    KeyRefused,
+    /// A handle was sent that is not ours, too old, or of another step or login.
+    HandleInvalid,
+    /// Steps 2 to 4 without a handle.
+    HandleMissing,
+    /// A page of another origin called.
+    CrossSiteRefused,
+}
+
+impl Event {
+    /// As the log shows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Event::FlowStarted => "flow_started",
+            Event::FlowSuppressed => "flow_suppressed",
+            Event::AnswerSuppressed => "answer_suppressed",
+            Event::CodeAccepted => "code_accepted",
+            Event::CodeRefused => "code_refused",
+            Event::CodeRepeated => "code_repeated",
+            Event::TriesExhausted => "tries_exhausted",
+            Event::DeadFlowGuess => "dead_flow_guess",
+            Event::LegacyGuess => "legacy_guess",
+            Event::PasswordSet => "password_set",
+            Event::TokenRefused => "token_refused",
+            Event::BudgetHit => "budget_hit",
+            Event::LedgerEmpty => "ledger_empty",
+            Event::KeyRefused => "key_refused",
+            Event::HandleInvalid => "handle_invalid",
+            Event::HandleMissing => "handle_missing",
+            Event::CrossSiteRefused => "cross_site_refused",
+        }
+    }
+}
+
+/// A line of the audit trail, as `log.format = "json"` writes it. Lines with another `target` are no part of the trail.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Line {
+    /// When, RFC 3339 in UTC.
+    timestamp: String,
+    /// Always `INFO`: alarms are lines and metrics of their own.
+    level: String,
+    /// Always `autoshares_gateway::audit`.
+    target: String,
+    /// Always `audit`.
+    message: String,
+    /// What happened.
+    event: Event,
+    /// The request that it happened in.
+    request_id: String,
+    /// The pseudonym of the client's address, or of the /64 it is in: a keyed hash in 32 hexadecimal digits.
+    address: String,
+    /// The id of the flow, in 32 hexadecimal digits; random, and worth nothing without its seal.
+    #[schemars(default)]
+    flow: Option<String>,
+    /// The pseudonym of the login: a keyed hash in 32 hexadecimal digits.
+    #[schemars(default)]
+    login: Option<String>,
+    /// Which budget, or why.
+    #[schemars(default)]
+    reason: Option<String>,
+}
+
+/// Writes a line.
+pub fn write(
+    event: Event,
+    request_id: &str,
+    address: Option<Pseudonym>,
+    flow: Option<FlowId>,
+    login: Option<Pseudonym>,
+    reason: Option<&'static str>,
+) {
+    info!(
+        target: TARGET,
+        event = event.name(),
+        request_id,
+        address = address.map(tracing::field::display),
+        flow = flow.map(tracing::field::display),
+        login = login.map(tracing::field::display),
+        reason,
+        "audit"
+    );
+}
+
+/// The JSON Schema of a line, indented, with a newline at the end.
+///
+/// # Panics
+///
+/// Never: a schema is a JSON value.
+pub fn schema() -> String {
+    let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Line>();
+    let schema = crate::openapi::sorted(schema.to_value());
+    serde_json::to_string_pretty(&schema).expect("a JSON value can be written") + "\n"
+}

@@ -1,0 +1,79 @@
+//! Who is calling: from which address, in which flow, at what time. Made at the edge, so that handlers see no header and no clock.
+
+use std::{net::SocketAddr, sync::Arc, time::SystemTime};
+
+use axum::{extract::ConnectInfo, http::request::Parts};
+
+use crate::{
+    audit::{self, Event},
+    client_ip::Client,
+    config::Binding,
+    flow::{self, Flow, Flows, Stage},
+    keys::{Named, Pseudonym},
+    problem::Problem,
+};
+use ipnet::IpNet;
+
+/// Rides on a request: its id.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub Arc<str>);
+
+/// See the module.
+#[derive(Debug)]
+pub struct Caller {
+    /// When the request was read.
+    pub now: SystemTime,
+    /// The pseudonym of the network that it came from.
+    pub address: Pseudonym,
+    /// The flow of the handle that it brought, if that is ours and fresh.
+    pub flow: Option<Flow>,
+    brought_handle: bool,
+    request_id: Option<RequestId>,
+}
+
+impl Caller {
+    /// Reads it from the head of a request.
+    pub fn of(head: &Parts, flows: &Flows, trusted: &[IpNet]) -> Self {
+        let now = SystemTime::now();
+        let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
+        let network = Client::of(peer, &head.headers, trusted).network();
+        let mut handles = flow::handles(&head.headers).peekable();
+        Self {
+            now,
+            address: flows.ring().pseudonym(Named::Address, &network.bytes()),
+            brought_handle: handles.peek().is_some(),
+            // More than two handles come from nobody who was given one.
+            flow: handles.take(2).find_map(|handle| flows.open(handle, now)),
+            request_id: head.extensions.get::<RequestId>().cloned(),
+        }
+    }
+
+    /// The flow, if it has come to one of these stages. Without any handle, `None` where that is allowed.
+    ///
+    /// # Errors
+    ///
+    /// A [`Problem`] that sends the client back to step 1.
+    pub fn flow_at(&self, stages: &[Stage], binding: Binding) -> Result<Option<&Flow>, Problem> {
+        match &self.flow {
+            Some(flow) if stages.contains(&flow.stage) => Ok(Some(flow)),
+            Some(flow) => {
+                self.tell(Event::HandleInvalid, Some(flow), Some("another step"));
+                Err(Problem::flow_required())
+            }
+            // A handle that does not open counts as none, also where none is needed.
+            None if binding != Binding::Required => Ok(None),
+            None => {
+                let event = if self.brought_handle { Event::HandleInvalid } else { Event::HandleMissing };
+                self.tell(event, None, None);
+                Err(Problem::flow_required())
+            }
+        }
+    }
+
+    /// Writes an event of this request to the audit trail.
+    pub fn tell(&self, event: Event, flow: Option<&Flow>, reason: Option<&'static str>) {
+        let id = self.request_id.as_ref().map_or("", |RequestId(id)| id);
+        let (flow, login) = (flow.map(|flow| flow.id), flow.map(|flow| flow.login));
+        audit::write(event, id, Some(self.address), flow, login, reason);
+    }
+}

@@ -1,0 +1,457 @@
+//! What may be done how often: the budgets, the tries of a flow, and the risk ledger. Everything is counted before it is done; what was
+//! not done after all is given back.
+
+mod gcra;
+mod ledger;
+mod memory;
+mod redis;
+mod store;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use tracing::{error, info, warn};
+
+use crate::{
+    audit::Event,
+    caller::Caller,
+    config::{Binding, Limits, StoreSettings},
+    flow::{Flow, FlowId, Stage},
+    keys::Pseudonym,
+    metrics::Metrics,
+    problem::Problem,
+};
+use ledger::{Entry, Lane, Question};
+use store::{Attempt, Budget, Place, Spend, Spent, Store, Subject, Tried};
+
+/// Above half of what the ledger holds, somebody should look.
+const SOFT_MARK: f64 = 0.5;
+
+const RESETS: &str = "resets_per_login";
+const ANSWERS: &str = "answers_per_login";
+const CODES: &str = "codes_per_login";
+const CODE_TRIES: &str = "codes_per_flow";
+
+/// Guards the flow.
+#[derive(Debug)]
+pub struct Guard {
+    store: Store,
+    limits: Limits,
+    metrics: Arc<Metrics>,
+    ledger_state: AtomicU8,
+}
+
+/// What becomes of a step 1.
+#[derive(Debug)]
+pub enum Reset {
+    /// It is forwarded.
+    Forward(ResetTicket),
+    /// It looks accepted.
+    Suppressed,
+    /// It looks like a wrong answer.
+    AnswerSuppressed,
+}
+
+/// What a forwarded step 1 was charged.
+#[derive(Debug)]
+pub struct ResetTicket(Option<ResetCharge>);
+
+#[derive(Debug)]
+struct ResetCharge {
+    login: Pseudonym,
+    answered: bool,
+    spent_at: Place,
+    minute: u64,
+    counted_at: Place,
+}
+
+/// What came of a forwarded step 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetOutcome {
+    /// A code may be on its way.
+    Sent,
+    /// Autoshares wants an answer; no mail was sent.
+    AnswerNeeded,
+    /// Autoshares refused; no mail was sent.
+    Refused,
+    /// Autoshares never saw it.
+    NotSent,
+}
+
+/// What becomes of a code.
+#[derive(Debug)]
+pub enum Code {
+    /// It is forwarded.
+    Forward(CodeTicket),
+    /// It looks wrong.
+    Refuse,
+}
+
+/// What a forwarded code was charged.
+#[derive(Debug)]
+pub struct CodeTicket {
+    attempt: Option<(Attempt, Place)>,
+    booked: Option<(Lane, Entry, Place)>,
+}
+
+/// What came of a forwarded code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeOutcome {
+    /// It was right.
+    Accepted,
+    /// It was wrong.
+    Refused,
+    /// Nobody knows.
+    Unknown,
+    /// Autoshares never saw it.
+    NotSent,
+}
+
+/// A forwarded attempt to set the password.
+#[derive(Debug)]
+pub struct UpdateTicket(Attempt, Place);
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpdateOutcome {
+    /// The token is spent, or may be.
+    Spent,
+    /// The password did not please.
+    Refused,
+    /// Autoshares never saw it.
+    NotSent,
+}
+
+impl Guard {
+    /// A guard whose counters live where the settings say.
+    pub fn new(store: &StoreSettings, limits: Limits, metrics: Arc<Metrics>) -> Self {
+        let store = Store::new(store, &metrics);
+        Self { store, limits, metrics, ledger_state: AtomicU8::new(0) }
+    }
+
+    /// Whether the store can be written to.
+    pub async fn store_is_whole(&self) -> bool {
+        self.store.is_whole().await
+    }
+
+    /// Admits a step 1, or lets it look as if it were.
+    ///
+    /// # Errors
+    ///
+    /// A [`Problem`] when the address or the installation has no budget left.
+    pub async fn admit_reset(
+        &self,
+        caller: &Caller,
+        login: Pseudonym,
+        answered: bool,
+    ) -> Result<Reset, Problem> {
+        let limits = &self.limits;
+        if !limits.enabled {
+            return Ok(Reset::Forward(ResetTicket(None)));
+        }
+        let budgets = [
+            Budget { name: "resets_per_address", rates: &limits.resets_per_address, only_new: false },
+            Budget { name: "logins_per_address", rates: &limits.logins_per_address, only_new: true },
+        ];
+        self.admit_address(caller, &budgets, Some(login)).await?;
+        let budgets = [Budget { name: "resets", rates: &limits.resets, only_new: false }];
+        let spend = Spend { subject: Subject::Installation, budgets: &budgets, seen: None };
+        if let (Spent::Exhausted { budget, wait }, _) = self.store.spend(&spend).await {
+            self.hit(caller, budget);
+            return Err(Problem::resets_paused(wait));
+        }
+        let budgets = self.login_budgets(answered);
+        let spend = Spend { subject: Subject::Login(login), budgets: &budgets, seen: None };
+        match self.store.spend(&spend).await {
+            (Spent::Admitted, spent_at) => {
+                let (minute, counted_at) = self.store.code_sent().await;
+                let charge = ResetCharge { login, answered, spent_at, minute, counted_at };
+                Ok(Reset::Forward(ResetTicket(Some(charge))))
+            }
+            (Spent::Exhausted { budget, .. }, _) => {
+                self.hit(caller, budget);
+                // Whoever has no mails left is told so in no other way, whatever the answer; so mails are asked first.
+                Ok(if budget == ANSWERS { Reset::AnswerSuppressed } else { Reset::Suppressed })
+            }
+        }
+    }
+
+    fn login_budgets(&self, answered: bool) -> Vec<Budget<'_>> {
+        let resets = Budget { name: RESETS, rates: &self.limits.resets_per_login, only_new: false };
+        let answers = Budget { name: ANSWERS, rates: &self.limits.answers_per_login, only_new: false };
+        if answered { vec![resets, answers] } else { vec![resets] }
+    }
+
+    /// Gives back what a step 1 was charged and did not use. Mails are what is counted, so a refusal for the answer costs none.
+    pub async fn settle_reset(&self, ticket: ResetTicket, outcome: ResetOutcome) {
+        let Some(charge) = ticket.0 else { return };
+        if outcome == ResetOutcome::Sent {
+            return;
+        }
+        self.store.code_not_sent(charge.counted_at, charge.minute).await;
+        let budgets = match outcome {
+            ResetOutcome::AnswerNeeded => self.login_budgets(false),
+            ResetOutcome::NotSent => self.login_budgets(charge.answered),
+            ResetOutcome::Sent | ResetOutcome::Refused => return,
+        };
+        self.store.give_back(charge.spent_at, Subject::Login(charge.login), &budgets).await;
+    }
+
+    /// Whether a flow goes on, or has used up its tries and gives way to a new one.
+    pub async fn goes_on(&self, flow: FlowId) -> bool {
+        self.store.has_tries(flow, CODE_TRIES, self.limits.codes_per_flow).await
+    }
+
+    /// Admits fetching the question.
+    ///
+    /// # Errors
+    ///
+    /// A [`Problem`] when it was fetched too often.
+    pub async fn admit_question(&self, caller: &Caller, flow: Option<&Flow>) -> Result<(), Problem> {
+        let Some(flow) = flow else {
+            let limits = &self.limits;
+            let name = "resets_per_address";
+            let budgets = [Budget { name, rates: &limits.resets_per_address, only_new: false }];
+            return self.admit_address(caller, &budgets, None).await;
+        };
+        let name = "questions_per_flow";
+        let attempt = Attempt { flow: flow.id, name, mark: None };
+        match self.store.attempt(&attempt, self.limits.questions_per_flow).await.0 {
+            Tried::Admitted | Tried::Repeated => Ok(()),
+            Tried::Exhausted => {
+                self.hit(caller, name);
+                Err(Problem::too_many(Duration::from_secs(600)))
+            }
+        }
+    }
+
+    /// Admits a code of a flow, or lets it look wrong. `mark` stands for the code: each is forwarded once in a flow.
+    ///
+    /// # Errors
+    ///
+    /// A [`Problem`] when the address has no budget left or the ledger is empty.
+    pub async fn admit_code(&self, caller: &Caller, flow: &Flow, mark: Pseudonym) -> Result<Code, Problem> {
+        self.admit_address(caller, &self.code_budgets(), None).await?;
+        let attempt = Attempt { flow: flow.id, name: CODE_TRIES, mark: Some(mark) };
+        let (tried, tried_at) = self.store.attempt(&attempt, self.limits.codes_per_flow).await;
+        if tried != Tried::Admitted {
+            let (event, outcome) = match tried {
+                Tried::Repeated => (Event::CodeRepeated, "repeated"),
+                _ => (Event::TriesExhausted, "exhausted"),
+            };
+            self.metrics.guess(outcome);
+            caller.tell(event, Some(flow), None);
+            return Ok(Code::Refuse);
+        }
+        let mut ticket = CodeTicket { attempt: Some((attempt, tried_at)), booked: None };
+        if self.limits.enabled {
+            let name = CODES;
+            let budgets = [Budget { name, rates: &self.limits.codes_per_login, only_new: false }];
+            let subject = Subject::Login(flow.login);
+            let (spent, spent_at) = self.store.spend(&Spend { subject, budgets: &budgets, seen: None }).await;
+            if spent != Spent::Admitted {
+                self.hit(caller, name);
+                self.metrics.guess("suppressed");
+                return Ok(Code::Refuse);
+            }
+            // A dead flow is asked about too, though nothing is booked, or an empty ledger would tell the two apart.
+            match self.ask_ledger(caller, Lane::Flow, flow.stage == Stage::Live).await {
+                Ok(booked) => ticket.booked = Some(booked),
+                Err(problem) => {
+                    self.store.release(tried_at, &attempt, true).await;
+                    self.store.give_back(spent_at, subject, &budgets).await;
+                    return Err(problem);
+                }
+            }
+        }
+        if flow.stage == Stage::Live {
+            return Ok(Code::Forward(ticket));
+        }
+        self.metrics.guess("dead");
+        caller.tell(Event::DeadFlowGuess, Some(flow), None);
+        Ok(Code::Refuse)
+    }
+
+    /// Admits a code of a client without a handle.
+    ///
+    /// # Errors
+    ///
+    /// See [`admit_code`](Self::admit_code).
+    pub async fn admit_code_without_flow(
+        &self,
+        caller: &Caller,
+        binding: Binding,
+    ) -> Result<CodeTicket, Problem> {
+        if !self.limits.enabled {
+            return Ok(CodeTicket { attempt: None, booked: None });
+        }
+        self.admit_address(caller, &self.code_budgets(), None).await?;
+        let lane = if binding == Binding::Off { Lane::Flow } else { Lane::Legacy };
+        let booked = self.ask_ledger(caller, lane, true).await?;
+        Ok(CodeTicket { attempt: None, booked: Some(booked) })
+    }
+
+    fn code_budgets(&self) -> [Budget<'_>; 1] {
+        [Budget { name: "codes_per_address", rates: &self.limits.codes_per_address, only_new: false }]
+    }
+
+    async fn ask_ledger(
+        &self,
+        caller: &Caller,
+        lane: Lane,
+        book: bool,
+    ) -> Result<(Lane, Entry, Place), Problem> {
+        let (entry, place) = self.store.guess(self.question(lane, book)).await;
+        self.note(lane, &entry);
+        if entry.admitted {
+            return Ok((lane, entry, place));
+        }
+        self.metrics.guess("paused");
+        caller.tell(Event::LedgerEmpty, None, None);
+        Err(Problem::codes_paused(entry.wait))
+    }
+
+    fn question(&self, lane: Lane, book: bool) -> Question {
+        let capacity = match lane {
+            Lane::Flow => self.limits.risk_per_hour,
+            Lane::Legacy => self.limits.legacy_risk_per_hour,
+        };
+        let code_lifetime = self.limits.code_lifetime.as_secs().div_ceil(60);
+        Question { lane, capacity, code_lifetime, book, elsewhere: 0 }
+    }
+
+    /// Gives back what a code was charged and did not use.
+    pub async fn settle_code(&self, ticket: CodeTicket, outcome: CodeOutcome) {
+        self.metrics.guess(match outcome {
+            CodeOutcome::Accepted => "accepted",
+            CodeOutcome::Refused => "refused",
+            CodeOutcome::Unknown => "unknown",
+            CodeOutcome::NotSent => "not_sent",
+        });
+        if let Some((lane, entry, place)) = ticket.booked
+            && matches!(outcome, CodeOutcome::Accepted | CodeOutcome::NotSent)
+        {
+            self.store.unbook(place, lane, entry.minute, entry.live).await;
+        }
+        // Whoever does not know whether a code was taken may ask again, which costs another try.
+        if let Some((attempt, place)) = ticket.attempt
+            && matches!(outcome, CodeOutcome::Unknown | CodeOutcome::NotSent)
+        {
+            self.store.release(place, &attempt, outcome == CodeOutcome::NotSent).await;
+        }
+    }
+
+    /// Admits an attempt to set the password. `mark` stands for the token, which is forwarded once; a token without a flow counts under
+    /// itself.
+    ///
+    /// # Errors
+    ///
+    /// A [`Problem`] when the token is spent or being spent, or the flow has ended.
+    pub async fn admit_update(
+        &self,
+        caller: &Caller,
+        flow: Option<&Flow>,
+        mark: Pseudonym,
+    ) -> Result<UpdateTicket, Problem> {
+        let name = "updates_per_flow";
+        let id = flow.map_or(FlowId(mark.0), |flow| flow.id);
+        let attempt = Attempt { flow: id, name, mark: Some(mark) };
+        match self.store.attempt(&attempt, self.limits.updates_per_flow).await {
+            (Tried::Admitted, place) => Ok(UpdateTicket(attempt, place)),
+            (Tried::Repeated, _) => {
+                caller.tell(Event::TokenRefused, flow, Some("spent"));
+                Err(Problem::token_invalid())
+            }
+            (Tried::Exhausted, _) => {
+                self.hit(caller, name);
+                Err(Problem::flow_required())
+            }
+        }
+    }
+
+    /// Makes a token good again that was not spent.
+    pub async fn settle_update(&self, UpdateTicket(attempt, place): UpdateTicket, outcome: UpdateOutcome) {
+        if outcome != UpdateOutcome::Spent {
+            self.store.release(place, &attempt, outcome == UpdateOutcome::NotSent).await;
+        }
+    }
+
+    /// Admits something that only its address bounds.
+    ///
+    /// # Errors
+    ///
+    /// A [`Problem`] when the address has no budget left.
+    pub async fn admit_foreign_token(&self, caller: &Caller) -> Result<(), Problem> {
+        self.admit_address(caller, &self.code_budgets(), None).await
+    }
+
+    async fn admit_address(
+        &self,
+        caller: &Caller,
+        budgets: &[Budget<'_>],
+        seen: Option<Pseudonym>,
+    ) -> Result<(), Problem> {
+        if !self.limits.enabled {
+            return Ok(());
+        }
+        let spend = Spend { subject: Subject::Address(caller.address), budgets, seen };
+        match self.store.spend(&spend).await.0 {
+            Spent::Admitted => Ok(()),
+            Spent::Exhausted { budget, wait } => {
+                self.hit(caller, budget);
+                Err(Problem::too_many(wait))
+            }
+        }
+    }
+
+    fn hit(&self, caller: &Caller, budget: &'static str) {
+        self.metrics.budget_hit(budget);
+        caller.tell(Event::BudgetHit, caller.flow.as_ref(), Some(budget));
+    }
+
+    /// Looks into the ledger for whoever asks how things are.
+    pub async fn look(&self) {
+        if self.limits.enabled {
+            for lane in [Lane::Legacy, Lane::Flow] {
+                let (entry, _) = self.store.guess(self.question(lane, false)).await;
+                self.note(lane, &entry);
+            }
+        }
+    }
+
+    /// Says once when the ledger comes to the soft mark, to its end, or back.
+    fn note(&self, lane: Lane, entry: &Entry) {
+        let share = f64::from(entry.spent) / f64::from(entry.capacity);
+        let name = match lane {
+            Lane::Flow => "flow",
+            Lane::Legacy => "legacy",
+        };
+        self.metrics.ledger(name, share, entry.admitted, entry.live);
+        if lane == Lane::Legacy {
+            return;
+        }
+        let state = if !entry.admitted { 2 } else { u8::from(share >= SOFT_MARK) };
+        let before = self.ledger_state.swap(state, Ordering::Relaxed);
+        let (live_codes, spent) = (entry.live, share);
+        match (before, state) {
+            (0 | 1, 2) => error!(
+                live_codes,
+                spent,
+                "the risk ledger is empty: no code is forwarded until some of it comes back; the rest works"
+            ),
+            (0, 1) => warn!(
+                live_codes,
+                spent,
+                event = "ledger_low",
+                "the risk ledger is half empty: somebody is guessing codes, or many mistype them"
+            ),
+            (2, 0 | 1) => info!(live_codes, spent, "the risk ledger has room again"),
+            _ => {}
+        }
+    }
+}

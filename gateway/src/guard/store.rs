@@ -1,0 +1,253 @@
+//! Where counters live: in Redis, shared by all replicas, or in this process. While Redis is away or slow, this process decides with its
+//! share of every budget. There is no third way: nothing is ever allowed for want of an answer.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{
+    ledger::{Entry, Lane, Question},
+    memory::Memory,
+    redis::Redis,
+};
+use crate::{
+    config::{Rate, StoreSettings},
+    flow::{self, FlowId},
+    keys::Pseudonym,
+    metrics::Metrics,
+};
+
+/// How long it is remembered that something was seen.
+pub const SEEN: Duration = Duration::from_secs(3600);
+/// How long what was tried in a flow is remembered after its last try or renewal: longer than a handle lives, clocks that differ included.
+pub const FLOW_STATE: Duration = flow::LIFETIME.saturating_add(Duration::from_secs(120));
+
+/// What a budget is about. All that is counted about one subject lives in one slot of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// All of it.
+    Installation,
+    /// One login.
+    Login(Pseudonym),
+    /// One address.
+    Address(Pseudonym),
+}
+
+/// Rates under a name.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget<'a> {
+    /// Its name.
+    pub name: &'static str,
+    /// All of them must have room.
+    pub rates: &'a [Rate],
+    /// Costs nothing when what is asked about has been seen within the hour.
+    pub only_new: bool,
+}
+
+/// Budgets to be spent together or not at all.
+#[derive(Clone, Copy, Debug)]
+pub struct Spend<'a> {
+    /// Whose.
+    pub subject: Subject,
+    /// Which.
+    pub budgets: &'a [Budget<'a>],
+    /// What is remembered as seen.
+    pub seen: Option<Pseudonym>,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spent {
+    /// There was room in all of them.
+    Admitted,
+    /// There was none in this one.
+    Exhausted {
+        /// Its name.
+        budget: &'static str,
+        /// When there will be.
+        wait: Duration,
+    },
+}
+
+/// A try in a flow.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt {
+    /// The flow.
+    pub flow: FlowId,
+    /// What is tried.
+    pub name: &'static str,
+    /// What may be tried only once in it.
+    pub mark: Option<Pseudonym>,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tried {
+    /// Go on.
+    Admitted,
+    /// There were too many.
+    Exhausted,
+    /// The same was tried before, or is being tried.
+    Repeated,
+}
+
+/// Who decided; what was spent is given back to the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Redis.
+    Shared,
+    /// This process.
+    Local,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Store {
+    redis: Option<Arc<Redis>>,
+    local: Mutex<Memory>,
+    /// The share of the budgets that this process has when it decides alone.
+    replicas: u32,
+    started: Instant,
+    /// The last number of live codes that Redis told, and when.
+    last_live: Mutex<Option<(u32, Instant)>>,
+}
+
+/// Microseconds in a minute.
+const MINUTE: u64 = 60_000_000;
+
+/// A duration in microseconds; half a million years at most.
+pub(super) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX / 2)
+}
+
+impl Store {
+    /// With Redis when there is one. Watches over it on the current tokio runtime.
+    pub fn new(settings: &StoreSettings, metrics: &Arc<Metrics>) -> Self {
+        let redis = settings.redis.clone().map(|client| Redis::watch(client, Arc::clone(metrics)));
+        Self {
+            replicas: if redis.is_some() { settings.replicas } else { 1 },
+            redis,
+            local: Mutex::default(),
+            started: Instant::now(),
+            last_live: Mutex::default(),
+        }
+    }
+
+    /// Whether Redis answers; true when there is none.
+    pub async fn is_whole(&self) -> bool {
+        match &self.redis {
+            Some(redis) => redis.probe().await.is_ok(),
+            None => true,
+        }
+    }
+
+    fn local(&self) -> MutexGuard<'_, Memory> {
+        self.local.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Microseconds, starting far enough from zero for every window to lie behind.
+    fn now(&self) -> u64 {
+        micros(Duration::from_secs(2 * 86400)) + micros(self.started.elapsed())
+    }
+
+    /// Spends budgets together or not at all.
+    pub async fn spend(&self, spend: &Spend<'_>) -> (Spent, Place) {
+        if let Some(redis) = &self.redis
+            && let Some(spent) = redis.spend(spend).await
+        {
+            return (spent, Place::Shared);
+        }
+        (self.local().spend(spend, self.replicas, self.now()), Place::Local)
+    }
+
+    /// Undoes one [`spend`](Self::spend).
+    pub async fn give_back(&self, place: Place, subject: Subject, budgets: &[Budget<'_>]) {
+        match (place, &self.redis) {
+            // What Redis does not take back stays spent, which errs on the safe side.
+            (Place::Shared, Some(redis)) => drop(redis.give_back(subject, budgets).await),
+            _ => self.local().give_back(subject, budgets, self.replicas),
+        }
+    }
+
+    /// Counts a try in a flow.
+    pub async fn attempt(&self, attempt: &Attempt, max: u32) -> (Tried, Place) {
+        if let Some(redis) = &self.redis
+            && let Some(tried) = redis.attempt(attempt, max).await
+        {
+            return (tried, Place::Shared);
+        }
+        let share = (max / self.replicas).max(1);
+        (self.local().attempt(attempt, share, self.now()), Place::Local)
+    }
+
+    /// Takes the mark of a try back, and the try itself if `whole`.
+    pub async fn release(&self, place: Place, attempt: &Attempt, whole: bool) {
+        match (place, &self.redis) {
+            (Place::Shared, Some(redis)) => drop(redis.release(attempt, whole).await),
+            _ => self.local().release(attempt, whole),
+        }
+    }
+
+    /// Whether a flow has tries left.
+    pub async fn has_tries(&self, flow: FlowId, name: &'static str, max: u32) -> bool {
+        if let Some(redis) = &self.redis
+            && let Some(tries) = redis.tries(flow, name).await
+        {
+            return tries < max;
+        }
+        self.local().has_tries(flow, name, max, self.now())
+    }
+
+    /// A code is about to be sent. The minute, for [`code_not_sent`](Self::code_not_sent).
+    pub async fn code_sent(&self) -> (u64, Place) {
+        if let Some(redis) = &self.redis
+            && let Some(minute) = redis.code(None).await
+        {
+            return (minute, Place::Shared);
+        }
+        let minute = self.now() / MINUTE;
+        self.local().ledger.code_sent(minute);
+        (minute, Place::Local)
+    }
+
+    /// It was not sent after all.
+    pub async fn code_not_sent(&self, place: Place, minute: u64) {
+        match (place, &self.redis) {
+            (Place::Shared, Some(redis)) => drop(redis.code(Some(minute)).await),
+            _ => self.local().ledger.code_not_sent(minute),
+        }
+    }
+
+    /// Asks the ledger. Codes that were sent while Redis was away are counted by whoever sent them, and taken as sent by every replica.
+    pub async fn guess(&self, question: Question) -> (Entry, Place) {
+        let own = self.local().ledger.live(self.now() / MINUTE, question.code_lifetime);
+        let alone = own.saturating_mul(self.replicas);
+        if let Some(redis) = &self.redis
+            && let Some(entry) = redis.guess(Question { elsewhere: alone, ..question }).await
+        {
+            *self.last_live.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some((entry.live, Instant::now()));
+            return (entry, Place::Shared);
+        }
+        let last = *self.last_live.lock().unwrap_or_else(PoisonError::into_inner);
+        let lifetime = Duration::from_secs(60 * question.code_lifetime);
+        let last = last.filter(|(_, at)| at.elapsed() < lifetime).map_or(0, |(live, _)| live);
+        let question = Question {
+            capacity: (question.capacity / self.replicas).max(1),
+            elsewhere: last.saturating_add(alone.saturating_sub(own)),
+            ..question
+        };
+        (self.local().ledger.guess(question, self.now() / MINUTE), Place::Local)
+    }
+
+    /// A guess was none.
+    pub async fn unbook(&self, place: Place, lane: Lane, minute: u64, price: u32) {
+        match (place, &self.redis) {
+            (Place::Shared, Some(redis)) => drop(redis.unbook(lane, minute, price).await),
+            _ => self.local().ledger.give_back(lane, minute, price),
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! The keys that handles, tokens and pseudonyms are made with: a ring of one that seals and others that still open.
+//!
+//! A file holds a key a line, the first one seals. Two files can be joined by writing one after the other, so a key is rotated by
+//! putting the new one last on every gateway, then first, then taking the old one out.
+
+use std::fmt;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chacha20poly1305::{
+    KeyInit, XChaCha20Poly1305, XNonce,
+    aead::{Aead, Payload},
+};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+const KEY_LENGTH: usize = 32;
+const ID_LENGTH: usize = 4;
+const NONCE_LENGTH: usize = 24;
+
+/// Keys as they stand in a file, the first one first.
+#[derive(Clone)]
+pub struct Secrets(Vec<[u8; KEY_LENGTH]>);
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secrets({} redacted)", self.0.len())
+    }
+}
+
+impl Secrets {
+    /// One key that nobody else has.
+    pub fn random() -> Self {
+        Self(vec![random()])
+    }
+
+    /// Reads a file: a key a line, empty lines and lines that start with `#` left out.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, without what is in the file.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
+        let mut keys = Vec::new();
+        for (number, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
+            let bytes = URL_SAFE_NO_PAD.decode(line).ok().and_then(|bytes| bytes.try_into().ok());
+            let key = bytes.ok_or_else(|| format!("has no key in line {number}"))?;
+            if keys.contains(&key) {
+                return Err(format!("has the key of line {number} twice"));
+            }
+            keys.push(key);
+        }
+        if keys.is_empty() { Err("holds no key".to_owned()) } else { Ok(Self(keys)) }
+    }
+
+    /// What [`parse`](Self::parse) reads.
+    pub fn to_file(&self) -> String {
+        let keys = self.0.iter().map(|key| URL_SAFE_NO_PAD.encode(key) + "\n");
+        format!(
+            "# Keys of autoshares-gateway, for flow.keys_file. The first one seals, all of them open.\n\
+             # To rotate: add a new one at the end on every gateway, then move it to the top, then remove the old one.\n{}",
+            keys.collect::<String>()
+        )
+    }
+}
+
+/// What a sealed text is for. One that is sealed for another purpose does not open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A flow handle.
+    Handle,
+    /// A reset token.
+    Token,
+}
+
+/// What is hashed. The same text is another pseudonym as something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// A login, normalised.
+    Login,
+    /// A client's address or network.
+    Address,
+    /// A confirmation code.
+    Code,
+    /// A reset token of Autoshares'.
+    Token,
+    /// Which decoy question a login gets, if any.
+    Decoy,
+}
+
+/// A keyed hash that stands for something in counters and logs.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Pseudonym(pub [u8; 16]);
+
+impl fmt::Display for Pseudonym {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for Pseudonym {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Tells the keys of a ring apart; says nothing about the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyId([u8; ID_LENGTH]);
+
+/// All keys, ready for use for one origin.
+pub struct KeyRing {
+    origin: String,
+    /// The first one seals.
+    keys: Vec<Key>,
+}
+
+struct Key {
+    id: KeyId,
+    cipher: XChaCha20Poly1305,
+    hash: Hmac<Sha256>,
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyRing").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+impl KeyRing {
+    /// A ring for the handles of one public origin.
+    pub fn new(secrets: &Secrets, origin: &str) -> Self {
+        Self { origin: origin.to_owned(), keys: secrets.0.iter().map(Key::derive).collect() }
+    }
+
+    /// Seals with the first key. Texts of equal length become texts of equal length.
+    ///
+    /// # Panics
+    ///
+    /// When the text is longer than 256 GB.
+    pub fn seal(&self, purpose: Purpose, text: &[u8]) -> String {
+        let key = &self.keys[0];
+        let nonce: [u8; NONCE_LENGTH] = random();
+        let data = self.associated_data(purpose);
+        let sealed = key.cipher.encrypt(&XNonce::from(nonce), Payload { msg: text, aad: &data });
+        let sealed = sealed.expect("only a text of more than 256 GB cannot be sealed");
+        URL_SAFE_NO_PAD.encode([&key.id.0[..], &nonce, &sealed].concat())
+    }
+
+    /// Opens what any of the keys sealed for this purpose and origin, and tells which.
+    pub fn open(&self, purpose: Purpose, sealed: &str) -> Option<(Vec<u8>, KeyId)> {
+        let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        let (id, sealed) = sealed.split_first_chunk::<ID_LENGTH>()?;
+        let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LENGTH>()?;
+        let key = self.keys.iter().find(|key| key.id.0 == *id)?;
+        let data = self.associated_data(purpose);
+        let text = key.cipher.decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &data }).ok()?;
+        Some((text, key.id))
+    }
+
+    /// The pseudonym of something, under the first key.
+    pub fn pseudonym(&self, named: Named, text: &[u8]) -> Pseudonym {
+        self.keys[0].pseudonym(named, text)
+    }
+
+    /// The pseudonym of something, under the key that is told; `None` when the ring has lost it.
+    pub fn pseudonym_under(&self, key: KeyId, named: Named, text: &[u8]) -> Option<Pseudonym> {
+        let key = self.keys.iter().find(|known| known.id == key)?;
+        Some(key.pseudonym(named, text))
+    }
+
+    /// The key that seals.
+    pub fn current(&self) -> KeyId {
+        self.keys[0].id
+    }
+
+    fn associated_data(&self, purpose: Purpose) -> Vec<u8> {
+        let purpose = match purpose {
+            Purpose::Handle => "handle",
+            Purpose::Token => "token",
+        };
+        format!("autoshares-gateway {purpose} {}", self.origin).into_bytes()
+    }
+}
+
+impl Key {
+    fn derive(secret: &[u8; KEY_LENGTH]) -> Self {
+        let derived = |purpose: &str| -> [u8; KEY_LENGTH] { digest(mac(secret), purpose.as_bytes()) };
+        let [a, b, c, d, ..] = derived("autoshares-gateway key id");
+        Self {
+            id: KeyId([a, b, c, d]),
+            cipher: XChaCha20Poly1305::new(&derived("autoshares-gateway sealing").into()),
+            hash: mac(&derived("autoshares-gateway pseudonyms")),
+        }
+    }
+
+    fn pseudonym(&self, named: Named, text: &[u8]) -> Pseudonym {
+        let mut hash = self.hash.clone();
+        hash.update(&[named as u8]);
+        let digest = digest(hash, text);
+        Pseudonym(*digest.first_chunk().expect("a digest of 32 bytes has a first 16"))
+    }
+}
+
+fn mac(key: &[u8; KEY_LENGTH]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
+}
+
+fn digest(mut hash: Hmac<Sha256>, text: &[u8]) -> [u8; KEY_LENGTH] {
+    hash.update(text);
+    hash.finalize().into_bytes().into()
+}
+
+/// Random bytes of the operating system.
+///
+/// # Panics
+///
+/// When it has none, for then nothing here would hold.
+pub fn random<const LENGTH: usize>() -> [u8; LENGTH] {
+    let mut bytes = [0; LENGTH];
+    getrandom::fill(&mut bytes).expect("the operating system hands out random bytes");
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_as_it_is_written_and_two_of_them_are_one() {
+        let (old, new) = (Secrets::random(), Secrets::random());
+        let both = Secrets::parse(&(new.to_file() + &old.to_file())).unwrap();
+        assert_eq!(both.0, [new.0[0], old.0[0]]);
+        for (bad, told) in [
+            ("", "holds no key"),
+            ("# nothing\n\n", "holds no key"),
+            ("\nshort\n", "has no key in line 2"),
+            (&(old.to_file() + &old.to_file()), "twice"),
+        ] {
+            let fault = Secrets::parse(bad).unwrap_err();
+            assert!(fault.contains(told) && !fault.contains("short"), "{fault}");
+        }
+        assert_eq!(format!("{both:?}"), "Secrets(2 redacted)");
+    }
+
+    #[test]
+    fn what_another_key_purpose_or_origin_sealed_stays_shut() {
+        let (one, two) = (Secrets::random(), Secrets::random());
+        let ring = KeyRing::new(&one, "https://a.example");
+        let sealed = ring.seal(Purpose::Handle, b"text");
+        assert_eq!(ring.open(Purpose::Handle, &sealed).unwrap().0, b"text");
+        assert_eq!(ring.open(Purpose::Token, &sealed), None);
+        assert_eq!(KeyRing::new(&two, "https://a.example").open(Purpose::Handle, &sealed), None);
+        assert_eq!(KeyRing::new(&one, "https://b.example").open(Purpose::Handle, &sealed), None);
+        let both = Secrets(vec![two.0[0], one.0[0]]);
+        assert!(KeyRing::new(&both, "https://a.example").open(Purpose::Handle, &sealed).is_some());
+    }
+
+    #[test]
+    fn a_text_with_any_byte_changed_stays_shut() {
+        let ring = KeyRing::new(&Secrets::random(), "https://a.example");
+        let sealed = ring.seal(Purpose::Handle, b"forty-one bytes make up the text of a flow");
+        for index in 0..sealed.len() {
+            for bit in 0..7 {
+                let mut changed = sealed.clone().into_bytes();
+                changed[index] ^= 1 << bit;
+                let changed = String::from_utf8(changed).unwrap();
+                assert_eq!(ring.open(Purpose::Handle, &changed), None, "{index}");
+            }
+            assert_eq!(ring.open(Purpose::Handle, &sealed[..index]), None);
+        }
+    }
+
+    #[test]
+    fn a_pseudonym_depends_on_the_key_and_on_what_is_named() {
+        let (one, two) = (Secrets::random(), Secrets::random());
+        let ring = KeyRing::new(&one, "");
+        let login = ring.pseudonym(Named::Login, b"robert.zak");
+        assert_eq!(login, KeyRing::new(&one, "").pseudonym(Named::Login, b"robert.zak"));
+        assert_ne!(login, ring.pseudonym(Named::Address, b"robert.zak"));
+        assert_ne!(login, KeyRing::new(&two, "").pseudonym(Named::Login, b"robert.zak"));
+        assert_eq!(login.to_string().len(), 32);
+    }
+}
