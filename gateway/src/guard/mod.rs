@@ -96,6 +96,7 @@ pub enum Code {
 #[derive(Debug)]
 pub struct CodeTicket {
     attempt: Option<(Attempt, Place)>,
+    spent: Option<(Subject, Place)>,
     booked: Option<(Lane, Entry, Place)>,
 }
 
@@ -248,17 +249,17 @@ impl Guard {
             caller.tell(event, Some(flow), None);
             return Ok(Code::Refuse);
         }
-        let mut ticket = CodeTicket { attempt: Some((attempt, tried_at)), booked: None };
+        let mut ticket = CodeTicket { attempt: Some((attempt, tried_at)), spent: None, booked: None };
         if self.limits.enabled {
-            let name = CODES;
-            let budgets = [Budget { name, rates: &self.limits.codes_per_login, only_new: false }];
+            let budgets = self.codes_per_login();
             let subject = Subject::Login(flow.login);
             let (spent, spent_at) = self.store.spend(&Spend { subject, budgets: &budgets, seen: None }).await;
             if spent != Spent::Admitted {
-                self.hit(caller, name);
+                self.hit(caller, CODES);
                 self.metrics.guess("suppressed");
                 return Ok(Code::Refuse);
             }
+            ticket.spent = Some((subject, spent_at));
             // A dead flow is asked about too, though nothing is booked, or an empty ledger would tell the two apart.
             match self.ask_ledger(caller, Lane::Flow, flow.stage == Stage::Live).await {
                 Ok(booked) => ticket.booked = Some(booked),
@@ -288,12 +289,16 @@ impl Guard {
         binding: Binding,
     ) -> Result<CodeTicket, Problem> {
         if !self.limits.enabled {
-            return Ok(CodeTicket { attempt: None, booked: None });
+            return Ok(CodeTicket { attempt: None, spent: None, booked: None });
         }
         self.admit_address(caller, &self.code_budgets(), None).await?;
         let lane = if binding == Binding::Off { Lane::Flow } else { Lane::Legacy };
         let booked = self.ask_ledger(caller, lane, true).await?;
-        Ok(CodeTicket { attempt: None, booked: Some(booked) })
+        Ok(CodeTicket { attempt: None, spent: None, booked: Some(booked) })
+    }
+
+    fn codes_per_login(&self) -> [Budget<'_>; 1] {
+        [Budget { name: CODES, rates: &self.limits.codes_per_login, only_new: false }]
     }
 
     fn code_budgets(&self) -> [Budget<'_>; 1] {
@@ -337,6 +342,11 @@ impl Guard {
             && matches!(outcome, CodeOutcome::Accepted | CodeOutcome::NotSent)
         {
             self.store.unbook(place, lane, entry.minute, entry.live).await;
+        }
+        if let Some((subject, place)) = ticket.spent
+            && outcome == CodeOutcome::NotSent
+        {
+            self.store.give_back(place, subject, &self.codes_per_login()).await;
         }
         // Whoever does not know whether a code was taken may ask again, which costs another try.
         if let Some((attempt, place)) = ticket.attempt

@@ -7,12 +7,16 @@ mod bad_input;
 mod bad_upstream;
 mod binary;
 mod browser;
+mod budgets;
 mod document;
+mod enumeration;
+mod flow;
 mod headers;
 mod key;
 mod logs;
 mod readme;
 mod settings;
+mod site;
 mod support;
 
 #[allow(dead_code, reason = "the tests of the SDK use all of it")]
