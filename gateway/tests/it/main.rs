@@ -15,8 +15,11 @@ mod headers;
 mod key;
 mod logs;
 mod readme;
+mod replicas;
+mod services;
 mod settings;
 mod site;
+mod store;
 mod support;
 
 #[allow(dead_code, reason = "the tests of the SDK use all of it")]

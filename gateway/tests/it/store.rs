@@ -1,0 +1,278 @@
+//! Counters in a real Redis: shared by replicas, without a plain name in it, and never in the way when it is away.
+
+use std::time::{Duration, Instant};
+
+use autoshares_gateway::{app::Parts, flow::Stage, keys::Secrets};
+use autoshares_sdk::{Operation, sandbox::Sandbox};
+use axum::http::Method;
+
+use crate::{
+    services::Server,
+    support::{CODE, JSON, PASSWORD, QUESTION, RESET, TestApp, code, update},
+};
+
+const WRONG: &str = r#"{"Errors":["Confirmation code is incorrect."],"IsSucceed":false}"#;
+
+/// A replica; all of them with the same keys.
+fn replica(
+    sandbox: &Sandbox,
+    redis: &redis::Client,
+    keys: &Secrets,
+    change: impl FnOnce(&mut Parts),
+) -> TestApp {
+    TestApp::guarded(&sandbox.client(), |parts| {
+        parts.flow.floor = Duration::ZERO;
+        parts.flow.keys = keys.clone();
+        parts.store.redis = Some(redis.clone());
+        parts.limits.codes_per_address = vec!["1000/h".parse().unwrap()];
+        parts.limits.resets_per_address = vec!["1000/h".parse().unwrap()];
+        parts.limits.logins_per_address = vec!["1000/h".parse().unwrap()];
+        change(parts);
+    })
+}
+
+async fn reset(app: &TestApp, login: &str) -> String {
+    let answered = app.send(Method::POST, RESET, &[JSON], format!(r#"{{"User": "{login}"}}"#)).await;
+    answered.handle()
+}
+
+/// Whatever the replica knows of Redis after it came back, told within a deadline.
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// S2.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_replicas_count_together() {
+    let (redis, sandbox, keys) = (Server::redis(&[]), Sandbox::start().await.unwrap(), Secrets::random());
+    let [one, two] = [(), ()].map(|()| replica(&sandbox, &redis.client(), &keys, |_| {}));
+    let mut handle = String::new();
+    for _ in 0..3 {
+        reset(&one, "anna.lee").await;
+        handle = reset(&two, "ANNA.LEE").await;
+    }
+    assert_eq!(sandbox.calls(Operation::RequestReset), 3, "resets of a login");
+
+    let live = one.handle("anna.lee", Stage::Live);
+    for guess in 0..8 {
+        let app = if guess % 2 == 0 { &one } else { &two };
+        assert_eq!(app.step(&live, CODE, code(&format!("{guess:06}"))).await.body, WRONG);
+    }
+    assert_eq!(sandbox.calls(Operation::RedeemCode), 5, "codes of a flow");
+
+    // What one saw the other knows: a code that was tried, a token that is spent.
+    let fresh = one.handle("anna.lee", Stage::Live);
+    let mail = sandbox.outbox().pop().unwrap().code;
+    let (first, second) =
+        tokio::join!(one.step(&fresh, CODE, code(&mail)), two.step(&fresh, CODE, code(&mail)));
+    let right = if first.body == WRONG { second } else { first };
+    let token = right.model();
+    assert_eq!(sandbox.calls(Operation::RedeemCode), 6);
+    let set = two.step(&fresh, PASSWORD, update(&token, "new-password")).await;
+    assert_eq!(set.body, r#"{"Errors":[],"IsSucceed":true}"#);
+    one.step(&fresh, PASSWORD, update(&token, "new-password")).await.problem(403, "token-invalid");
+    drop(handle);
+}
+
+/// Seven right codes of eight at once go nowhere, over two replicas.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ledger_is_one_for_all_replicas() {
+    let (redis, sandbox, keys) = (Server::redis(&[]), Sandbox::start().await.unwrap(), Secrets::random());
+    let apps = [(), ()].map(|()| {
+        replica(&sandbox, &redis.client(), &keys, |parts| {
+            parts.limits.risk_per_hour = 40;
+            parts.limits.resets_per_login = vec!["1000/h".parse().unwrap()];
+            parts.limits.codes_per_login = vec!["1000/h".parse().unwrap()];
+        })
+    });
+    for index in 0..4 {
+        reset(&apps[index % 2], "anna.lee").await;
+    }
+    let (mut refused, mut paused) = (0, 0);
+    for guess in 0..30 {
+        let app = &apps[guess % 2];
+        let live = app.handle("anna.lee", Stage::Live);
+        let answered = app.step(&live, CODE, code(&format!("{guess:06}"))).await;
+        if answered.status == 503 { paused += 1 } else { refused += 1 }
+    }
+    // Four live codes: a guess costs four of the forty.
+    assert_eq!((refused, paused), (10, 20));
+    // A right one would have cost nothing, and what a refused step 1 took as live is taken back.
+    let live: u32 = redis.ask::<Vec<u32>>(&["HVALS", "password-reset:{all}:live"]).iter().sum();
+    assert_eq!(live, 4);
+    for _ in 0..3 {
+        reset(&apps[0], "nobody").await;
+    }
+    let live: u32 = redis.ask::<Vec<u32>>(&["HVALS", "password-reset:{all}:live"]).iter().sum();
+    assert_eq!(live, 4);
+}
+
+/// E5: whoever reads the store learns no login, address or code.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_store_holds_no_plain_name() {
+    let (redis, sandbox, keys) = (Server::redis(&[]), Sandbox::start().await.unwrap(), Secrets::random());
+    let app = replica(&sandbox, &redis.client(), &keys, |parts| {
+        parts.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+    });
+    let headers = [JSON, ("x-forwarded-for", "198.51.100.77")];
+    for login in ["robert.zak", "anna.lee"] {
+        let body = format!(r#"{{"User": "{login}", "SecretQuestionAnswer": "Peterson"}}"#);
+        app.send_from(Some("10.0.0.1"), Method::POST, RESET, &headers, body).await;
+    }
+    let mail = sandbox.outbox().pop().unwrap().code;
+    let live = app.handle("anna.lee", Stage::Live);
+    let token = app.step(&live, CODE, code(&mail)).await.model();
+    app.step(&live, PASSWORD, update(&token, "new-password")).await;
+    let asked = app.handle("robert.zak", Stage::Question);
+    app.step(&asked, &format!("{QUESTION}?username=robert.zak"), "").await;
+
+    let keys: Vec<String> = redis.ask(&["KEYS", "*"]);
+    assert!(keys.len() >= 12, "{keys:?}");
+    let mut all = keys.join("\n").to_lowercase();
+    for key in &keys {
+        assert!(key.starts_with("password-reset:{") && key.matches('{').count() == 1, "a hash tag in {key}");
+        let ttl: i64 = redis.ask(&["PTTL", key]);
+        assert!(ttl > 0, "{key} lives for ever");
+        let dump: redis::Value = redis.ask(&["DUMP", key]);
+        all += &format!("{dump:?}").to_lowercase();
+    }
+    for plain in
+        ["robert", "zak", "anna", "lee", "peterson", "198.51", "c6336", &mail, "new-password", "third"]
+    {
+        assert!(!all.contains(plain), "{plain} in {all}");
+    }
+}
+
+/// S3.
+#[tokio::test(flavor = "multi_thread")]
+async fn scripts_that_were_flushed_are_loaded_again() {
+    let (redis, sandbox, keys) = (Server::redis(&[]), Sandbox::start().await.unwrap(), Secrets::random());
+    let app = replica(&sandbox, &redis.client(), &keys, |_| {});
+    for _ in 0..5 {
+        reset(&app, "anna.lee").await;
+        let (): () = redis.ask(&["SCRIPT", "FLUSH"]);
+    }
+    assert_eq!(sandbox.calls(Operation::RequestReset), 3);
+    assert_eq!(app.metrics.store_answers(), Some(true));
+}
+
+/// S1: whatever happens to Redis, a request is not held up, the local share decides, and all is well when Redis is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_away_holds_nobody_up_and_lets_nobody_through() {
+    let sandbox = Sandbox::start().await.unwrap();
+    for fate in ["killed", "paused", "read-only", "password"] {
+        let (mut redis, keys) = (Server::redis(&[]), Secrets::random());
+        let app = replica(&sandbox, &redis.client(), &keys, |parts| {
+            parts.limits.resets = vec!["100000/h".parse().unwrap()];
+            parts.limits.resets_per_address = vec!["100000/h".parse().unwrap()];
+        });
+        assert_eq!(app.metrics.store_answers(), Some(true));
+        reset(&app, "warm").await;
+        match fate {
+            "killed" => redis.kill(),
+            "paused" => redis.pause(),
+            "read-only" => redis.ask(&["REPLICAOF", "127.0.0.1", "1"]),
+            _ => {
+                let (): () = redis.ask(&["CONFIG", "SET", "requirepass", "something-else"]);
+                // Those who are in already stay in.
+                let mut connection =
+                    redis::Client::open(format!("redis://:something-else@127.0.0.1:{}/0", redis.port))
+                        .unwrap()
+                        .get_connection()
+                        .unwrap();
+                let _: i64 = redis::cmd("CLIENT")
+                    .arg("KILL")
+                    .arg("TYPE")
+                    .arg("normal")
+                    .arg("SKIPME")
+                    .arg("yes")
+                    .query(&mut connection)
+                    .unwrap();
+            }
+        }
+        let before = sandbox.calls(Operation::RequestReset);
+        let mut took = Vec::new();
+        // Long enough for several probes of the breaker.
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_millis(4500) {
+            let asked = Instant::now();
+            reset(&app, "anna.lee").await;
+            took.push(asked.elapsed());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        took.sort();
+        let p99 = took[took.len() * 99 / 100];
+        assert!(took.len() > 100 && p99 < Duration::from_millis(60), "{fate}: p99 {p99:?}");
+        assert!(
+            took[took.len() - 1] < Duration::from_millis(120),
+            "{fate}: worst {:?}",
+            took[took.len() - 1]
+        );
+        assert_eq!(app.metrics.store_answers(), Some(false), "{fate}");
+        // A third of three mails.
+        assert_eq!(sandbox.calls(Operation::RequestReset) - before, 1, "{fate}");
+
+        match fate {
+            "killed" => redis.restart(),
+            "paused" => redis.go_on(),
+            "read-only" => redis.ask(&["REPLICAOF", "NO", "ONE"]),
+            _ => continue,
+        }
+        until(fate, || app.metrics.store_answers() == Some(true)).await;
+        let before = sandbox.calls(Operation::RequestReset);
+        for _ in 0..4 {
+            reset(&app, "somebody-else").await;
+        }
+        assert_eq!(sandbox.calls(Operation::RequestReset) - before, 3, "{fate}: together again");
+    }
+}
+
+/// Codes that went out while replicas counted alone count when they are together again.
+#[tokio::test(flavor = "multi_thread")]
+async fn live_codes_are_not_forgotten_when_the_store_comes_back() {
+    let (mut redis, sandbox, keys) = (Server::redis(&[]), Sandbox::start().await.unwrap(), Secrets::random());
+    let app = replica(&sandbox, &redis.client(), &keys, |parts| {
+        parts.limits.resets_per_login = vec!["1000/h".parse().unwrap()];
+        parts.limits.risk_per_hour = 300;
+        parts.store.replicas = 3;
+    });
+    for _ in 0..2 {
+        reset(&app, "anna.lee").await;
+    }
+    redis.kill();
+    for _ in 0..5 {
+        reset(&app, "anna.lee").await;
+    }
+    let spent = |guesses: usize| {
+        let app = &app;
+        async move {
+            let mut refused = 0;
+            for guess in 0..guesses {
+                let live = app.handle(&format!("trader-{guess}"), Stage::Live);
+                let answered = app.step(&live, CODE, code(&format!("{guess:06}"))).await;
+                refused += usize::from(answered.body == WRONG);
+            }
+            refused
+        }
+    };
+    // Five here, as many on each of two other replicas; a third of 300 pays for six guesses of fifteen.
+    assert_eq!(spent(10).await, 6);
+    redis.restart();
+    until("back", || app.metrics.store_answers() == Some(true)).await;
+    assert_eq!(spent(30).await, 20, "fifteen are still taken as live");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_starts_without_its_store() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let nobody = redis::Client::open("redis://127.0.0.1:1/0").unwrap();
+    let app = replica(&sandbox, &nobody, &Secrets::random(), |_| {});
+    for _ in 0..4 {
+        reset(&app, "anna.lee").await;
+    }
+    assert_eq!(sandbox.calls(Operation::RequestReset), 1);
+}
