@@ -40,6 +40,12 @@ pub enum Event {
     BudgetHit,
     /// A code was not forwarded because the risk ledger is empty.
     LedgerEmpty,
+    /// More than half of the risk ledger is spent.
+    LedgerLow,
+    /// Redis does not answer: this replica decides with its share of the budgets.
+    StoreAway,
+    /// Redis answers again.
+    StoreBack,
     /// Autoshares rejected the application key.
     KeyRefused,
     /// A handle was sent that is not ours, too old, or of another step or login.
@@ -67,6 +73,9 @@ impl Event {
             Event::TokenRefused => "token_refused",
             Event::BudgetHit => "budget_hit",
             Event::LedgerEmpty => "ledger_empty",
+            Event::LedgerLow => "ledger_low",
+            Event::StoreAway => "store_away",
+            Event::StoreBack => "store_back",
             Event::KeyRefused => "key_refused",
             Event::HandleInvalid => "handle_invalid",
             Event::HandleMissing => "handle_missing",
@@ -88,10 +97,12 @@ struct Line {
     message: String,
     /// What happened.
     event: Event,
-    /// The request that it happened in.
-    request_id: String,
+    /// The request that it happened in; left out of what no single request did.
+    #[schemars(default)]
+    request_id: Option<String>,
     /// The pseudonym of the client's address, or of the /64 it is in: a keyed hash in 32 hexadecimal digits.
-    address: String,
+    #[schemars(default)]
+    address: Option<String>,
     /// The id of the flow, in 32 hexadecimal digits; random, and worth nothing without its seal.
     #[schemars(default)]
     flow: Option<String>,
@@ -103,10 +114,15 @@ struct Line {
     reason: Option<String>,
 }
 
+/// Writes a line about the gateway itself.
+pub fn note(event: Event) {
+    write(event, None, None, None, None, None);
+}
+
 /// Writes a line.
 pub fn write(
     event: Event,
-    request_id: &str,
+    request_id: Option<&str>,
     address: Option<Pseudonym>,
     flow: Option<FlowId>,
     login: Option<Pseudonym>,

@@ -72,7 +72,7 @@ impl Caller {
 
     /// Writes an event of this request to the audit trail.
     pub fn tell(&self, event: Event, flow: Option<&Flow>, reason: Option<&'static str>) {
-        let id = self.request_id.as_ref().map_or("", |RequestId(id)| id);
+        let id = self.request_id.as_ref().map(|RequestId(id)| &**id);
         let (flow, login) = (flow.map(|flow| flow.id), flow.map(|flow| flow.login));
         audit::write(event, id, Some(self.address), flow, login, reason);
     }

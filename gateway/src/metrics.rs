@@ -210,9 +210,11 @@ impl Metrics {
         self.risk_spent.get_or_create(&Lane { lane }).set(spent);
         self.codes_paused.get_or_create(&Lane { lane }).set(i64::from(!open));
         self.live_codes.set(i64::from(live));
-        if lane == "flow" {
-            self.risk_alarm.set(i64::from(spent >= 0.5 || !open));
-        }
+    }
+
+    /// Notes whether somebody should look at the ledger.
+    pub fn alarm(&self, raised: bool) {
+        self.risk_alarm.set(i64::from(raised));
     }
 
     /// Whether codes are not forwarded at the moment, and whether somebody should look.

@@ -18,7 +18,7 @@ use std::{
 use tracing::{error, info, warn};
 
 use crate::{
-    audit::Event,
+    audit::{self, Event},
     caller::Caller,
     config::{Binding, Limits, StoreSettings},
     flow::{Flow, FlowId, Stage},
@@ -441,11 +441,12 @@ impl Guard {
             Lane::Flow => "flow",
             Lane::Legacy => "legacy",
         };
+        let state = if !entry.admitted { 2 } else { u8::from(share >= SOFT_MARK) };
         self.metrics.ledger(name, share, entry.admitted, entry.live);
         if lane == Lane::Legacy {
             return;
         }
-        let state = if !entry.admitted { 2 } else { u8::from(share >= SOFT_MARK) };
+        self.metrics.alarm(state > 0);
         let before = self.ledger_state.swap(state, Ordering::Relaxed);
         let (live_codes, spent) = (entry.live, share);
         match (before, state) {
@@ -454,12 +455,13 @@ impl Guard {
                 spent,
                 "the risk ledger is empty: no code is forwarded until some of it comes back; the rest works"
             ),
-            (0, 1) => warn!(
-                live_codes,
-                spent,
-                event = "ledger_low",
-                "the risk ledger is half empty: somebody is guessing codes, or many mistype them"
-            ),
+            (0, 1) => {
+                audit::note(Event::LedgerLow);
+                warn!(
+                    live_codes,
+                    spent, "the risk ledger is half empty: somebody is guessing codes, or many mistype them"
+                );
+            }
             (2, 0 | 1) => info!(live_codes, spent, "the risk ledger has room again"),
             _ => {}
         }

@@ -27,7 +27,11 @@ use super::{
     ledger::{Entry, Lane, Question, WINDOW},
     store::{Attempt, Budget, FLOW_STATE, SEEN, Spend, Spent, Subject, Tried, micros},
 };
-use crate::{flow::FlowId, metrics::Metrics};
+use crate::{
+    audit::{self, Event},
+    flow::FlowId,
+    metrics::Metrics,
+};
 
 /// How long a decision may wait. Below 50 ms with room for a timer that is late.
 const DEADLINE: Duration = Duration::from_millis(45);
@@ -143,6 +147,7 @@ impl Redis {
         // Told once, by whoever finds out first.
         if !self.away.swap(true, Ordering::Relaxed) {
             self.metrics.store(false);
+            audit::note(Event::StoreAway);
             error!(failure, "the store is away: this replica decides with its share of the budgets");
             self.failed.notify_one();
         }
@@ -242,6 +247,7 @@ async fn heal(redis: Weak<Redis>) {
             if watched.probe().await.is_ok() {
                 watched.away.store(false, Ordering::Relaxed);
                 watched.metrics.store(true);
+                audit::note(Event::StoreBack);
                 info!("the store is back: replicas count together again");
                 break;
             }

@@ -256,7 +256,178 @@ async fn a_stop_finishes_what_is_under_way() {
 fn help_names_every_command() {
     let output = bare().arg("--help").output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
-    for command in ["serve", "dev", "check", "openapi"] {
+    for command in ["serve", "dev", "check", "risk", "keygen", "explain-ip", "openapi"] {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
+    }
+}
+
+#[test]
+fn keys_that_are_made_are_taken_and_kept_to_themselves() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys");
+    let made = || String::from_utf8(bare().arg("keygen").output().unwrap().stdout).unwrap();
+    let (old, new) = (made(), made());
+    assert_ne!(old, new);
+    let check = |text: &str, store: &str| {
+        fs::write(&file, text).unwrap();
+        let output = bare()
+            .args(["check", "--set", "upstream.base_url=https://host.example/api", "--set"])
+            .arg(format!("flow.keys_file={}", file.display()))
+            .args(["--set", &format!("store.url={store}")])
+            .env("AUTOSHARES_APP_KEY", KEY)
+            .output()
+            .unwrap();
+        let told = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(told).unwrap())
+    };
+    let (status, told) = check(&(new + &old), "redis://127.0.0.1:6379/0");
+    assert!(status == Some(0) && told.contains("chmod 600"), "{told}");
+    let (status, told) = check(&format!("{old}canary-secret\n"), "memory");
+    assert_eq!(status, Some(2));
+    assert!(told.contains("`flow.keys_file` (GATEWAY_FLOW_KEYS_FILE) has no key in line 4"), "{told}");
+    assert!(!told.contains("canary"), "{told}");
+}
+
+#[test]
+fn faults_of_flow_store_and_limits_are_told() {
+    let mut command = bare();
+    command
+        .args(["check", "--set", "upstream.base_url=https://host.example/api"])
+        .env("AUTOSHARES_APP_KEY", KEY);
+    for (key, value, told) in [
+        ("store.url", "redis://:canary-password@127.0.0.1/0", "`store.url` holds a password, and `ps` shows"),
+        (
+            "store.replicas",
+            "0",
+            "`store.replicas` (GATEWAY_STORE_REPLICAS) is not valid; expected: how many gateways",
+        ),
+        (
+            "flow.binding",
+            "maybe",
+            "`flow.binding` (GATEWAY_FLOW_BINDING) is not valid; expected: `required`, `prefer` or `off`",
+        ),
+        ("flow.floor", "1h", "`flow.floor` (GATEWAY_FLOW_FLOOR) is not valid"),
+        ("flow.answers", "true", "`flow.answers` (GATEWAY_FLOW_ANSWERS) is not valid"),
+        ("flow.keys_file", "/nonexistent", "`flow.keys_file` (GATEWAY_FLOW_KEYS_FILE) cannot be read"),
+        (
+            "allowed_origins",
+            "*",
+            "`allowed_origins` (GATEWAY_ALLOWED_ORIGINS) is not valid; expected: exact origins",
+        ),
+        ("trusted_proxies", "0.0.0.0/0", "`trusted_proxies` (GATEWAY_TRUSTED_PROXIES) is not valid"),
+        ("limits.resets", "many", "`limits.resets` (GATEWAY_LIMITS_RESETS) is not valid; expected: rates"),
+        ("limits.risk_per_hour", "2", "`limits.risk_per_hour` (GATEWAY_LIMITS_RISK_PER_HOUR) is not valid"),
+    ] {
+        command.args(["--set", &format!("{key}={value}")]);
+        let output = command.output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text.contains(told), "{told} missing in: {text}");
+        assert!(!text.contains("canary"), "{text}");
+    }
+    for (arguments, told) in [
+        (
+            &["--set", "store.url=redis://127.0.0.1/0"][..],
+            "`flow.keys_file` (GATEWAY_FLOW_KEYS_FILE) is not set, and `store.url` is a Redis",
+        ),
+        (&["--set", "store.url=http://127.0.0.1"], "`store.url` (GATEWAY_STORE) is not valid"),
+        (&["--set", "allowed_origins=http://www.example.com"], "`allowed_origins`"),
+        (&["--set", "allowed_origins=https://www.example.com/path"], "`allowed_origins`"),
+    ] {
+        let mut command = bare();
+        command.args(["check", "--set", "upstream.base_url=https://host.example/api"]).args(arguments);
+        let text =
+            String::from_utf8(command.env("AUTOSHARES_APP_KEY", KEY).output().unwrap().stderr).unwrap();
+        assert!(text.contains(told), "{told} missing in: {text}");
+    }
+}
+
+#[test]
+fn what_is_unsafe_is_warned_of() {
+    let mut command = bare();
+    command
+        .args(["check", "--set", "upstream.base_url=https://host.example/api"])
+        .env("AUTOSHARES_APP_KEY", KEY);
+    for setting in [
+        "flow.binding=off",
+        "flow.answers=faithful",
+        "flow.floor=0s",
+        "flow.foreign_tokens=true",
+        "limits.enabled=false",
+    ] {
+        command.args(["--set", setting]);
+        let output = command.output().unwrap();
+        let told = String::from_utf8(output.stdout).unwrap();
+        let (key, _) = setting.split_once('=').unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        assert!(told.contains(&format!("warning: `{key}`: ")), "{told}");
+    }
+}
+
+#[test]
+fn an_address_is_explained_without_any_other_setting() {
+    let mut command = bare();
+    command.args([
+        "explain-ip",
+        "--peer",
+        "10.0.0.1",
+        "--header",
+        "X-Forwarded-For: 9.9.9.9, 192.0.2.7, 10.2.2.2",
+    ]);
+    let alone = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    assert!(alone.contains("peer 10.0.0.1: not trusted") && alone.contains("client: 10.0.0.1\n"), "{alone}");
+    command.args(["--set", "trusted_proxies=10.0.0.0/8"]);
+    let output = command.output().unwrap();
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "peer 10.0.0.1: trusted: asked who came to it\n\
+         10.2.2.2: trusted: on to the left\n\
+         192.0.2.7: not trusted: it is the client, and what stands further left is ignored\n\
+         client: 192.0.2.7\n\
+         counted under: 192.0.2.7/32\n"
+    );
+    let faulty =
+        bare().args(["explain-ip", "--peer", "10.0.0.1", "--set", "trusted_proxies=here"]).output().unwrap();
+    assert_eq!(faulty.status.code(), Some(2));
+}
+
+#[test]
+fn the_odds_are_those_of_the_configuration() {
+    let odds = |setting: &str| {
+        let output = bare().args(["risk", "--set", setting]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(odds("log.level=info").contains("one is expected in 35 days"));
+    assert!(odds("limits.risk_per_hour=0.012").contains("one is expected in 3 days"));
+    assert!(odds("flow.binding=prefer").contains("legacy lane"));
+}
+
+/// A proxy that nobody told about makes all clients one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_is_not_trusted_is_warned_of_once() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let (gateway, public, _) = Gateway::serve(&sandbox.base_url(), &["flow.floor=0s"], &[]);
+    for _ in 0..3 {
+        let reset = http()
+            .post(format!("{public}{RESET}"))
+            .header(JSON.0, JSON.1)
+            .header("x-forwarded-for", "1.2.3.4");
+        reset.body(r#"{"User": "anna.lee"}"#).send().await.unwrap();
+    }
+    let line = gateway.wait_for("`trusted_proxies` is not set");
+    assert!(line.contains("WARN") && line.contains("peer=127.0.0.1"), "{line}");
+    assert_eq!(gateway.output().matches("`trusted_proxies` is not set").count(), 1);
+}
+
+/// A browser's page knows the port that 0 became.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_default_origin_is_that_of_the_port_it_listens_on() {
+    let sandbox = Sandbox::builder().app_key(KEY).start().await.unwrap();
+    let (_gateway, public, _) = Gateway::serve(&sandbox.base_url(), &["flow.floor=0s"], &[]);
+    let origin = public.replace("127.0.0.1", "localhost");
+    for (origin, status) in [(origin.as_str(), 200), ("http://localhost:1", 403)] {
+        let reset = http().post(format!("{public}{RESET}")).header(JSON.0, JSON.1).header("origin", origin);
+        assert_eq!(reset.body(r#"{"User": "anna.lee"}"#).send().await.unwrap().status(), status);
     }
 }

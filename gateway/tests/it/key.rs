@@ -207,3 +207,64 @@ async fn proxy_variables_are_ignored() {
     assert_eq!(reset.send().await.unwrap().status(), 200);
     assert_eq!((proxy.requests().len(), upstream.requests().len()), (0, 1));
 }
+
+/// K7: the key is replaced while requests come in all the time. None of them fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_rotated_under_load() {
+    let sandbox = autoshares_sdk::sandbox::Sandbox::builder().app_key("old-key-0000").start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    // As operators replace a file: written beside it, then moved into its place.
+    let replace = |key: &str| {
+        let fresh = folder.path().join("fresh");
+        std::fs::write(&fresh, key).unwrap();
+        std::fs::rename(&fresh, &file).unwrap();
+    };
+    replace("old-key-0000");
+    let settings = [
+        format!("upstream.app_key_file={}", file.display()),
+        "flow.floor=0s".to_owned(),
+        "limits.enabled=false".to_owned(),
+    ];
+    let settings: Vec<_> = settings.iter().map(String::as_str).collect();
+    let (gateway, public, _) = Gateway::serve(&sandbox.base_url(), &settings, &[]);
+
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let load: Vec<_> = (0..8)
+        .map(|_| {
+            let (stop, url, client) = (stop.clone(), format!("{public}{RESET}"), http());
+            tokio::spawn(async move {
+                let mut statuses = Vec::new();
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    let reset = client.post(&url).header(JSON.0, JSON.1).body(r#"{"User": "anna.lee"}"#);
+                    statuses.push(reset.send().await.unwrap().status().as_u16());
+                }
+                statuses
+            })
+        })
+        .collect();
+    let pause = || tokio::time::sleep(std::time::Duration::from_millis(60));
+    for (old, new) in [("old-key-0000", "new-key-1111"), ("new-key-1111", "new-key-2222")] {
+        pause().await;
+        sandbox.add_app_key(new);
+        pause().await;
+        replace(new);
+        // With the old key in flight, for a call may have read the file just before.
+        sandbox.set_app_key(new);
+        pause().await;
+        let last = sandbox.received().pop().unwrap();
+        assert!(last.headers.contains(&("et-app-key".to_owned(), new.to_owned())), "{old}");
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let mut statuses = Vec::new();
+    for load in load {
+        statuses.extend(load.await.unwrap());
+    }
+    assert!(statuses.len() > 200, "{} requests are no load", statuses.len());
+    assert!(
+        statuses.iter().all(|status| *status == 200),
+        "{:?}",
+        statuses.iter().filter(|status| **status != 200).count()
+    );
+    assert!(!gateway.output().contains("rejects the application key"));
+}

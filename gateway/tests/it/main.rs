@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
 mod answers;
+mod audit;
 mod bad_input;
 mod bad_upstream;
 mod binary;

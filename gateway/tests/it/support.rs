@@ -262,7 +262,9 @@ impl Gateway {
             arguments.extend(["--set", setting]);
         }
         let mut variables = variables.to_vec();
-        variables.push(("AUTOSHARES_APP_KEY", KEY));
+        if !settings.iter().any(|setting| setting.starts_with("upstream.app_key_file=")) {
+            variables.push(("AUTOSHARES_APP_KEY", KEY));
+        }
         let gateway = Self::start(&arguments, &variables);
         let line = gateway.wait_for("listening listen=");
         let field = |name: &str| {

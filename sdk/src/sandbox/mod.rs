@@ -87,7 +87,8 @@ struct Shared {
 
 #[derive(Debug)]
 struct State {
-    app_key: String,
+    /// Those that are taken; never empty.
+    app_keys: Vec<String>,
     platform: Platform,
     /// For each operation what its next calls meet, and how many of them; `None` is all of them.
     faults: HashMap<Operation, VecDeque<(Fault, Option<u32>)>>,
@@ -129,8 +130,8 @@ impl Sandbox {
     ///
     /// When the sandbox was built with a key that is no [`AppKey`].
     pub fn client(&self) -> Client {
-        let key =
-            AppKey::new(self.shared.lock().app_key.clone()).expect("the sandbox's key is an application key");
+        let key = AppKey::new(self.shared.lock().app_keys[0].clone())
+            .expect("the sandbox's key is an application key");
         let builder = Client::builder(self.base_url()).app_key(key);
         builder.build().expect("a loopback address is a base URL")
     }
@@ -160,9 +161,14 @@ impl Sandbox {
         self.shared.lock().faults.clear();
     }
 
-    /// Takes another key from now on; the old one is rejected.
+    /// Takes another key from now on; all others are rejected.
     pub fn set_app_key(&self, key: &str) {
-        key.clone_into(&mut self.shared.lock().app_key);
+        self.shared.lock().app_keys = vec![key.to_owned()];
+    }
+
+    /// Takes this key too, as Autoshares does while a key is being replaced.
+    pub fn add_app_key(&self, key: &str) {
+        self.shared.lock().app_keys.push(key.to_owned());
     }
 
     /// Every request so far, oldest first, also those that were answered with a fault.
@@ -222,7 +228,7 @@ impl Builder {
         let listener = TcpListener::bind(self.address).await?;
         let address = listener.local_addr()?;
         let state = State {
-            app_key: self.app_key,
+            app_keys: vec![self.app_key],
             platform: self.platform,
             faults: HashMap::new(),
             received: Vec::new(),

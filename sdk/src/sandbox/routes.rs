@@ -61,7 +61,7 @@ async fn serve(
 
     let mut state = shared.lock();
     let keys: Vec<_> = head.headers.get_all("et-app-key").iter().collect();
-    if keys != [state.app_key.as_str()] {
+    if keys.len() != 1 || !state.app_keys.iter().any(|key| keys[0] == key.as_str()) {
         return shaped(403, Shape::KeyRejected.body());
     }
     if version != "v1.0" {

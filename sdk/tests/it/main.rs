@@ -10,5 +10,6 @@ mod retries;
 mod rulings;
 mod sandbox;
 mod support;
+#[allow(dead_code, reason = "the tests of the gateway use the rest")]
 mod upstream;
 mod wire;
