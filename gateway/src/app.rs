@@ -17,14 +17,15 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{
     api::{self, Api},
     config::{self, Config, Faults, FlowSettings, Limits, PublicOrigin, StoreSettings},
-    docs, edge,
+    docs,
+    edge::{self, Origins},
     flow::Flows,
     guard::Guard,
     keys::KeyRing,
     metrics::Metrics,
     problem::Problem,
     proxy::Proxy,
-    site::{self, Site},
+    site::Site,
     telemetry,
 };
 
@@ -107,13 +108,11 @@ fn surround(routes: Router, origin: &PublicOrigin, site: Arc<Site>, metrics: Arc
     routes.fallback(async || Problem::not_found()).layer(
         ServiceBuilder::new()
             // Outermost, for `telemetry` replaces the whole response when it renders a problem.
-            .layer(from_fn_with_state(origin.https, edge::security_headers))
-            .layer(from_fn_with_state(site, site::cors))
+            .layer(from_fn_with_state(Origins { https: origin.https, site }, edge::headers))
             .layer(from_fn_with_state(metrics, telemetry::observe))
             // Inside `telemetry`, or a panic would leave no line and no metric.
             .layer(CatchPanicLayer::custom(edge::panicked))
-            .layer(from_fn(edge::small_head))
-            .layer(from_fn(edge::small_body)),
+            .layer(from_fn(edge::small)),
     )
 }
 

@@ -36,7 +36,7 @@ pub enum Event {
     PasswordSet,
     /// A token that is not ours, not of this flow, too old, or spent.
     TokenRefused,
-    /// A budget was exhausted; `reason` names it.
+    /// A budget was exhausted; `reason` names it. Told once a minute for an address that goes on.
     BudgetHit,
     /// A code was not forwarded because the risk ledger is empty.
     LedgerEmpty,

@@ -1,6 +1,6 @@
 //! What holds for every request and every answer, whatever they are about.
 
-use std::{any::Any, time::Duration};
+use std::{any::Any, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -13,7 +13,10 @@ use axum::{
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
-use crate::problem::{Kind, Problem};
+use crate::{
+    problem::{Kind, Problem},
+    site::Site,
+};
 
 /// The largest head that is read: target, header names and values, in bytes.
 pub const MAX_HEAD: usize = 16 * 1024;
@@ -34,8 +37,23 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
 const STRICT_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 const ONE_YEAR: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-/// Puts the security headers on every answer. A page that needs more than nothing brings its own policy.
-pub async fn security_headers(State(https): State<bool>, request: Request, next: Next) -> Response {
+/// What the headers of every answer depend on.
+#[derive(Clone, Debug)]
+pub struct Origins {
+    /// Whether browsers come by https.
+    pub https: bool,
+    /// Which pages may read answers.
+    pub site: Arc<Site>,
+}
+
+/// Puts the security headers on every answer, and those that let pages of listed origins read it. A page that needs more than nothing
+/// brings its own policy.
+pub async fn headers(
+    State(Origins { https, site }): State<Origins>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let caller = site.caller(request.headers());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.extend(SECURITY_HEADERS);
@@ -43,25 +61,34 @@ pub async fn security_headers(State(https): State<bool>, request: Request, next:
     if https {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, ONE_YEAR);
     }
+    site.allow(caller, headers);
     response
 }
 
+/// Lets small requests in: see [`head_fits`] and [`small_body`]. One layer for both, for a layer costs as much as what they do.
+pub async fn small(request: Request, next: Next) -> Response {
+    match head_fits(&request) {
+        Ok(()) => small_body(request, next).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
 /// Refuses a head over [`MAX_HEAD`]. The listener reads twice as much, so that this answer is a problem document.
-pub async fn small_head(request: Request, next: Next) -> Response {
+fn head_fits(request: &Request) -> Result<(), Problem> {
     let size = |headers: &HeaderMap| -> usize {
         headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum()
     };
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target + size(request.headers()) > MAX_HEAD {
         let detail = format!("send at most {MAX_HEAD} bytes of address and headers; cookies count");
-        return Problem::new(Kind::HeadersTooLarge, detail).into_response();
+        return Err(Problem::new(Kind::HeadersTooLarge, detail));
     }
-    next.run(request).await
+    Ok(())
 }
 
 /// Reads the whole body before anything is decided, so that whatever is decided finds the connection ready for the next request. A
 /// body over [`MAX_BODY`] is read too, up to a mebibyte, or its sender would see a broken connection instead of the answer.
-pub async fn small_body(request: Request, next: Next) -> Response {
+async fn small_body(request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     let announced = head.headers.get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|value| value.to_str().ok()?.parse::<usize>().ok()).unwrap_or(0);

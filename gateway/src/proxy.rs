@@ -1,6 +1,6 @@
 //! One handler for each step of the flow: takes a checked request, has it guarded, calls the SDK, says what came of it.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use autoshares_sdk::{
     Answered, Client, Error as SdkError, ErrorKind, Login, Password, RefusalShape, ResetRequested, ResetToken,
@@ -87,10 +87,11 @@ impl Proxy {
     pub async fn request_reset(&self, caller: &Caller, request: ResetRequest) -> Result<Answer, Problem> {
         let started = Instant::now();
         let ResetRequest { user, secret_question_answer: answer } = request;
+        let admitted = self.guard.admit_reset(caller, || self.flows.login(&user), answer.is_some()).await?;
         let login = self.flows.login(&user);
-        let asked = match self.guard.admit_reset(caller, login, answer.is_some()).await? {
+        let asked = match admitted {
             Reset::Forward(ticket) => {
-                let asked = self.note(self.client.request_reset(&user, answer.as_ref()).await);
+                let asked = self.call(Box::pin(self.client.request_reset(&user, answer.as_ref()))).await;
                 let (outcome, asked) = self.asked(caller, login, asked);
                 self.guard.settle_reset(ticket, outcome).await;
                 asked
@@ -227,12 +228,13 @@ impl Proxy {
         let (envelope, genuine) = if flow.is_some_and(|flow| flow.stage == Stage::Decoy) {
             (Ok(Envelope::with_model(self.decoy_question(&login).to_owned())), false)
         } else {
-            let envelope = match self.note(self.client.fetch_question(&login).await).map(Answered::into_inner)
-            {
-                Ok(Some(question)) => Ok(Envelope::with_model(question.expose().to_owned())),
-                Ok(None) => Ok(Envelope::with_model(String::new())),
-                Err(error) => self.failed(caller, error),
-            };
+            let envelope =
+                match self.call(Box::pin(self.client.fetch_question(&login))).await.map(Answered::into_inner)
+                {
+                    Ok(Some(question)) => Ok(Envelope::with_model(question.expose().to_owned())),
+                    Ok(None) => Ok(Envelope::with_model(String::new())),
+                    Err(error) => self.failed(caller, error),
+                };
             (envelope, true)
         };
         if self.answers == Answers::Decoy {
@@ -273,7 +275,7 @@ impl Proxy {
                 ticket
             }
         };
-        let redeemed = self.note(self.client.redeem_code(&code).await);
+        let redeemed = self.call(Box::pin(self.client.redeem_code(&code))).await;
         let outcome = match &redeemed {
             Ok(_) => CodeOutcome::Accepted,
             Err(error) => match error.kind() {
@@ -348,7 +350,7 @@ impl Proxy {
     ) -> Result<Answer, Problem> {
         let mark = self.ring().pseudonym(Named::Token, token.expose().as_bytes());
         let ticket = self.guard.admit_update(caller, flow, mark).await?;
-        let error = match self.note(self.client.set_password(token, password).await) {
+        let error = match self.call(Box::pin(self.client.set_password(token, password))).await {
             Ok(_) => {
                 self.guard.settle_update(ticket, UpdateOutcome::Spent).await;
                 caller.tell(Event::PasswordSet, flow, None);
@@ -365,8 +367,13 @@ impl Proxy {
         self.failed(caller, error).map(Answer::from)
     }
 
-    /// Remembers what Autoshares made of the application key.
-    fn note<T>(&self, called: Result<T, SdkError>) -> Result<T, SdkError> {
+    /// Awaits a call to Autoshares, and remembers what it made of the application key. The call is boxed, for its future is large, and a
+    /// request that is refused should not carry it around.
+    async fn call<T, F>(&self, call: Pin<Box<F>>) -> Result<T, SdkError>
+    where
+        F: Future<Output = Result<T, SdkError>>,
+    {
+        let called = call.await;
         match called.as_ref().map_err(SdkError::kind) {
             Ok(_) => self.metrics.key(true),
             Err(ErrorKind::Refused(refusal)) if refusal.shape() == RefusalShape::Envelope => {

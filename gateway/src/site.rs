@@ -3,12 +3,8 @@
 //!
 //! Not tower-http's layer: that one answers every `OPTIONS` on every path before the route table has a say, and refuses nothing.
 
-use std::sync::Arc;
-
 use axum::{
-    extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 
@@ -58,8 +54,21 @@ impl Site {
             && self.caller(&head.headers).is_some()
     }
 
+    /// Lets a page of a listed origin read the answer, and nobody else's.
+    pub fn allow(&self, caller: Option<HeaderValue>, headers: &mut HeaderMap) {
+        if self.allowed.is_empty() {
+            return;
+        }
+        headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        if let Some(origin) = caller {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
+        }
+    }
+
     /// The listed origin that a request names, once.
-    fn caller(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+    pub fn caller(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         let mut origins = headers.get_all(header::ORIGIN).iter();
         match (origins.next(), origins.next()) {
             (Some(origin), None) => self.allowed_origin(origin),
@@ -72,7 +81,7 @@ impl Site {
     }
 }
 
-/// What a preflight is answered; [`cors`] adds to whom.
+/// What a preflight is answered; [`Site::allow`] adds to whom.
 pub fn preflight(method: &Method) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
@@ -81,22 +90,5 @@ pub fn preflight(method: &Method) -> Response {
     }
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS);
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
-    response
-}
-
-/// Lets pages of listed origins read the answers, and nobody else's.
-pub async fn cors(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
-    if site.allowed.is_empty() {
-        return next.run(request).await;
-    }
-    let caller = site.caller(request.headers());
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    headers.append(header::VARY, HeaderValue::from_static("Origin"));
-    if let Some(origin) = caller {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
-    }
     response
 }

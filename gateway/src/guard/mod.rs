@@ -8,13 +8,15 @@ mod redis;
 mod store;
 
 use std::{
+    collections::HashMap,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU8, Ordering},
     },
     time::Duration,
 };
 
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::{
@@ -32,6 +34,11 @@ use store::{Attempt, Budget, Place, Spend, Spent, Store, Subject, Tried};
 /// Above half of what the ledger holds, somebody should look.
 const SOFT_MARK: f64 = 0.5;
 
+/// How long an address that goes on hitting a budget is not told of again.
+const QUIET: Duration = Duration::from_secs(60);
+/// How many of them are remembered.
+const MAX_EXHAUSTED: usize = 10_000;
+
 const RESETS: &str = "resets_per_login";
 const ANSWERS: &str = "answers_per_login";
 const CODES: &str = "codes_per_login";
@@ -44,6 +51,14 @@ pub struct Guard {
     limits: Limits,
     metrics: Arc<Metrics>,
     ledger_state: AtomicU8,
+    exhausted: Mutex<HashMap<(Pseudonym, &'static str), Exhausted>>,
+}
+
+/// An exhausted budget of an address.
+#[derive(Clone, Copy, Debug)]
+struct Exhausted {
+    until: Instant,
+    told: Instant,
 }
 
 /// What becomes of a step 1.
@@ -132,7 +147,7 @@ impl Guard {
     /// A guard whose counters live where the settings say.
     pub fn new(store: &StoreSettings, limits: Limits, metrics: Arc<Metrics>) -> Self {
         let store = Store::new(store, &metrics);
-        Self { store, limits, metrics, ledger_state: AtomicU8::new(0) }
+        Self { store, limits, metrics, ledger_state: AtomicU8::new(0), exhausted: Mutex::default() }
     }
 
     /// Whether the store can be written to.
@@ -148,7 +163,7 @@ impl Guard {
     pub async fn admit_reset(
         &self,
         caller: &Caller,
-        login: Pseudonym,
+        login: impl Fn() -> Pseudonym,
         answered: bool,
     ) -> Result<Reset, Problem> {
         let limits = &self.limits;
@@ -159,6 +174,9 @@ impl Guard {
             Budget { name: "resets_per_address", rates: &limits.resets_per_address, only_new: false },
             Budget { name: "logins_per_address", rates: &limits.logins_per_address, only_new: true },
         ];
+        // Before the login is hashed: refusing has to be cheap.
+        self.remembered(caller, &budgets)?;
+        let login = login();
         self.admit_address(caller, &budgets, Some(login)).await?;
         let budgets = [Budget { name: "resets", rates: &limits.resets, only_new: false }];
         let spend = Spend { subject: Subject::Installation, budgets: &budgets, seen: None };
@@ -409,19 +427,56 @@ impl Guard {
         if !self.limits.enabled {
             return Ok(());
         }
+        self.remembered(caller, budgets)?;
         let spend = Spend { subject: Subject::Address(caller.address), budgets, seen };
         match self.store.spend(&spend).await.0 {
             Spent::Admitted => Ok(()),
             Spent::Exhausted { budget, wait } => {
+                // What is only for new logins says nothing about known ones.
+                if budgets.iter().all(|known| known.name != budget || !known.only_new) {
+                    self.remember(caller, budget, wait);
+                }
                 self.hit(caller, budget);
                 Err(Problem::too_many(wait))
             }
         }
     }
 
+    /// Counts a hit, and tells of it.
     fn hit(&self, caller: &Caller, budget: &'static str) {
         self.metrics.budget_hit(budget);
         caller.tell(Event::BudgetHit, caller.flow.as_ref(), Some(budget));
+    }
+
+    /// Refuses an address without asking the store again, for as long as its answer holds: an address gets nothing back. Such a hit is
+    /// told once a minute, or a flood would become a flood of the log.
+    fn remembered(&self, caller: &Caller, budgets: &[Budget<'_>]) -> Result<(), Problem> {
+        let mut exhausted = self.exhausted.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        for budget in budgets.iter().filter(|budget| !budget.only_new) {
+            let Some(known) = exhausted.get_mut(&(caller.address, budget.name)) else { continue };
+            if let Some(wait) = known.until.checked_duration_since(now).filter(|wait| !wait.is_zero()) {
+                self.metrics.budget_hit(budget.name);
+                if now.duration_since(known.told) >= QUIET {
+                    known.told = now;
+                    caller.tell(Event::BudgetHit, caller.flow.as_ref(), Some(budget.name));
+                }
+                return Err(Problem::too_many(wait));
+            }
+        }
+        Ok(())
+    }
+
+    fn remember(&self, caller: &Caller, budget: &'static str, wait: Duration) {
+        let mut exhausted = self.exhausted.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if exhausted.len() >= MAX_EXHAUSTED {
+            exhausted.retain(|_, known| known.until > now);
+        }
+        // Where there is no room the store is asked again.
+        if exhausted.len() < MAX_EXHAUSTED {
+            exhausted.insert((caller.address, budget), Exhausted { until: now + wait, told: now });
+        }
     }
 
     /// Looks into the ledger for whoever asks how things are.
