@@ -9,13 +9,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::command::{Failure, cargo, read, root, run};
+use crate::{
+    command::{Failure, cargo, read, root, run},
+    price,
+};
 
 const STARTS: usize = 10;
 
 /// Measures all of it and prints a line for each figure.
 pub(crate) fn measure() -> Result<(), Failure> {
     gateway()?;
+    price::measure()?;
     consumer()
 }
 
@@ -25,7 +29,8 @@ fn gateway() -> Result<(), Failure> {
     for _ in 0..STARTS {
         let address = free_address()?;
         let started = Instant::now();
-        let gateway = Gateway::start(address)?;
+        // Https, so that the certificates of the machine are read, as in production; nobody is asked.
+        let gateway = Gateway::start(address, &["upstream.base_url=https://autoshares.invalid/api"])?;
         first_answer(address, started + Duration::from_secs(10))?;
         starts.push(started.elapsed());
         // Idle: nothing left to do after the first answer.
@@ -77,16 +82,26 @@ fn consumer() -> Result<(), Failure> {
     measured
 }
 
-struct Gateway(Child);
+/// The gateway as it is released, on an address.
+pub(crate) struct Gateway(Child);
 
 impl Gateway {
-    fn start(address: SocketAddr) -> Result<Self, Failure> {
+    /// Starts it with settings.
+    pub(crate) fn start(address: SocketAddr, settings: &[&str]) -> Result<Self, Failure> {
         let mut command = Command::new(root().join("target/release/autoshares-gateway"));
         command.args(["serve", "--set", &format!("listen={address}"), "--set", "admin_listen=127.0.0.1:0"]);
-        // Https, so that the certificates of the machine are read, as in production; nobody is asked.
-        command.args(["--set", "upstream.base_url=https://autoshares.invalid/api"]);
+        command.args(settings.iter().flat_map(|setting| ["--set", setting]));
         command.env("AUTOSHARES_APP_KEY", "not-a-real-key").stdout(Stdio::null());
         command.spawn().map(Self).map_err(Failure::new)
+    }
+
+    /// The processor time it has had, its own and the kernel's for it, in ticks of 10 ms.
+    pub(crate) fn ticks(&self) -> Result<u64, Failure> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id())).map_err(Failure::new)?;
+        // After the name, which is in brackets: user time is the twelfth field, the kernel's the thirteenth.
+        let fields = stat.rsplit_once(") ").map(|(_, fields)| fields).unwrap_or_default();
+        let times: Vec<u64> = fields.split(' ').skip(11).take(2).flat_map(str::parse).collect();
+        if times.len() == 2 { Ok(times.iter().sum()) } else { Err(Failure::new("no times in /proc")) }
     }
 
     fn resident_kilobytes(&self) -> Result<u32, Failure> {
@@ -105,11 +120,11 @@ impl Drop for Gateway {
     }
 }
 
-fn free_address() -> Result<SocketAddr, Failure> {
+pub(crate) fn free_address() -> Result<SocketAddr, Failure> {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).map_err(Failure::new)
 }
 
-fn first_answer(address: SocketAddr, deadline: Instant) -> Result<(), Failure> {
+pub(crate) fn first_answer(address: SocketAddr, deadline: Instant) -> Result<(), Failure> {
     while Instant::now() < deadline {
         let Ok(mut stream) = TcpStream::connect(address) else {
             thread::sleep(Duration::from_micros(200));

@@ -1,10 +1,12 @@
 //! The tasks of this workspace: `cargo xtask <task>`.
 
+mod attack;
 mod bench;
 mod codegen;
 mod command;
 mod dev;
 mod package;
+mod price;
 mod release;
 mod test;
 mod tools;
@@ -18,7 +20,8 @@ cargo xtask dev                run the gateway with an embedded Autoshares sandb
 cargo xtask test               run every check; install what it needs and lacks
 cargo xtask codegen            write openapi/gateway.json from the route table, and the schema of the audit trail
 cargo xtask codegen --check    write nothing; say what is stale, exit 4
-cargo xtask bench              measure start, memory, and what a user of the SDK pays to build
+cargo xtask attack             attack the gateway, and nginx for comparison, on loopback; prints a table
+cargo xtask bench              measure start, memory, the price of guarding, and what a user of the SDK pays to build
 cargo xtask release-check      before the SDK is published: its surface, its dependencies, its compatibility, its package
             --accept-surface   the public surface as it is now has been reviewed
 ";
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["codegen"] => codegen::write(),
         ["codegen", "--check"] => codegen::check(),
+        ["attack"] => attack::run_all(),
         ["bench"] => bench::measure(),
         ["release-check"] => release::check(false),
         ["release-check", "--accept-surface"] => release::check(true),

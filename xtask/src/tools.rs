@@ -5,13 +5,15 @@ use std::{env, fs, path::Path, process::Command, process::Stdio};
 use crate::command::{Failure, cargo, program, read, root, run};
 
 /// Programs and the Debian packages they come in. The fonts are for Chromium's screenshots.
-const PROGRAMS: [(&str, &[&str]); 6] = [
+const PROGRAMS: [(&str, &[&str]); 8] = [
     ("bash", &["bash"]),
     ("curl", &["curl"]),
     ("kill", &["procps"]),
     ("chromium", &["chromium", "fonts-dejavu-core"]),
     ("node", &["nodejs"]),
     ("npm", &["npm"]),
+    ("redis-server", &["redis-server"]),
+    ("haproxy", &["haproxy"]),
 ];
 
 /// Where the linter is, below the root.
@@ -31,12 +33,7 @@ pub(crate) fn install() -> Result<(), Failure> {
             })?;
         }
     }
-    let mut missing: Vec<&str> = PROGRAMS
-        .iter()
-        .filter(|(name, _)| !is_on_path(name))
-        .flat_map(|(_, packages)| *packages)
-        .copied()
-        .collect();
+    let mut missing = missing(&PROGRAMS);
     // For the feature `native-tls`.
     if !works(&mut program("pkg-config", &["--exists", "openssl"])) {
         missing.extend(["pkg-config", "libssl-dev"]);
@@ -45,6 +42,19 @@ pub(crate) fn install() -> Result<(), Failure> {
         install_packages(&missing)?;
     }
     install_linter()
+}
+
+/// Makes sure that one more program is there, which only some task needs.
+pub(crate) fn ensure(program: &'static str) -> Result<(), Failure> {
+    match missing(&[(program, &[program])]) {
+        missing if missing.is_empty() => Ok(()),
+        missing => install_packages(&missing),
+    }
+}
+
+fn missing(programs: &[(&str, &[&'static str])]) -> Vec<&'static str> {
+    let missing = programs.iter().filter(|(name, _)| !is_on_path(name));
+    missing.flat_map(|(_, packages)| *packages).copied().collect()
 }
 
 /// The node that the linter runs on.
@@ -97,5 +107,7 @@ fn works(command: &mut Command) -> bool {
 
 fn is_on_path(name: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|folder| Path::new(&folder).join(name).is_file())
+    // Debian keeps servers where only root looks.
+    let folders = env::split_paths(&path).chain(["/usr/sbin".into()]);
+    folders.into_iter().any(|folder| Path::new(&folder).join(name).is_file())
 }

@@ -124,7 +124,14 @@ impl Server {
 
 fn spawn(program: &str, arguments: &[String]) -> Child {
     let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // Debian keeps servers where only root looks.
+    let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin";
+    command
+        .env("PATH", path)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let child = command.spawn();
     child.unwrap_or_else(|error| panic!("{program}: {error}; `cargo xtask test` installs it"))
 }

@@ -219,6 +219,13 @@ impl Builder {
         self
     }
 
+    /// How much longer an accepted reset takes than a refused one, as sending a mail does; nothing unless set. By its answers' time a
+    /// platform tells which logins exist.
+    pub fn mail_time(mut self, time: Duration) -> Self {
+        self.platform.mail_time = time;
+        self
+    }
+
     /// Starts it on the current tokio runtime.
     ///
     /// # Errors

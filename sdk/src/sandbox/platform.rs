@@ -39,6 +39,8 @@ pub(super) struct No {
 pub(super) struct Platform {
     pub(super) code_lifetime: Duration,
     pub(super) token_lifetime: Duration,
+    /// How much longer an accepted reset takes, for its mail.
+    pub(super) mail_time: Duration,
     traders: Vec<Trader>,
     outbox: Vec<Mail>,
     /// Live codes and tokens, each with the login it belongs to and the end of its life.
@@ -89,6 +91,7 @@ impl Platform {
         Self {
             code_lifetime: Duration::from_secs(30 * 60),
             token_lifetime: Duration::from_secs(10 * 60),
+            mail_time: Duration::ZERO,
             traders,
             outbox: Vec::new(),
             codes: HashMap::new(),

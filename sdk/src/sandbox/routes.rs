@@ -1,6 +1,9 @@
 //! Autoshares over HTTP: records, meets the faults, checks key and version, asks the platform, answers in the documented shapes.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -59,19 +62,36 @@ async fn serve(
         return response;
     }
 
+    let (response, mail_time) = answer(operation, &shared, &version, &head, &body);
+    // Even no time at all would be rounded up to a tick.
+    if !mail_time.is_zero() {
+        tokio::time::sleep(mail_time).await;
+    }
+    response
+}
+
+/// The ordinary answer, and how long its mail takes.
+fn answer(
+    operation: Operation,
+    shared: &Shared,
+    version: &str,
+    head: &Parts,
+    body: &[u8],
+) -> (Response, Duration) {
+    let at_once = |response| (response, Duration::ZERO);
     let mut state = shared.lock();
     let keys: Vec<_> = head.headers.get_all("et-app-key").iter().collect();
     if keys.len() != 1 || !state.app_keys.iter().any(|key| keys[0] == key.as_str()) {
-        return shaped(403, Shape::KeyRejected.body());
+        return at_once(shaped(403, Shape::KeyRejected.body()));
     }
     if version != "v1.0" {
-        return shaped(400, Shape::VersionUnsupported.body());
+        return at_once(shaped(400, Shape::VersionUnsupported.body()));
     }
     let is_json = head.headers.get("content-type").is_some_and(|value| value == "application/json");
     let body: Value = match operation {
         Operation::FetchQuestion => Value::Null,
-        _ if !is_json => return shaped(400, Shape::RequestInvalid.body()),
-        _ => serde_json::from_slice(&body).unwrap_or_default(),
+        _ if !is_json => return at_once(shaped(400, Shape::RequestInvalid.body())),
+        _ => serde_json::from_slice(body).unwrap_or_default(),
     };
     let member = |name: &str| body[name].as_str();
 
@@ -88,7 +108,7 @@ async fn serve(
                 .map(|user| platform.request_reset(user, answer.as_str(), now).map(|()| (None, false)))
         }
         Operation::FetchQuestion => {
-            username(&head).map(|name| platform.question(&name).map(|question| (Some(question), true)))
+            username(head).map(|name| platform.question(&name).map(|question| (Some(question), true)))
         }
         Operation::RedeemCode => {
             member("Code").map(|code| platform.redeem_code(code, now).map(|token| (Some(token), true)))
@@ -98,7 +118,9 @@ async fn serve(
             Some(platform.set_password(token, password, confirmation, now).map(|()| (None, true)))
         }),
     };
-    match answer {
+    let sends_mail = operation == Operation::RequestReset && matches!(answer, Some(Ok(_)));
+    let mail_time = if sends_mail { platform.mail_time } else { Duration::ZERO };
+    let response = match answer {
         None => shaped(400, Shape::RequestInvalid.body()),
         Some(Ok((None, flag))) => shaped(200, Some(json!({"Errors": [], "IsSucceed": flag}))),
         Some(Ok((Some(model), flag))) => {
@@ -110,7 +132,8 @@ async fn serve(
         Some(Err(No { errors, codes })) => {
             shaped(200, Some(json!({"Errors": errors, "ErrorsCode": codes, "IsSucceed": false})))
         }
-    }
+    };
+    (response, mail_time)
 }
 
 fn username(head: &Parts) -> Option<String> {

@@ -142,3 +142,27 @@ async fn a_code_that_may_be_spent_is_not_sent_twice() {
     assert!(error.may_have_been_applied());
     assert_eq!(sandbox.calls(Operation::RedeemCode), 1);
 }
+
+#[tokio::test]
+async fn an_accepted_reset_takes_as_long_as_its_mail() {
+    let mail_time = Duration::from_millis(80);
+    let sandbox = Sandbox::builder().mail_time(mail_time).start().await.unwrap();
+    let took = async |login: &str| {
+        let started = Instant::now();
+        let _ = sandbox.client().request_reset(&login.into(), None).await;
+        started.elapsed()
+    };
+    assert!(took("anna.lee").await >= mail_time);
+    assert!(took("nobody").await < mail_time);
+}
+
+#[tokio::test]
+async fn two_keys_are_taken_while_one_is_replaced() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let old = sandbox.client();
+    sandbox.add_app_key("another-key");
+    let ask = async || old.fetch_question(&"anna.lee".into()).await;
+    assert!(ask().await.is_ok());
+    sandbox.set_app_key("another-key");
+    assert!(matches!(ask().await.unwrap_err().kind(), ErrorKind::KeyRejected));
+}

@@ -1,0 +1,309 @@
+//! What attacks achieve, counted at the other end: against this gateway as it comes, against this gateway with everything turned off, and
+//! against nginx that adds the key and limits each address. `cargo xtask attack` runs it.
+//!
+//! Everything runs on loopback and is bounded: see the constants. The attacker is a botnet, many addresses that come through a proxy which
+//! the targets trust, and knows the logins of some traders.
+
+#![allow(clippy::unwrap_used, reason = "an attack that cannot set itself up has failed")]
+
+use std::{
+    collections::HashMap,
+    env, fs,
+    io::{BufRead, BufReader},
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use autoshares_sdk::{
+    Operation,
+    sandbox::{APP_KEY, Sandbox, Trader},
+};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+/// Logins that the attacker knows, each of which gets a code.
+const TRADERS: usize = 40;
+/// Guesses, each from the next address.
+const GUESSES: usize = 2000;
+const ADDRESSES: usize = 400;
+/// Pairs of an existing and an unknown login whose answers are compared.
+const PAIRS: usize = 60;
+/// Codes at once in one flow.
+const AT_ONCE: usize = 50;
+/// How much longer Autoshares takes when there is a mail to send.
+const MAIL_TIME: Duration = Duration::from_millis(40);
+const CONCURRENCY: usize = 30;
+
+const RESET: &str = "/v1.0/users/password/reset";
+const CODE: &str = "/v1.0/users/password/reset/code";
+
+/// Everything that guards, turned off.
+const BARE: [&str; 4] =
+    ["flow.answers=faithful", "flow.binding=off", "flow.floor=0s", "limits.enabled=false"];
+
+struct Outcome {
+    target: &'static str,
+    forwarded: usize,
+    expected: f64,
+    taken: usize,
+    at_once: usize,
+    by_bytes: f64,
+    by_time: f64,
+}
+
+#[tokio::main]
+async fn main() {
+    println!(
+        "{GUESSES} guesses from {ADDRESSES} addresses at {TRADERS} live codes; {PAIRS} pairs of an existing and an unknown login; \
+         {AT_ONCE} codes at once in one flow\n"
+    );
+    let mut outcomes = vec![
+        attack("this gateway", true, |sandbox| gateway(sandbox, &[])).await,
+        // Where no handle is wanted, one would only bound the attacker.
+        attack("the same, faithful, limits off", false, |sandbox| gateway(sandbox, &BARE)).await,
+    ];
+    if Command::new("nginx").arg("-v").stderr(Stdio::null()).status().is_ok() {
+        outcomes.push(attack("nginx, limit_req 10 a minute", false, nginx).await);
+    } else {
+        println!("nginx is not installed (Debian: nginx-light), so it is left out\n");
+    }
+    println!(
+        "{:<32} {:>7} {:>9} {:>9} {:>5} {:>7} {:>11} {:>10}",
+        "target", "guesses", "forwarded", "expected", "taken", "at once", "bits: bytes", "bits: time"
+    );
+    for Outcome { target, forwarded, expected, taken, at_once, by_bytes, by_time } in outcomes {
+        println!(
+            "{target:<32} {GUESSES:>7} {forwarded:>9} {expected:>9.5} {taken:>5} {at_once:>7} {by_bytes:>11.2} {by_time:>10.2}"
+        );
+    }
+    println!(
+        "\nforwarded: guesses that reached Autoshares. expected: takeovers, live codes / 1,000,000 summed over them. taken: codes hit.\n\
+         at once: of {AT_ONCE} wrong codes at once in one flow, how many reached Autoshares. bits: what one answer tells of whether a\n\
+         login exists, by all of its bytes, and by its time (the best threshold of one half of the pairs, tried on the other)."
+    );
+}
+
+async fn attack(target: &'static str, with_handles: bool, start: impl FnOnce(&Sandbox) -> Target) -> Outcome {
+    let logins =
+        |name: &str, count: usize| (0..count).map(|index| format!("{name}-{index}")).collect::<Vec<_>>();
+    let (traders, existing, unknown) =
+        (logins("trader", TRADERS), logins("existing", PAIRS), logins("unknown", PAIRS));
+    let builder = Sandbox::builder().mail_time(MAIL_TIME).trader(Trader::new("victim"));
+    let known = traders.iter().chain(&existing);
+    let sandbox = known.fold(builder, |builder, login| builder.trader(Trader::new(login))).start().await;
+    let sandbox = sandbox.unwrap();
+    let running = start(&sandbox);
+    let bot = Bot { http: http(), url: running.url.clone(), with_handles };
+
+    // Which logins exist? Before anything is used up, each from an address of its own.
+    let pairs = existing.into_iter().zip(unknown).enumerate().map(|(index, (existing, unknown))| {
+        let bot = bot.clone();
+        async move {
+            let one = bot.reset(&format!("192.0.2.{index}"), &existing).await;
+            [one, bot.reset(&format!("192.0.3.{index}"), &unknown).await]
+        }
+    });
+    let pairs = together(pairs, 6).await;
+
+    let handle = bot.reset("192.0.4.1", "victim").await.handle;
+    let before = sandbox.calls(Operation::RedeemCode);
+    let shots = (0..AT_ONCE).map(|guess| {
+        let (bot, handle) = (bot.clone(), handle.clone());
+        async move { bot.guess(&format!("192.0.5.{guess}"), &handle, guess).await }
+    });
+    together(shots, AT_ONCE).await;
+    let at_once = sandbox.calls(Operation::RedeemCode) - before;
+
+    // A code for each login that is known, then guesses over all addresses and flows.
+    let resets = traders.into_iter().enumerate().map(|(index, login)| {
+        let bot = bot.clone();
+        async move { bot.reset(&format!("198.51.100.{}", index / 8), &login).await.handle }
+    });
+    let handles = together(resets, CONCURRENCY).await;
+    let before = sandbox.calls(Operation::RedeemCode);
+    let guesses = (0..GUESSES).map(|guess| {
+        let (bot, handle) = (bot.clone(), handles[guess % TRADERS].clone());
+        let address = guess % ADDRESSES;
+        let address = format!("203.0.{}.{}", address / 250, address % 250);
+        async move { bot.guess(&address, &handle, 100_000 + guess).await }
+    });
+    let taken = together(guesses, CONCURRENCY).await.into_iter().filter(|hit| *hit).count();
+    let forwarded = sandbox.calls(Operation::RedeemCode) - before;
+    let live = sandbox.outbox().len();
+    Outcome {
+        target,
+        forwarded,
+        expected: forwarded as f64 * live as f64 / 1e6,
+        taken,
+        at_once,
+        by_bytes: bits_by_bytes(&pairs),
+        by_time: bits_by_time(&pairs),
+    }
+}
+
+/// Runs futures, so many at a time; their results in their order.
+async fn together<F>(futures: impl Iterator<Item = F>, at_a_time: usize) -> Vec<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let (mut set, mut done) = (JoinSet::new(), Vec::new());
+    for (index, future) in futures.enumerate() {
+        if set.len() >= at_a_time {
+            done.push(set.join_next().await.unwrap().unwrap());
+        }
+        set.spawn(async move { (index, future.await) });
+    }
+    done.extend(set.join_all().await);
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, output)| output).collect()
+}
+
+#[derive(Clone)]
+struct Bot {
+    http: reqwest::Client,
+    url: String,
+    with_handles: bool,
+}
+
+struct Seen {
+    /// Status, names of headers, and body: all that does not change from one answer to the next anyway.
+    bytes: String,
+    time: Duration,
+    handle: String,
+}
+
+impl Bot {
+    async fn send(&self, address: &str, target: &str, handle: &str, body: String) -> reqwest::Response {
+        let request =
+            self.http.post(format!("{}{target}", self.url)).header("content-type", "application/json");
+        let mut request = request.header("x-forwarded-for", address);
+        if self.with_handles {
+            request = request.header("reset-flow", handle);
+        }
+        request.body(body).send().await.unwrap()
+    }
+
+    async fn reset(&self, address: &str, login: &str) -> Seen {
+        let started = Instant::now();
+        let answer = self.send(address, RESET, "", format!(r#"{{"User": "{login}"}}"#)).await;
+        let time = started.elapsed();
+        let handle = answer.headers().get("reset-flow").map(|handle| handle.to_str().unwrap().to_owned());
+        let names: Vec<_> = answer.headers().keys().map(ToString::to_string).collect();
+        let head = format!("{} {names:?}", answer.status());
+        let bytes = format!("{head} {}", answer.text().await.unwrap());
+        Seen { bytes, time, handle: handle.unwrap_or_default() }
+    }
+
+    /// Whether the code was right.
+    async fn guess(&self, address: &str, handle: &str, guess: usize) -> bool {
+        let answer = self.send(address, CODE, handle, format!(r#"{{"Code": "{guess:06}"}}"#)).await;
+        answer.text().await.unwrap().contains("\"Model\"")
+    }
+}
+
+/// The mutual information of what is seen and whether the login exists, in bits.
+fn bits_by_bytes(pairs: &[[Seen; 2]]) -> f64 {
+    let mut counts: HashMap<&str, [f64; 2]> = HashMap::new();
+    for pair in pairs {
+        for (class, seen) in pair.iter().enumerate() {
+            counts.entry(&seen.bytes).or_default()[class] += 1.0;
+        }
+    }
+    let total = 2.0 * pairs.len() as f64;
+    let information = counts.values().flat_map(|count| {
+        let seen = (count[0] + count[1]) / total;
+        let bits = move |both: f64| if both == 0.0 { 0.0 } else { both * (both / (seen * 0.5)).log2() };
+        count.map(|count| bits(count / total))
+    });
+    information.sum()
+}
+
+/// What the best threshold tells, found on the first half of the pairs and tried on the second.
+fn bits_by_time(pairs: &[[Seen; 2]]) -> f64 {
+    let (train, test) = pairs.split_at(pairs.len() / 2);
+    let right = |pairs: &[[Seen; 2]], threshold: Duration| {
+        let right = pairs.iter().map(|[exists, unknown]| {
+            usize::from(exists.time > threshold) + usize::from(unknown.time <= threshold)
+        });
+        right.sum::<usize>() as f64 / (2.0 * pairs.len() as f64)
+    };
+    let thresholds = train.iter().flatten().map(|seen| seen.time);
+    let best = thresholds.max_by(|one, other| right(train, *one).total_cmp(&right(train, *other))).unwrap();
+    let accuracy = right(test, best).max(0.5);
+    let entropy = |share: f64| if share == 0.0 { 0.0 } else { -share * share.log2() };
+    1.0 - entropy(accuracy) - entropy(1.0 - accuracy)
+}
+
+fn http() -> reqwest::Client {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls =
+        rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    // Nobody speaks TLS here, and reqwest wants it set up all the same.
+    let tls = tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
+    reqwest::Client::builder().no_proxy().tls_backend_preconfigured(tls).build().unwrap()
+}
+
+/// A server under attack; stopped when dropped.
+struct Target {
+    url: String,
+    child: Child,
+    _folder: Option<TempDir>,
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        // Asked rather than killed, for nginx has children of its own.
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+    }
+}
+
+/// The binary that was built beside this example.
+fn gateway(sandbox: &Sandbox, settings: &[&str]) -> Target {
+    let example = env::current_exe().unwrap();
+    let binary = example.parent().unwrap().parent().unwrap().join("autoshares-gateway");
+    let mut command = Command::new(binary);
+    command.arg("serve").env("AUTOSHARES_APP_KEY", APP_KEY).env("AUTOSHARES_BASE_URL", sandbox.base_url());
+    let own =
+        ["listen=127.0.0.1:0", "admin_listen=127.0.0.1:0", "log.format=text", "trusted_proxies=127.0.0.1"];
+    for setting in own.iter().chain(settings) {
+        command.args(["--set", setting]);
+    }
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let line = lines.find(|line| line.contains("listening listen=")).unwrap();
+    let (_, rest) = line.split_once("listening listen=").unwrap();
+    let url = format!("http://{}", rest.split_whitespace().next().unwrap());
+    // Somebody has to read on, or the gateway would wait for it.
+    thread::spawn(move || lines.for_each(drop));
+    Target { url, child, _folder: None }
+}
+
+/// What one would write without this gateway: the key is added, and each address limited.
+fn nginx(sandbox: &Sandbox) -> Target {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().display();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+    let temporary = temporary.map(|name| format!("{name}_temp_path {place}/{name}; ")).concat();
+    let base_url = sandbox.base_url();
+    let config = format!(
+        "daemon off; pid {place}/pid; error_log {place}/error.log; events {{ worker_connections 512; }}\n\
+         http {{ access_log off; {temporary}set_real_ip_from 127.0.0.1; real_ip_header X-Forwarded-For;\n\
+           limit_req_zone $binary_remote_addr zone=each:10m rate=10r/m;\n\
+           server {{ listen 127.0.0.1:{port}; limit_req zone=each burst=10 nodelay;\n\
+             location / {{ proxy_pass {base_url}/; proxy_set_header Et-App-Key {APP_KEY}; }} }} }}\n"
+    );
+    let file = folder.path().join("nginx.conf");
+    fs::write(&file, config).unwrap();
+    let child = Command::new("nginx").arg("-c").arg(&file).stderr(Stdio::null()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))).is_err() {
+        assert!(Instant::now() < deadline, "nginx did not start");
+        thread::sleep(Duration::from_millis(10));
+    }
+    Target { url: format!("http://127.0.0.1:{port}"), child, _folder: Some(folder) }
+}

@@ -1,0 +1,126 @@
+//! What guarding costs: processor time per proxied request with limits and without, and per refused one. Part of `cargo xtask bench`.
+//!
+//! wrk sends as much as the gateway takes, on loopback, for a few seconds; the gateway's own accounting by the kernel is divided by the
+//! number of answers. Autoshares is a thread that answers at once.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    bench::{Gateway, first_answer, free_address},
+    command::{Failure, program, read, root},
+    tools,
+};
+
+/// Rounds of each; the median counts, for a machine that does other things disturbs some.
+const ROUNDS: usize = 5;
+const SECONDS: u64 = 3;
+
+const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 31\r\n\r\n{\"Errors\":[],\"IsSucceed\":false}";
+const SCRIPT: &str = r#"wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+wrk.body = '{"User": "robert.zak", "SecretQuestionAnswer": "Peterson"}'
+"#;
+
+/// So much that no budget is ever empty.
+const AMPLE: [&str; 5] = [
+    "limits.resets_per_login=1000000/s",
+    "limits.answers_per_login=1000000/s",
+    "limits.resets_per_address=1000000/s",
+    "limits.logins_per_address=1000000/s",
+    "limits.resets=1000000/s",
+];
+
+/// Measures in turns, so that what else the machine does falls on all alike, and prints a line.
+pub(crate) fn measure() -> Result<(), Failure> {
+    tools::ensure("wrk")?;
+    let script = root().join("target/price.lua");
+    fs::write(&script, SCRIPT).map_err(Failure::new)?;
+    let upstream = format!("upstream.base_url=http://{}/api", upstream()?);
+    let run = |more: &[&str]| {
+        let settings: Vec<_> = [upstream.as_str(), "flow.floor=0s"].iter().chain(more).copied().collect();
+        microseconds(&settings, &script.to_string_lossy())
+    };
+    let (mut without, mut with, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        without.push(run(&["limits.enabled=false"])?);
+        with.push(run(&AMPLE)?);
+        refused.push(run(&[])?);
+    }
+    let [without, with, refused] = [without, with, refused].map(median);
+    println!(
+        "price: {with:.1} µs of CPU per proxied request with limits, {without:.1} without ({:+.0} %); {refused:.1} per refused one \
+         ({:.1} times less than proxying)",
+        (with / without - 1.0) * 100.0,
+        with / refused,
+    );
+    Ok(())
+}
+
+fn microseconds(settings: &[&str], script: &str) -> Result<f64, Failure> {
+    let address = free_address()?;
+    let gateway = Gateway::start(address, settings)?;
+    first_answer(address, Instant::now() + Duration::from_secs(10))?;
+    let url = format!("http://{address}/v1.0/users/password/reset");
+    let wrk = |seconds: u64| {
+        let duration = format!("-d{seconds}s");
+        read(&mut program("wrk", &["-t1", "-c16", &duration, "-s", script, &url]))
+    };
+    // Until what is made once is made, and what is exhausted is exhausted.
+    wrk(1)?;
+    let before = gateway.ticks()?;
+    let told = wrk(SECONDS)?;
+    let ticks = gateway.ticks()? - before;
+    let requests = told.lines().find_map(|line| line.split_once(" requests in"));
+    let requests: f64 = requests
+        .and_then(|(count, _)| count.trim().parse().ok())
+        .ok_or_else(|| Failure::new(format!("wrk says nothing of requests: {told}")))?;
+    Ok(ticks as f64 * 10_000.0 / requests)
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+/// Answers every request with an acceptance, a thread for each connection, as long as this process runs.
+fn upstream() -> Result<SocketAddr, Failure> {
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(Failure::new)?;
+    let address = listener.local_addr().map_err(Failure::new)?;
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // A connection that breaks ends its thread and nothing else.
+            thread::spawn(move || answer(stream).ok());
+        }
+    });
+    Ok(address)
+}
+
+fn answer(stream: TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut writer = stream;
+    loop {
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line)? == 0 {
+                return Ok(());
+            }
+            let line = line.trim_end().to_ascii_lowercase();
+            if line.is_empty() {
+                break;
+            }
+            if let Some(value) = line.strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap_or(0);
+            }
+        }
+        std::io::copy(&mut reader.by_ref().take(length), &mut std::io::sink())?;
+        writer.write_all(ANSWER.as_bytes())?;
+    }
+}
