@@ -12,13 +12,13 @@ use axum::{
 use serde_json::json;
 
 use crate::{
-    guard::Guard,
+    guard::{Guard, LedgerState},
     metrics::{KeyState, Metrics},
 };
 
 /// What operators ask about.
 #[derive(Clone)]
-struct Asked {
+struct Watched {
     metrics: Arc<Metrics>,
     guard: Arc<Guard>,
 }
@@ -30,15 +30,15 @@ pub fn routes(metrics: Arc<Metrics>, guard: Arc<Guard>) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_text))
         .fallback(async || (StatusCode::NOT_FOUND, "here are /livez, /readyz (?verbose) and /metrics\n"))
-        .with_state(Asked { metrics, guard })
+        .with_state(Watched { metrics, guard })
 }
 
 /// Ready until the gateway is told to stop. What degrades it takes no replica out: the others have the same key, store and ledger.
-async fn readyz(State(Asked { metrics, guard }): State<Asked>, uri: Uri) -> Response {
-    guard.look().await;
-    let (paused, alarm) = metrics.ledger_state();
-    let degraded =
-        metrics.key_state() == KeyState::Rejected || metrics.store_answers() == Some(false) || paused;
+async fn readyz(State(Watched { metrics, guard }): State<Watched>, uri: Uri) -> Response {
+    let ledger = guard.ledger_state().await;
+    let degraded = metrics.key_state() == KeyState::Rejected
+        || metrics.store_answers() == Some(false)
+        || ledger == LedgerState::Empty;
     let (status, word) = match (metrics.is_draining(), degraded) {
         (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
         (false, true) => (StatusCode::OK, "degraded"),
@@ -58,17 +58,18 @@ async fn readyz(State(Asked { metrics, guard }): State<Asked>, uri: Uri) -> Resp
         Some(true) => "shared",
         Some(false) => "degraded: Redis is away, this replica decides with its share",
     };
-    let ledger = match (paused, alarm) {
-        (true, _) => "empty: no code is forwarded",
-        (false, true) => "low: more than half is spent",
-        (false, false) => "ample",
+    let ledger = match ledger {
+        LedgerState::Ample => "ample",
+        LedgerState::Low => "low: half is spent, or more",
+        LedgerState::Empty => "empty: no code is forwarded",
     };
     let body = json!({"status": word, "app_key": key, "store": store, "risk_ledger": ledger}).to_string();
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-async fn metrics_text(State(Asked { metrics, guard }): State<Asked>) -> Response {
-    guard.look().await;
+async fn metrics_text(State(Watched { metrics, guard }): State<Watched>) -> Response {
+    // Brings the gauges of the ledger up to date.
+    guard.ledger_state().await;
     let openmetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, openmetrics)], metrics.text()).into_response()
 }

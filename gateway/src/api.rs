@@ -31,7 +31,7 @@ use crate::{
     proxy::Proxy,
     request::{self, CodeRedemption, Members, PasswordUpdate, ResetRequest},
     site::{self, Site},
-    telemetry::Named,
+    telemetry::OperationName,
 };
 
 /// One operation of the gateway.
@@ -143,7 +143,7 @@ pub const ROUTES: &[Route] = &[
         path: "/v1.0/users/password/reset/code",
         other_path: None,
         summary: "Trade the confirmation code for a reset token",
-        description: "The token comes in `Model`; it is the gateway's own, and good in this flow alone. A flow has five tries. \
+        description: "The token comes in `Model`; it is the gateway's own, and good in this flow alone. A flow has few tries. \
             Take a redeemed code as spent.",
         input: Input::Body(schema::<CodeRedemption>),
         model: Some("The token to set the password with. Left out of a refusal."),
@@ -188,7 +188,7 @@ pub fn routes() -> Router<Arc<Api>> {
     ROUTES.iter().fold(Router::new(), |router, route| {
         let handler = move |State(api): State<Arc<Api>>, request: Request| async move {
             let answer = api.serve(route, request).await;
-            (Extension(Named(route.operation.id())), answer)
+            (Extension(OperationName(route.operation.id())), answer)
         };
         [Some(route.path), route.other_path]
             .into_iter()

@@ -5,7 +5,7 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::Serialize;
 use tracing::info;
 
-use crate::{flow::FlowId, keys::Pseudonym};
+use crate::{document, flow::FlowId, keys::Pseudonym};
 
 /// The target of every line.
 pub const TARGET: &str = "autoshares_gateway::audit";
@@ -40,7 +40,7 @@ pub enum Event {
     BudgetHit,
     /// A code was not forwarded because the risk ledger is empty.
     LedgerEmpty,
-    /// More than half of the risk ledger is spent.
+    /// Half of a risk ledger is spent, or more.
     LedgerLow,
     /// Redis does not answer: this replica decides with its share of the budgets.
     StoreAway,
@@ -57,6 +57,30 @@ pub enum Event {
 }
 
 impl Event {
+    /// All of them.
+    pub const ALL: [Event; 20] = [
+        Event::FlowStarted,
+        Event::FlowSuppressed,
+        Event::AnswerSuppressed,
+        Event::CodeAccepted,
+        Event::CodeRefused,
+        Event::CodeRepeated,
+        Event::TriesExhausted,
+        Event::DeadFlowGuess,
+        Event::LegacyGuess,
+        Event::PasswordSet,
+        Event::TokenRefused,
+        Event::BudgetHit,
+        Event::LedgerEmpty,
+        Event::LedgerLow,
+        Event::StoreAway,
+        Event::StoreBack,
+        Event::KeyRefused,
+        Event::HandleInvalid,
+        Event::HandleMissing,
+        Event::CrossSiteRefused,
+    ];
+
     /// As the log shows it.
     pub fn name(self) -> &'static str {
         match self {
@@ -86,7 +110,7 @@ impl Event {
 
 /// A line of the audit trail, as `log.format = "json"` writes it. Lines with another `target` are no part of the trail.
 #[derive(Debug, Serialize, JsonSchema)]
-struct Line {
+struct Described {
     /// When, RFC 3339 in UTC.
     timestamp: String,
     /// Always `INFO`: alarms are lines and metrics of their own.
@@ -114,20 +138,31 @@ struct Line {
     reason: Option<String>,
 }
 
+/// What a line says.
+#[derive(Debug)]
+pub struct Line<'a> {
+    /// What happened.
+    pub event: Event,
+    /// In which request.
+    pub request_id: Option<&'a str>,
+    /// From which network.
+    pub address: Option<Pseudonym>,
+    /// In which flow.
+    pub flow: Option<FlowId>,
+    /// About which login.
+    pub login: Option<Pseudonym>,
+    /// Which budget, or why.
+    pub reason: Option<&'static str>,
+}
+
 /// Writes a line about the gateway itself.
 pub fn note(event: Event) {
-    write(event, None, None, None, None, None);
+    write(&Line { event, request_id: None, address: None, flow: None, login: None, reason: None });
 }
 
 /// Writes a line.
-pub fn write(
-    event: Event,
-    request_id: Option<&str>,
-    address: Option<Pseudonym>,
-    flow: Option<FlowId>,
-    login: Option<Pseudonym>,
-    reason: Option<&'static str>,
-) {
+pub fn write(line: &Line<'_>) {
+    let Line { event, request_id, address, flow, login, reason } = line;
     info!(
         target: TARGET,
         event = event.name(),
@@ -140,13 +175,23 @@ pub fn write(
     );
 }
 
-/// The JSON Schema of a line, indented, with a newline at the end.
-///
-/// # Panics
-///
-/// Never: a schema is a JSON value.
+/// The JSON Schema of a line, as text.
 pub fn schema() -> String {
-    let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Line>();
-    let schema = crate::openapi::sorted(schema.to_value());
-    serde_json::to_string_pretty(&schema).expect("a JSON value can be written") + "\n"
+    let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Described>();
+    document::text(schema.to_value())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_has_the_name_that_the_schema_gives_it() {
+        let schema: serde_json::Value = serde_json::from_str(&schema()).unwrap();
+        let described = schema["$defs"]["Event"]["oneOf"].as_array().unwrap();
+        assert_eq!(described.len(), Event::ALL.len());
+        for (event, described) in Event::ALL.iter().zip(described) {
+            assert_eq!(described["const"], event.name());
+        }
+    }
 }

@@ -1,32 +1,32 @@
 //! Who is calling: from which address, in which flow, at what time. Made at the edge, so that handlers see no header and no clock.
 
-use std::{net::SocketAddr, sync::Arc, time::SystemTime};
+use std::{net::SocketAddr, time::SystemTime};
+
+use tokio::time::Instant;
 
 use axum::{extract::ConnectInfo, http::request::Parts};
 
 use crate::{
-    audit::{self, Event},
-    client_ip::Client,
+    audit::{self, Event, Line},
+    client_ip::ClientAddress,
     config::Binding,
     flow::{self, Flow, Flows, Stage},
     keys::{Named, Pseudonym},
     problem::Problem,
+    telemetry::RequestId,
 };
 use ipnet::IpNet;
-
-/// Rides on a request: its id.
-#[derive(Clone, Debug)]
-pub struct RequestId(pub Arc<str>);
 
 /// See the module.
 #[derive(Debug)]
 pub struct Caller {
-    /// When the request was read.
-    pub now: SystemTime,
     /// The pseudonym of the network that it came from.
     pub address: Pseudonym,
     /// The flow of the handle that it brought, if that is ours and fresh.
     pub flow: Option<Flow>,
+    /// When the handler began, by a clock that only goes forward.
+    pub started: Instant,
+    began: SystemTime,
     brought_handle: bool,
     request_id: Option<RequestId>,
 }
@@ -36,16 +36,22 @@ impl Caller {
     pub fn of(head: &Parts, flows: &Flows, trusted: &[IpNet]) -> Self {
         let now = SystemTime::now();
         let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
-        let network = Client::of(peer, &head.headers, trusted).network();
+        let network = ClientAddress::of(peer, &head.headers, trusted).network();
         let mut handles = flow::handles(&head.headers).peekable();
         Self {
-            now,
+            started: Instant::now(),
+            began: now,
             address: flows.ring().pseudonym(Named::Address, &network.bytes()),
             brought_handle: handles.peek().is_some(),
             // More than two handles come from nobody who was given one.
             flow: handles.take(2).find_map(|handle| flows.open(handle, now)),
             request_id: head.extensions.get::<RequestId>().cloned(),
         }
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> SystemTime {
+        self.began + self.started.elapsed()
     }
 
     /// The flow, if it has come to one of these stages. Without any handle, `None` where that is allowed.
@@ -73,7 +79,13 @@ impl Caller {
     /// Writes an event of this request to the audit trail.
     pub fn tell(&self, event: Event, flow: Option<&Flow>, reason: Option<&'static str>) {
         let id = self.request_id.as_ref().map(|RequestId(id)| &**id);
-        let (flow, login) = (flow.map(|flow| flow.id), flow.map(|flow| flow.login));
-        audit::write(event, id, Some(self.address), flow, login, reason);
+        audit::write(&Line {
+            event,
+            request_id: id,
+            address: Some(self.address),
+            flow: flow.map(|flow| flow.id),
+            login: flow.map(|flow| flow.login),
+            reason,
+        });
     }
 }

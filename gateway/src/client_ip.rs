@@ -13,9 +13,9 @@ use ipnet::IpNet;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Who is calling.
+/// The address of whoever is calling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Client {
+pub enum ClientAddress {
     /// The client's address; an IPv4 address in IPv6 form as IPv4.
     Known(IpAddr),
     /// The trusted proxies do not say who. All of these share one bucket.
@@ -42,10 +42,10 @@ pub struct Step {
     pub verdict: &'static str,
 }
 
-impl Client {
+impl ClientAddress {
     /// Decides by the peer and what it passed on.
     pub fn of(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
-        let Some(peer) = peer else { return Client::Unknown(Why::NoPeer) };
+        let Some(peer) = peer else { return ClientAddress::Unknown(Why::NoPeer) };
         decide(peer.ip(), headers, trusted, &mut |_, _| {})
     }
 
@@ -53,7 +53,7 @@ impl Client {
     pub fn explain(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> (Self, Vec<Step>) {
         let mut steps = Vec::new();
         let client = decide(peer, headers, trusted, &mut |seen, verdict| {
-            steps.push(Step { seen: seen.to_owned(), verdict });
+            steps.push(Step { seen: seen.to_string(), verdict });
         });
         (client, steps)
     }
@@ -61,21 +61,21 @@ impl Client {
     /// What is counted under: an IPv4 address, the /64 of an IPv6 address, or one name for all that are unknown.
     pub fn network(self) -> Network {
         match self {
-            Client::Known(IpAddr::V4(address)) => Network(Some(address.into())),
-            Client::Known(IpAddr::V6(address)) => {
+            ClientAddress::Known(IpAddr::V4(address)) => Network(Some(address.into())),
+            ClientAddress::Known(IpAddr::V6(address)) => {
                 let network = u128::from(address) & !u128::from(u64::MAX);
                 Network(Some(Ipv6Addr::from(network).into()))
             }
-            Client::Unknown(_) => Network(None),
+            ClientAddress::Unknown(_) => Network(None),
         }
     }
 }
 
-impl fmt::Display for Client {
+impl fmt::Display for ClientAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Client::Known(address) => write!(f, "{address}"),
-            Client::Unknown(why) => write!(
+            ClientAddress::Known(address) => write!(f, "{address}"),
+            ClientAddress::Unknown(why) => write!(
                 f,
                 "unknown, {}",
                 match why {
@@ -88,7 +88,7 @@ impl fmt::Display for Client {
     }
 }
 
-/// See [`Client::network`].
+/// See [`ClientAddress::network`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network(Option<IpAddr>);
 
@@ -117,27 +117,29 @@ fn decide(
     peer: IpAddr,
     headers: &HeaderMap,
     trusted: &[IpNet],
-    tell: &mut dyn FnMut(&str, &'static str),
-) -> Client {
+    tell: &mut dyn FnMut(fmt::Arguments<'_>, &'static str),
+) -> ClientAddress {
     let peer = peer.to_canonical();
     if !is_trusted(peer, trusted) {
-        tell(&format!("peer {peer}"), "not trusted: it is the client, and its headers are ignored");
-        return Client::Known(peer);
+        tell(format_args!("peer {peer}"), "not trusted: it is the client, and its headers are ignored");
+        return ClientAddress::Known(peer);
     }
-    tell(&format!("peer {peer}"), "trusted: asked who came to it");
-    let forwarded_for =
-        walk(&elements(headers, &X_FORWARDED_FOR, ','), &mut |seen| seen.to_owned(), trusted, tell);
-    let forwarded = walk(&elements(headers, &header::FORWARDED, ','), &mut |seen| node(seen), trusted, tell);
+    tell(format_args!("peer {peer}"), "trusted: asked who came to it");
+    let forwarded_for = walk(&elements(headers, &X_FORWARDED_FOR, ','), str::to_owned, trusted, tell);
+    let forwarded = walk(&elements(headers, &header::FORWARDED, ','), node, trusted, tell);
     match (forwarded_for, forwarded) {
         (None, None) => {
-            tell("no header that says more", "the peer itself is the client");
-            Client::Known(peer)
+            tell(format_args!("no header that says more"), "the peer itself is the client");
+            ClientAddress::Known(peer)
         }
         (Some(one), None) | (None, Some(one)) => one,
         (Some(one), Some(other)) if one == other => one,
         (Some(_), Some(_)) => {
-            tell("both headers", "they contradict each other, and the client may have sent one of them");
-            Client::Unknown(Why::Contradiction)
+            tell(
+                format_args!("both headers"),
+                "they contradict each other, and the client may have sent one of them",
+            );
+            ClientAddress::Unknown(Why::Contradiction)
         }
     }
 }
@@ -145,22 +147,25 @@ fn decide(
 /// From right to left to the first address that is not trusted; the leftmost one when all are. `None` when there is none at all.
 fn walk(
     elements: &[String],
-    address: &mut dyn FnMut(&str) -> String,
+    address: fn(&str) -> String,
     trusted: &[IpNet],
-    tell: &mut dyn FnMut(&str, &'static str),
-) -> Option<Client> {
+    tell: &mut dyn FnMut(fmt::Arguments<'_>, &'static str),
+) -> Option<ClientAddress> {
     let mut client = None;
     for element in elements.iter().rev() {
         let Some(address) = parse(&address(element)) else {
-            tell(element, "no address: what stands further left cannot be believed");
-            return Some(Client::Unknown(Why::NoAddress));
+            tell(format_args!("{element}"), "no address: what stands further left cannot be believed");
+            return Some(ClientAddress::Unknown(Why::NoAddress));
         };
-        client = Some(Client::Known(address));
+        client = Some(ClientAddress::Known(address));
         if !is_trusted(address, trusted) {
-            tell(element, "not trusted: it is the client, and what stands further left is ignored");
+            tell(
+                format_args!("{element}"),
+                "not trusted: it is the client, and what stands further left is ignored",
+            );
             break;
         }
-        tell(element, "trusted: on to the left");
+        tell(format_args!("{element}"), "trusted: on to the left");
     }
     client
 }
@@ -231,17 +236,22 @@ mod tests {
             map.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
         }
         let trusted: Vec<IpNet> = ["10.0.0.0/8", "fd00::/8"].map(|network| network.parse().unwrap()).to_vec();
-        match Client::of(Some(SocketAddr::new(peer.parse().unwrap(), 1)), &map, &trusted) {
-            Client::Known(address) => address.to_string(),
-            Client::Unknown(why) => format!("{why:?}"),
+        match ClientAddress::of(Some(SocketAddr::new(peer.parse().unwrap(), 1)), &map, &trusted) {
+            ClientAddress::Known(address) => address.to_string(),
+            ClientAddress::Unknown(why) => format!("{why:?}"),
         }
     }
 
     #[test]
     fn a_peer_that_is_not_trusted_is_the_client_whatever_it_says() {
-        for name in
-            ["X-Forwarded-For", "Forwarded", "X-Real-IP", "CF-Connecting-IP", "True-Client-IP", "X-Client-IP"]
-        {
+        for name in [
+            "X-Forwarded-For",
+            "Forwarded",
+            "X-Real-IP",
+            "CF-Connecting-IP",
+            "True-ClientAddress-IP",
+            "X-ClientAddress-IP",
+        ] {
             for value in ["1.2.3.4", "for=1.2.3.4"] {
                 assert_eq!(client("192.0.2.1", &[(name, value)]), "192.0.2.1", "{name}");
             }
@@ -311,11 +321,14 @@ mod tests {
 
     #[test]
     fn a_network_is_what_one_person_is_given() {
-        let network = |text: &str| Client::Known(text.parse().unwrap()).network();
+        let network = |text: &str| ClientAddress::Known(text.parse().unwrap()).network();
         assert_eq!(network("2001:db8::1"), network("2001:db8::ffff:1:2"));
         assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
         assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
-        assert_eq!(Client::Unknown(Why::NoAddress).network(), Client::Unknown(Why::NoPeer).network());
+        assert_eq!(
+            ClientAddress::Unknown(Why::NoAddress).network(),
+            ClientAddress::Unknown(Why::NoPeer).network()
+        );
         assert_eq!(network("2001:db8::1").to_string(), "2001:db8::/64");
     }
 

@@ -53,7 +53,7 @@ pub async fn headers(
     request: Request,
     next: Next,
 ) -> Response {
-    let caller = site.caller(request.headers());
+    let origin = site.listed_origin(request.headers());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.extend(SECURITY_HEADERS);
@@ -61,7 +61,7 @@ pub async fn headers(
     if https {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, ONE_YEAR);
     }
-    site.allow(caller, headers);
+    site.allow(origin, headers);
     response
 }
 
@@ -129,5 +129,5 @@ fn too_large() -> Problem {
 
 /// What a client sees of a panic: nothing but that it happened. The panic hook has written where.
 pub fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
-    Problem::new(Kind::Internal, "the gateway failed; quote `instance` when asking for help").into_response()
+    Problem::internal().into_response()
 }

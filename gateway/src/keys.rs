@@ -72,19 +72,19 @@ pub enum Purpose {
     Token,
 }
 
-/// What is hashed. The same text is another pseudonym as something else.
+/// What is hashed. The same text is another pseudonym as something else. The numbers stay, for replicas of two versions count together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Named {
     /// A login, normalised.
-    Login,
+    Login = 0,
     /// A client's address or network.
-    Address,
+    Address = 1,
     /// A confirmation code.
-    Code,
+    Code = 2,
     /// A reset token of Autoshares'.
-    Token,
+    Token = 3,
     /// Which decoy question a login gets, if any.
-    Decoy,
+    Decoy = 4,
 }
 
 /// A keyed hash that stands for something in counters and logs.

@@ -32,6 +32,7 @@ pub mod risk;
 
 pub mod admin;
 pub mod docs;
+pub mod document;
 
 pub mod metrics;
 pub mod problem;

@@ -6,7 +6,7 @@ use autoshares_gateway::{
     admin,
     app::{self, Parts},
     audit,
-    client_ip::Client as Caller,
+    client_ip::ClientAddress,
     config::{self, Config, Faults, PublicOrigin, Sources},
     dev::Dev,
     edge::BODY_DEADLINE,
@@ -138,9 +138,9 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
             }
             let public = Listener::bind(config.listen)?;
             let admin = Listener::bind(config.admin_listen)?;
-            let timeout = config.timeout;
+            let (timeout, listen) = (config.timeout, config.listen);
             let mut parts = Parts::from(config);
-            if parts.origin == PublicOrigin::localhost(public.asked()) {
+            if parts.origin == PublicOrigin::localhost(listen) {
                 // Port 0 is known by now.
                 parts.origin = PublicOrigin::localhost(public.address());
             }
@@ -180,16 +180,15 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
         }
         Command::ExplainIp { peer, header, settings } => {
             let trusted = config::trusted_proxies(&settings.sources(), variable)?;
-            let headers: HeaderMap = HeaderMap::from_iter([]);
-            let headers = header.into_iter().fold(headers, |mut headers, (name, value)| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in header {
                 headers.append(name, value);
-                headers
-            });
-            let (caller, steps) = Caller::explain(peer, &headers, &trusted);
+            }
+            let (client, steps) = ClientAddress::explain(peer, &headers, &trusted);
             for step in steps {
                 println!("{}: {}", step.seen, step.verdict);
             }
-            println!("client: {caller}\ncounted under: {}", caller.network());
+            println!("client: {client}\ncounted under: {}", client.network());
             Ok(())
         }
         Command::Openapi { audit } => {
@@ -258,12 +257,9 @@ async fn ask_store(config: Config) -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     let guard = Guard::new(&config.store, config.limits, Arc::default());
-    if !guard.store_is_whole().await {
-        return Err(
-            "the store cannot be written to within 50 ms: check store.url, its password and its permissions"
-                .into(),
-        );
-    }
-    println!("the store answers and can be written to");
+    guard.probe_store().await.map_err(|reason| {
+        format!("the store cannot be written to: {reason}; check store.url, its password and its permissions")
+    })?;
+    println!("the store can be written to");
     Ok(())
 }

@@ -60,7 +60,7 @@ pub struct Metrics {
     budget_hits: Family<Budget, Counter>,
     risk_spent: Family<Lane, Gauge<f64, AtomicU64>>,
     codes_paused: Family<Lane, Gauge>,
-    risk_alarm: Gauge,
+    risk_alarm: Family<Lane, Gauge>,
     live_codes: Gauge,
     store_away: Gauge,
     shared_store: AtomicBool,
@@ -105,8 +105,9 @@ impl Default for Metrics {
             key_rejected.clone(),
         );
         let (resets, guesses, budget_hits) = (Family::default(), Family::default(), Family::default());
-        let (risk_spent, codes_paused) = (Family::default(), Family::default());
-        let (risk_alarm, live_codes, store_away) = (Gauge::default(), Gauge::default(), Gauge::default());
+        let (risk_spent, codes_paused, risk_alarm) =
+            (Family::default(), Family::default(), Family::default());
+        let (live_codes, store_away) = (Gauge::default(), Gauge::default());
         registry.register("gateway_resets", "Step 1 by what became of it", Family::clone(&resets));
         registry.register("gateway_code_guesses", "Codes by what became of them", Family::clone(&guesses));
         registry.register(
@@ -126,8 +127,8 @@ impl Default for Metrics {
         );
         registry.register(
             "gateway_risk_alarm",
-            "1 while more than half of the risk ledger is spent",
-            Gauge::clone(&risk_alarm),
+            "1 while half of the risk ledger is spent, or more",
+            Family::clone(&risk_alarm),
         );
         registry.register(
             "gateway_live_codes",
@@ -205,26 +206,16 @@ impl Metrics {
         self.budget_hits.get_or_create(&Budget { budget }).inc();
     }
 
-    /// Notes what the ledger of a lane holds.
-    pub fn ledger(&self, lane: &'static str, spent: f64, open: bool, live: u32) {
+    /// Notes what the ledger of a lane holds, whether codes are paused for it, and whether somebody should look.
+    pub fn ledger(&self, lane: &'static str, spent: f64, paused: bool, alarm: bool, live: u32) {
         self.risk_spent.get_or_create(&Lane { lane }).set(spent);
-        self.codes_paused.get_or_create(&Lane { lane }).set(i64::from(!open));
+        self.codes_paused.get_or_create(&Lane { lane }).set(i64::from(paused));
+        self.risk_alarm.get_or_create(&Lane { lane }).set(i64::from(alarm));
         self.live_codes.set(i64::from(live));
     }
 
-    /// Notes whether somebody should look at the ledger.
-    pub fn alarm(&self, raised: bool) {
-        self.risk_alarm.set(i64::from(raised));
-    }
-
-    /// Whether codes are not forwarded at the moment, and whether somebody should look.
-    pub fn ledger_state(&self) -> (bool, bool) {
-        let paused = self.codes_paused.get_or_create(&Lane { lane: "flow" }).get() == 1;
-        (paused, self.risk_alarm.get() == 1)
-    }
-
     /// Notes whether Redis answers.
-    pub fn store(&self, answers: bool) {
+    pub fn note_store(&self, answers: bool) {
         self.shared_store.store(true, Ordering::Relaxed);
         self.store_away.set(i64::from(!answers));
     }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{COMMON_PROBLEMS, Input, ROUTES, Route},
+    document,
     envelope::Envelope,
     problem::{Kind, ProblemDocument},
 };
@@ -20,9 +21,7 @@ use crate::{
 ///
 /// When the table describes no valid OpenAPI document; a test builds it.
 pub fn text() -> String {
-    let mut text = serde_json::to_string_pretty(&sorted(document())).expect("a JSON value can be written");
-    text.push('\n');
-    text
+    document::text(document())
 }
 
 fn document() -> Value {
@@ -184,17 +183,4 @@ fn parameters() -> Value {
         "ResetFlow": handle("The handle that step 1 answered with, for clients that send no cookies."),
         "ResetFlowToContinue": handle("The handle of an earlier step 1 for the same login, to go on in its flow."),
     })
-}
-
-/// Sorted explicitly: whether a map of `serde_json` keeps its order depends on what other crates ask of it.
-pub(crate) fn sorted(value: Value) -> Value {
-    match value {
-        Value::Object(members) => {
-            let members: BTreeMap<_, _> =
-                members.into_iter().map(|(name, value)| (name, sorted(value))).collect();
-            Value::Object(members.into_iter().collect())
-        }
-        Value::Array(items) => items.into_iter().map(sorted).collect(),
-        value => value,
-    }
 }

@@ -234,6 +234,11 @@ impl Problem {
         }
     }
 
+    /// A fault of the gateway's own.
+    pub fn internal() -> Self {
+        Self::new(Kind::Internal, "the gateway failed; quote `instance` when asking for help")
+    }
+
     /// No such path.
     pub fn not_found() -> Self {
         Self::new(Kind::NotFound, "check the path; `/docs` lists all of them")

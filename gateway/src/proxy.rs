@@ -2,23 +2,21 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use autoshares_sdk::{
-    Answered, Client, Error as SdkError, ErrorKind, Login, Password, RefusalShape, ResetRequested, ResetToken,
-};
-use tokio::time::Instant;
-
 use crate::{
     audit::Event,
     caller::Caller,
     config::{Answers, Binding, FlowSettings},
     envelope::{Answer, Envelope},
-    flow::{Flow, Flows, Stage},
+    flow::{Flow, Flows, Stage, Token},
     guard::{Code, CodeOutcome, Guard, Reset, ResetOutcome, UpdateOutcome},
     keys::{KeyRing, Named, Pseudonym},
     metrics::Metrics,
     problem::{Kind, Problem},
     request::{CodeRedemption, PasswordUpdate, ResetRequest},
     uniform::{DECOY_QUESTIONS, Saying, Uniform},
+};
+use autoshares_sdk::{
+    Answered, Client, Error as SdkError, ErrorKind, Login, Password, RefusalShape, ResetRequested, ResetToken,
 };
 
 /// What the handlers work with.
@@ -85,11 +83,9 @@ impl Proxy {
     ///
     /// A [`Problem`] when it does not come to an envelope; the same holds for the other steps.
     pub async fn request_reset(&self, caller: &Caller, request: ResetRequest) -> Result<Answer, Problem> {
-        let started = Instant::now();
         let ResetRequest { user, secret_question_answer: answer } = request;
-        let admitted = self.guard.admit_reset(caller, || self.flows.login(&user), answer.is_some()).await?;
         let login = self.flows.login(&user);
-        let asked = match admitted {
+        let asked = match self.guard.admit_reset(caller, login, answer.is_some()).await? {
             Reset::Forward(ticket) => {
                 let asked = self.call(Box::pin(self.client.request_reset(&user, answer.as_ref()))).await;
                 let (outcome, asked) = self.asked(caller, login, asked);
@@ -105,7 +101,7 @@ impl Proxy {
         };
         let (saying, genuine) =
             asked.as_ref().map_or((Saying::Anything, true), |asked| (asked.saying, asked.genuine));
-        self.uniform.hold(started, saying, genuine).await;
+        self.uniform.hold(caller.started, saying, genuine).await;
 
         let Asked { envelope, saying, genuine, reason, .. } = asked?;
         let answer = Answer::from(envelope);
@@ -116,7 +112,7 @@ impl Proxy {
             _ => Event::FlowSuppressed,
         };
         caller.tell(event, Some(&flow), reason);
-        Ok(answer.with_handle(self.flows.seal(&flow, caller.now + started.elapsed())))
+        Ok(answer.with_handle(self.flows.seal(&flow, caller.now())))
     }
 
     /// The flow that the caller is in already, when it is about the same login and has tries left; a new one otherwise.
@@ -139,7 +135,7 @@ impl Proxy {
         let error = match asked.map(Answered::into_inner) {
             Ok(ResetRequested::Accepted(accepted)) => {
                 self.metrics.reset("accepted");
-                let envelope = self.uniform.accepted(accepted.sent_flag());
+                let envelope = self.uniform.remember_accepted(accepted.sent_flag());
                 let (saying, stage) = (Saying::Accepted, Some(Stage::Live));
                 return (
                     ResetOutcome::Sent,
@@ -148,7 +144,7 @@ impl Proxy {
             }
             Ok(ResetRequested::AnswerNeeded(refusal)) => {
                 self.metrics.reset("answer_needed");
-                let envelope = self.uniform.wrong_answer(Envelope::refused(&refusal));
+                let envelope = self.uniform.remember_wrong_answer(Envelope::refused(&refusal));
                 let (saying, stage) = (Saying::WrongAnswer, Some(Stage::Question));
                 return (
                     ResetOutcome::AnswerNeeded,
@@ -156,13 +152,13 @@ impl Proxy {
                 );
             }
             // The SDK may learn of more outcomes; this gateway has to learn of them too.
-            Ok(_) => return (ResetOutcome::Sent, Err(internal())),
+            Ok(_) => return (ResetOutcome::Sent, Err(Problem::internal())),
             Err(error) => error,
         };
-        let outcome = match error.kind() {
-            ErrorKind::NotSent | ErrorKind::KeyRejected => ResetOutcome::NotSent,
-            _ if error.may_have_been_applied() => ResetOutcome::Sent,
-            _ => ResetOutcome::Refused,
+        let outcome = match Reach::of(&error) {
+            Reach::NotSent => ResetOutcome::NotSent,
+            Reach::Unknown => ResetOutcome::Sent,
+            Reach::Refused | Reach::TurnedAway => ResetOutcome::Refused,
         };
         match (error.kind(), self.answers) {
             // Any refusal may be of this one login, so none of them is told.
@@ -216,7 +212,6 @@ impl Proxy {
     ///
     /// See [`request_reset`](Self::request_reset).
     pub async fn fetch_question(&self, caller: &Caller, login: Login) -> Result<Answer, Problem> {
-        let started = Instant::now();
         let flow = caller.flow_at(&[Stage::Question, Stage::Decoy], self.binding)?;
         if let Some(flow) = flow
             && !self.flows.is_about(flow, &login)
@@ -225,23 +220,30 @@ impl Proxy {
             return Err(Problem::flow_required());
         }
         self.guard.admit_question(caller, flow).await?;
+        let decoy = || Ok(Envelope::with_model(self.decoy_question(&login).to_owned()));
         let (envelope, genuine) = if flow.is_some_and(|flow| flow.stage == Stage::Decoy) {
-            (Ok(Envelope::with_model(self.decoy_question(&login).to_owned())), false)
+            (decoy(), false)
         } else {
-            let envelope =
-                match self.call(Box::pin(self.client.fetch_question(&login))).await.map(Answered::into_inner)
-                {
-                    Ok(Some(question)) => Ok(Envelope::with_model(question.expose().to_owned())),
-                    Ok(None) => Ok(Envelope::with_model(String::new())),
-                    Err(error) => self.failed(caller, error),
-                };
-            (envelope, true)
+            match self.call(Box::pin(self.client.fetch_question(&login))).await.map(Answered::into_inner) {
+                Ok(Some(question)) => (Ok(Envelope::with_model(question.expose().to_owned())), true),
+                // A decoy whose answers are used up is at the same stage as a real login in that place.
+                Ok(None) if self.seems_decoy(&login) => (decoy(), false),
+                Err(error) if self.seems_decoy(&login) && Reach::of(&error) == Reach::Refused => {
+                    (decoy(), false)
+                }
+                Ok(None) => (Ok(Envelope::with_model(String::new())), true),
+                Err(error) => (self.failed(caller, error), true),
+            }
         };
         if self.answers == Answers::Decoy {
             let saying = if envelope.is_ok() { Saying::Question } else { Saying::Anything };
-            self.uniform.hold(started, saying, genuine).await;
+            self.uniform.hold(caller.started, saying, genuine).await;
         }
         envelope.map(Answer::from)
+    }
+
+    fn seems_decoy(&self, login: &Login) -> bool {
+        self.answers == Answers::Decoy && self.is_decoy(self.flows.login(login))
     }
 
     fn decoy_question(&self, login: &Login) -> &'static str {
@@ -255,7 +257,6 @@ impl Proxy {
     ///
     /// See [`request_reset`](Self::request_reset).
     pub async fn redeem_code(&self, caller: &Caller, request: CodeRedemption) -> Result<Answer, Problem> {
-        let started = Instant::now();
         let code = request.code;
         let flow = caller.flow_at(&[Stage::Live, Stage::Dead], self.binding)?;
         let ticket = match flow {
@@ -264,7 +265,7 @@ impl Proxy {
                 match self.guard.admit_code(caller, flow, mark).await? {
                     Code::Forward(ticket) => ticket,
                     Code::Refuse => {
-                        self.uniform.hold(started, Saying::WrongCode, false).await;
+                        self.uniform.hold(caller.started, Saying::WrongCode, false).await;
                         return Ok(Uniform::wrong_code().into());
                     }
                 }
@@ -278,14 +279,10 @@ impl Proxy {
         let redeemed = self.call(Box::pin(self.client.redeem_code(&code))).await;
         let outcome = match &redeemed {
             Ok(_) => CodeOutcome::Accepted,
-            Err(error) => match error.kind() {
-                ErrorKind::NotSent | ErrorKind::KeyRejected => CodeOutcome::NotSent,
-                ErrorKind::Refused(refusal)
-                    if refusal.shape() != RefusalShape::Version && !error.may_have_been_applied() =>
-                {
-                    CodeOutcome::Refused
-                }
-                _ => CodeOutcome::Unknown,
+            Err(error) => match Reach::of(error) {
+                Reach::NotSent => CodeOutcome::NotSent,
+                Reach::Refused => CodeOutcome::Refused,
+                Reach::Unknown | Reach::TurnedAway => CodeOutcome::Unknown,
             },
         };
         self.guard.settle_code(ticket, outcome).await;
@@ -296,15 +293,14 @@ impl Proxy {
         }
         let error = match redeemed {
             Ok(token) => {
-                let now = caller.now + started.elapsed();
-                let sealed = self.flows.seal_token(flow.map(|flow| flow.id), &token, now);
+                let sealed = self.flows.seal_token(flow.map(|flow| flow.id), &token, caller.now());
                 return Ok(Envelope::with_model(sealed).into());
             }
             Err(error) => error,
         };
         match (outcome, self.answers) {
             (CodeOutcome::Refused, Answers::Uniform | Answers::Decoy) => {
-                self.uniform.hold(started, Saying::WrongCode, true).await;
+                self.uniform.hold(caller.started, Saying::WrongCode, true).await;
                 Ok(Uniform::wrong_code().into())
             }
             _ => self.failed(caller, error).map(Answer::from),
@@ -317,28 +313,25 @@ impl Proxy {
     ///
     /// See [`request_reset`](Self::request_reset).
     pub async fn set_password(&self, caller: &Caller, request: PasswordUpdate) -> Result<Answer, Problem> {
-        let flow = match self.flows.open_token(request.token.expose(), caller.now) {
-            None if self.foreign_tokens => {
-                self.guard.admit_foreign_token(caller).await?;
-                self.long_enough(&request.password)?;
-                return self.update(caller, None, &request.token, &request.password).await;
+        let PasswordUpdate { token, password, .. } = request;
+        let opened = self.flows.open_token(token.expose(), caller.now());
+        if opened.is_none() && self.foreign_tokens {
+            self.guard.admit_foreign_token(caller).await?;
+            self.long_enough(&password)?;
+            return self.update(caller, None, &token, &password).await;
+        }
+        let flow = caller.flow_at(&[Stage::Live, Stage::Dead], self.binding)?;
+        // Before the token, so that a client is not told to start again for what it can mend.
+        self.long_enough(&password)?;
+        let reason = match opened {
+            Some(Token { flow: bound, token }) if bound == flow.map(|flow| flow.id) => {
+                return self.update(caller, flow, &token, &password).await;
             }
-            token => {
-                let flow = caller.flow_at(&[Stage::Live, Stage::Dead], self.binding)?;
-                // Before the token, so that a client is not told to start again for what it can mend.
-                self.long_enough(&request.password)?;
-                match token {
-                    Some(token) if token.flow == flow.map(|flow| flow.id) => (flow, token.token),
-                    token => {
-                        let reason = if token.is_some() { "another flow" } else { "does not open" };
-                        caller.tell(Event::TokenRefused, flow, Some(reason));
-                        return Err(Problem::token_invalid());
-                    }
-                }
-            }
+            Some(_) => "another flow",
+            None => "does not open",
         };
-        let (flow, token) = flow;
-        self.update(caller, flow, &token, &request.password).await
+        caller.tell(Event::TokenRefused, flow, Some(reason));
+        Err(Problem::token_invalid())
     }
 
     async fn update(
@@ -358,10 +351,10 @@ impl Proxy {
             }
             Err(error) => error,
         };
-        let outcome = match error.kind() {
-            ErrorKind::NotSent | ErrorKind::KeyRejected => UpdateOutcome::NotSent,
-            _ if error.may_have_been_applied() => UpdateOutcome::Spent,
-            _ => UpdateOutcome::Refused,
+        let outcome = match Reach::of(&error) {
+            Reach::NotSent => UpdateOutcome::NotSent,
+            Reach::Unknown => UpdateOutcome::Spent,
+            Reach::Refused | Reach::TurnedAway => UpdateOutcome::Refused,
         };
         self.guard.settle_update(ticket, outcome).await;
         self.failed(caller, error).map(Answer::from)
@@ -406,6 +399,26 @@ impl Proxy {
     }
 }
 
-fn internal() -> Problem {
-    Problem::new(Kind::Internal, "the gateway failed; quote `instance` when asking for help")
+/// How far a call got that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// Autoshares never looked at it.
+    NotSent,
+    /// Autoshares said no, to what was asked.
+    Refused,
+    /// Nobody knows whether it was done.
+    Unknown,
+    /// It was turned away for a reason that has nothing to do with what was asked.
+    TurnedAway,
+}
+
+impl Reach {
+    fn of(error: &SdkError) -> Self {
+        match error.kind() {
+            ErrorKind::NotSent | ErrorKind::KeyRejected => Reach::NotSent,
+            _ if error.may_have_been_applied() => Reach::Unknown,
+            ErrorKind::Refused(refusal) if refusal.shape() != RefusalShape::Version => Reach::Refused,
+            _ => Reach::TurnedAway,
+        }
+    }
 }

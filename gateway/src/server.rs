@@ -35,7 +35,6 @@ const READ_BUFFER: usize = 2 * crate::edge::MAX_HEAD;
 pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
-    asked: SocketAddr,
 }
 
 /// Stops what it was given to, when asked.
@@ -51,17 +50,12 @@ impl Listener {
         let named =
             |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
         let socket = TcpListener::bind(address).map_err(named)?;
-        Ok(Self { address: socket.local_addr()?, socket, asked: address })
+        Ok(Self { address: socket.local_addr()?, socket })
     }
 
     /// The address, with the port that was given when 0 was asked for.
     pub fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// The address as it was asked for.
-    pub fn asked(&self) -> SocketAddr {
-        self.asked
     }
 
     /// Serves until `stop` is told, at most so many connections at once.

@@ -51,16 +51,16 @@ impl Site {
     pub fn is_preflight(&self, head: &Parts) -> bool {
         head.method == Method::OPTIONS
             && head.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
-            && self.caller(&head.headers).is_some()
+            && self.listed_origin(&head.headers).is_some()
     }
 
     /// Lets a page of a listed origin read the answer, and nobody else's.
-    pub fn allow(&self, caller: Option<HeaderValue>, headers: &mut HeaderMap) {
+    pub fn allow(&self, origin: Option<HeaderValue>, headers: &mut HeaderMap) {
         if self.allowed.is_empty() {
             return;
         }
         headers.append(header::VARY, HeaderValue::from_static("Origin"));
-        if let Some(origin) = caller {
+        if let Some(origin) = origin {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
             headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
             headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
@@ -68,7 +68,7 @@ impl Site {
     }
 
     /// The listed origin that a request names, once.
-    pub fn caller(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+    pub fn listed_origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         let mut origins = headers.get_all(header::ORIGIN).iter();
         match (origins.next(), origins.next()) {
             (Some(origin), None) => self.allowed_origin(origin),

@@ -18,7 +18,7 @@ use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, util
 use uuid::Uuid;
 
 use crate::{
-    caller::RequestId,
+    audit,
     config::Log,
     metrics::{Metrics, RequestLabels},
     problem::{Blame, Problem},
@@ -29,9 +29,13 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The status that logs and metrics show for a request that was dropped; nginx made the number common.
 const DROPPED: u16 = 499;
 
+/// Rides on a request: its id.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub Arc<str>);
+
 /// Rides on a response: the operation it answers.
 #[derive(Clone, Copy, Debug)]
-pub struct Named(pub &'static str);
+pub struct OperationName(pub &'static str);
 
 /// Sends logs to standard output, and panics with them.
 ///
@@ -95,6 +99,8 @@ pub fn filter(level: LevelFilter) -> Targets {
     Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target("autoshares_gateway", level)
+        // Whatever else is worth a line: the trail has no gaps.
+        .with_target(audit::TARGET, level.max(LevelFilter::INFO))
         .with_target("autoshares_sdk", level)
 }
 
@@ -114,7 +120,8 @@ pub async fn observe(State(metrics): State<Arc<Metrics>>, mut request: Request, 
 
     let mut response = next.run(request).await;
 
-    let operation = response.extensions_mut().remove::<Named>().map(|Named(operation)| operation);
+    let operation =
+        response.extensions_mut().remove::<OperationName>().map(|OperationName(operation)| operation);
     let problem = response.extensions_mut().remove::<Problem>();
     if let Some(problem) = &problem {
         response = problem.render(&line.request_id);

@@ -48,8 +48,8 @@ impl Uniform {
         }
     }
 
-    /// A genuine acceptance.
-    pub fn accepted(&self, flag: bool) -> Envelope {
+    /// A genuine acceptance, which later feigned ones follow.
+    pub fn remember_accepted(&self, flag: bool) -> Envelope {
         self.accepted_flag.store(flag, Ordering::Relaxed);
         Envelope::plain(flag)
     }
@@ -59,8 +59,8 @@ impl Uniform {
         Envelope::plain(self.accepted_flag.load(Ordering::Relaxed))
     }
 
-    /// A genuine refusal for the answer.
-    pub fn wrong_answer(&self, envelope: Envelope) -> Envelope {
+    /// A genuine refusal for the answer, which later feigned ones follow.
+    pub fn remember_wrong_answer(&self, envelope: Envelope) -> Envelope {
         let said = Some((envelope.errors.clone(), envelope.errors_code.clone()));
         *self.wrong_answer.lock().unwrap_or_else(PoisonError::into_inner) = said;
         envelope

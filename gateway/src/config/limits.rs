@@ -1,6 +1,6 @@
 //! What is bounded, and by how much. The defaults are in the table of settings; the reasons are here.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{collections::BTreeSet, fmt, str::FromStr, time::Duration};
 
 /// So many in a period, spent as tokens that come back one by one over the period (GCRA).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,16 +34,23 @@ impl fmt::Display for Rate {
 }
 
 impl Rate {
-    /// One replica's share of it, when the replicas cannot count together: rounded down, and never nothing.
+    /// One replica's share of it, when the replicas cannot count together.
     #[must_use]
     pub fn share(self, replicas: u32) -> Self {
-        Self { count: (self.count / replicas).max(1), ..self }
+        Self { count: share(self.count, replicas), ..self }
     }
 }
 
-/// Several rates, separated by commas.
+/// One replica's share of a number: rounded down, and never nothing.
+pub fn share(number: u32, replicas: u32) -> u32 {
+    (number / replicas).max(1)
+}
+
+/// Several rates, separated by commas. Counters are kept by period, so each period stands once.
 pub(super) fn rates(text: &str) -> Result<Vec<Rate>, ()> {
-    text.split(',').map(str::parse).collect()
+    let rates: Vec<Rate> = text.split(',').map(str::parse).collect::<Result<_, _>>()?;
+    let periods: BTreeSet<_> = rates.iter().map(|rate| rate.period).collect();
+    if periods.len() == rates.len() { Ok(rates) } else { Err(()) }
 }
 
 /// All bounds.
@@ -53,7 +60,7 @@ pub struct Limits {
     pub enabled: bool,
     /// Mails to one login. An account-keyed refusal would itself be an oracle, so what is over looks accepted.
     pub resets_per_login: Vec<Rate>,
-    /// Step 1 from one address.
+    /// Step 1 from one address, and questions that are asked for without a handle.
     pub resets_per_address: Vec<Rate>,
     /// Different logins in step 1 from one address.
     pub logins_per_address: Vec<Rate>,
@@ -63,7 +70,7 @@ pub struct Limits {
     pub answers_per_login: Vec<Rate>,
     /// Codes for one login, over all of its flows.
     pub codes_per_login: Vec<Rate>,
-    /// Codes from one address.
+    /// Codes from one address, and tokens that were not issued here.
     pub codes_per_address: Vec<Rate>,
     /// Codes in one flow.
     pub codes_per_flow: u32,
@@ -105,7 +112,7 @@ mod tests {
             |text: &str| rates(text).map(|rates| rates.iter().map(Rate::to_string).collect::<Vec<_>>());
         assert_eq!(written("3/h, 10/day").unwrap(), ["3/h", "10/day"]);
         assert_eq!(written("1000000/s").unwrap(), ["1000000/s"]);
-        for bad in ["", "3", "0/h", "-1/h", "3/week", "3/h,", "1000001/s", "4294967296/h"] {
+        for bad in ["", "3", "0/h", "-1/h", "3/week", "3/h,", "1000001/s", "4294967296/h", "3/h, 5/h"] {
             assert_eq!(written(bad), Err(()), "{bad}");
         }
     }

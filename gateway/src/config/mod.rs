@@ -6,13 +6,14 @@
 mod limits;
 mod reader;
 mod settings;
+mod values;
 
 use std::{fmt, net::SocketAddr, path::Path, time::Duration};
 
 use autoshares_sdk::Client;
 use ipnet::IpNet;
 
-pub use limits::{Limits, Rate};
+pub use limits::{Limits, Rate, share};
 pub use settings::{SETTINGS, Setting};
 
 use crate::keys::Secrets;

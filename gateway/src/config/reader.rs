@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, fs, net::SocketAddr, path::Path, str::From
 use autoshares_sdk::{AppKey, AppKeySource, BuildPart, Client};
 use ipnet::IpNet;
 use tracing::level_filters::LevelFilter;
-use url::{Host, Url};
+use url::Url;
 
 use super::{
     Answers, Binding, Config, FlowSettings, Limits, Log, PublicOrigin, Rate, Sources, StoreSettings,
@@ -18,6 +18,7 @@ use super::{
         RESETS_PER_ADDRESS, RESETS_PER_LOGIN, RISK_PER_HOUR, SETTINGS, STORE, Setting, TIMEOUT,
         TRUSTED_PROXIES, UPDATES_PER_FLOW,
     },
+    values::{binding, is_loopback, is_origin, is_world_readable, networks, origins, read_file, redis_at},
 };
 use crate::{keys::Secrets, problem::chain};
 
@@ -133,7 +134,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             .get(setting.key)
             .cloned()
             .or_else(from_environment)
-            .or_else(|| self.file.get(setting.key).cloned())
+            .or_else(|| self.file.get(setting.key).filter(|text| !text.is_empty()).cloned())
     }
 
     fn fault(&mut self, setting: Setting, wrong: impl fmt::Display) {
@@ -172,9 +173,9 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
 
     fn store(&mut self) -> Option<StoreSettings> {
         let replicas = self.number(REPLICAS, 1000);
-        let url =
-            self.value(STORE, |text| if text == "memory" { Ok(None) } else { redis_url(text).map(Some) })?;
-        if let Some(url) = &url {
+        let redis =
+            self.value(STORE, |text| if text == "memory" { Ok(None) } else { redis_at(text).map(Some) })?;
+        if let Some((url, _)) = &redis {
             if url.password().is_some() && self.set.contains_key(STORE.key) {
                 self.faults.push(format!(
                     "--set: `{}` holds a password, and `ps` shows the command line; use {}",
@@ -187,8 +188,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                     .push(format!("`{key}`: pseudonyms and counters travel in the clear; use rediss://"));
             }
         }
-        let redis = url.and_then(|url| redis::Client::open(url).ok());
-        Some(StoreSettings { redis, replicas: replicas? })
+        Some(StoreSettings { redis: redis.map(|(_, client)| client), replicas: replicas? })
     }
 
     fn flow(&mut self, shared: bool) -> Option<FlowSettings> {
@@ -404,123 +404,4 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             }
         }
     }
-}
-
-/// The file as `key → text`, nested tables with dots. A list becomes text with commas.
-fn read_file(path: &Path, faults: &mut Vec<String>) -> BTreeMap<String, String> {
-    let place = path.display();
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) => {
-            faults.push(format!("{place}: cannot be read ({})", error.kind()));
-            return BTreeMap::new();
-        }
-    };
-    match text.parse::<toml::Table>() {
-        Ok(table) => {
-            let mut flat = BTreeMap::new();
-            flatten(&table, "", &mut flat);
-            flat
-        }
-        Err(error) => {
-            // The parser's own text quotes the line, which may hold the key.
-            let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
-            faults.push(format!("{place}: not TOML, near line {line}"));
-            BTreeMap::new()
-        }
-    }
-}
-
-fn flatten(table: &toml::Table, prefix: &str, flat: &mut BTreeMap<String, String>) {
-    for (name, value) in table {
-        let key = format!("{prefix}{name}");
-        match value {
-            // An empty table of settings is nothing; any other is a name that is not a setting.
-            toml::Value::Table(table)
-                if SETTINGS.iter().any(|setting| setting.key.starts_with(&format!("{key}."))) =>
-            {
-                flatten(table, &format!("{key}."), flat);
-            }
-            value => {
-                flat.insert(key, plain(value));
-            }
-        }
-    }
-}
-
-fn plain(value: &toml::Value) -> String {
-    match value {
-        toml::Value::String(text) => text.clone(),
-        toml::Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(","),
-        value => value.to_string(),
-    }
-}
-
-fn binding(text: &str) -> Result<Binding, ()> {
-    match text {
-        "required" => Ok(Binding::Required),
-        "prefer" => Ok(Binding::Prefer),
-        "off" => Ok(Binding::Off),
-        _ => Err(()),
-    }
-}
-
-/// Origins as browsers write them. Pages without https can be changed on their way, except on this machine.
-fn origins(text: &str) -> Result<Vec<String>, ()> {
-    let origin = |text: &str| {
-        let url = Url::parse(text.trim()).ok().filter(is_origin)?;
-        (url.scheme() == "https" || is_loopback(&url)).then(|| url.origin().ascii_serialization())
-    };
-    text.split(',').map(|text| origin(text).ok_or(())).collect()
-}
-
-/// Networks, or single addresses. Trusting everybody would let anybody write their own address.
-fn networks(text: &str) -> Result<Vec<IpNet>, ()> {
-    let network = |text: &str| {
-        let text = text.trim();
-        let network = text
-            .parse::<IpNet>()
-            .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
-            .map_err(|_| ())?;
-        if network.prefix_len() == 0 { Err(()) } else { Ok(network.trunc()) }
-    };
-    text.split(',').map(network).collect()
-}
-
-fn redis_url(text: &str) -> Result<Url, ()> {
-    let url = Url::parse(text).map_err(|_| ())?;
-    let fits = matches!(url.scheme(), "redis" | "rediss") && redis::Client::open(text).is_ok();
-    fits.then_some(url).ok_or(())
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        // The parser of a scheme that it does not know leaves addresses as text.
-        Some(Host::Domain(name)) => {
-            name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-        }
-        None => false,
-    }
-}
-
-fn is_origin(url: &Url) -> bool {
-    matches!(url.scheme(), "http" | "https")
-        && url.path() == "/"
-        && url.query().is_none()
-        && url.fragment().is_none()
-        && url.username().is_empty()
-        && url.password().is_none()
-}
-
-#[cfg(unix)]
-fn is_world_readable(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
-}
-
-#[cfg(not(unix))]
-fn is_world_readable(_: &Path) -> bool {
-    false
 }

@@ -9,7 +9,7 @@ pub struct Setting {
     pub variable: &'static str,
     /// What a value looks like.
     pub expected: &'static str,
-    /// Its default, as shown to people; where it is a value, it is read from here.
+    /// Its default, as shown to people; most are read from here.
     pub default: &'static str,
     pub(super) secret: bool,
 }
@@ -55,20 +55,20 @@ settings! {
         "`true` or `false`: whether tokens that this gateway did not issue are passed on" "false";
     PASSWORD_LENGTH "password.min_length" "GATEWAY_PASSWORD_MIN_LENGTH" "a number of characters, 1 to 64" "8";
     LIMITS_ENABLED "limits.enabled" "GATEWAY_LIMITS_ENABLED" "`true` or `false`" "true";
-    RESETS_PER_LOGIN "limits.resets_per_login" "GATEWAY_LIMITS_RESETS_PER_LOGIN" "rates, such as `3/h, 10/day`" "3/h, 10/day";
-    RESETS_PER_ADDRESS "limits.resets_per_address" "GATEWAY_LIMITS_RESETS_PER_ADDRESS" "rates, such as `10/h`" "10/h";
-    LOGINS_PER_ADDRESS "limits.logins_per_address" "GATEWAY_LIMITS_LOGINS_PER_ADDRESS" "rates, such as `10/h`" "10/h";
-    RESETS "limits.resets" "GATEWAY_LIMITS_RESETS" "rates, such as `600/h`" "600/h";
-    ANSWERS_PER_LOGIN "limits.answers_per_login" "GATEWAY_LIMITS_ANSWERS_PER_LOGIN" "rates, such as `3/h, 10/day`" "3/h, 10/day";
-    CODES_PER_LOGIN "limits.codes_per_login" "GATEWAY_LIMITS_CODES_PER_LOGIN" "rates, such as `15/h`" "15/h";
-    CODES_PER_ADDRESS "limits.codes_per_address" "GATEWAY_LIMITS_CODES_PER_ADDRESS" "rates, such as `15/h`" "15/h";
+    RESETS_PER_LOGIN "limits.resets_per_login" "GATEWAY_LIMITS_RESETS_PER_LOGIN" "rates a `s`, `min`, `h` or `day`, each of these once, such as `3/h, 10/day`" "3/h, 10/day";
+    RESETS_PER_ADDRESS "limits.resets_per_address" "GATEWAY_LIMITS_RESETS_PER_ADDRESS" "rates a `s`, `min`, `h` or `day`, each of these once, such as `10/h`" "10/h";
+    LOGINS_PER_ADDRESS "limits.logins_per_address" "GATEWAY_LIMITS_LOGINS_PER_ADDRESS" "rates a `s`, `min`, `h` or `day`, each of these once, such as `10/h`" "10/h";
+    RESETS "limits.resets" "GATEWAY_LIMITS_RESETS" "rates a `s`, `min`, `h` or `day`, each of these once, such as `600/h`" "600/h";
+    ANSWERS_PER_LOGIN "limits.answers_per_login" "GATEWAY_LIMITS_ANSWERS_PER_LOGIN" "rates a `s`, `min`, `h` or `day`, each of these once, such as `3/h, 10/day`" "3/h, 10/day";
+    CODES_PER_LOGIN "limits.codes_per_login" "GATEWAY_LIMITS_CODES_PER_LOGIN" "rates a `s`, `min`, `h` or `day`, each of these once, such as `15/h`" "15/h";
+    CODES_PER_ADDRESS "limits.codes_per_address" "GATEWAY_LIMITS_CODES_PER_ADDRESS" "rates a `s`, `min`, `h` or `day`, each of these once, such as `15/h`" "15/h";
     CODES_PER_FLOW "limits.codes_per_flow" "GATEWAY_LIMITS_CODES_PER_FLOW" "a number, 1 to 100" "5";
     QUESTIONS_PER_FLOW "limits.questions_per_flow" "GATEWAY_LIMITS_QUESTIONS_PER_FLOW" "a number, 1 to 100" "10";
     UPDATES_PER_FLOW "limits.updates_per_flow" "GATEWAY_LIMITS_UPDATES_PER_FLOW" "a number, 1 to 100" "5";
     RISK_PER_HOUR "limits.risk_per_hour" "GATEWAY_LIMITS_RISK_PER_HOUR"
         "expected takeovers in any hour, `0.000001` to `1`, such as `0.0012`" "0.0012";
     LEGACY_RISK_PER_HOUR "limits.legacy_risk_per_hour" "GATEWAY_LIMITS_LEGACY_RISK_PER_HOUR"
-        "the same for clients without a handle, when `flow.binding` is `prefer`" "0.0012";
+        "expected takeovers in any hour through clients without a handle, `0.000001` to `1`" "0.0012";
     CODE_LIFETIME "limits.code_lifetime" "GATEWAY_LIMITS_CODE_LIFETIME"
         "how long Autoshares' codes are assumed to live, `1m` to `1day`" "30m";
     LOG_FORMAT "log.format" "GATEWAY_LOG_FORMAT" "`text` or `json`" "text on a terminal, else json";

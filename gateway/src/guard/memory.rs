@@ -74,8 +74,9 @@ impl Memory {
         }
     }
 
-    /// Spends one of each budget, or none of any. `share` of the rates is what this process may use.
-    pub fn spend(&mut self, spend: &Spend<'_>, share: u32, now: u64) -> Spent {
+    /// Spends one of each budget, or none of any. This process has its share of the rates among so many
+    /// replicas.
+    pub fn spend(&mut self, spend: &Spend<'_>, replicas: u32, now: u64) -> Spent {
         let seen = spend.seen.map(|name| (spend.subject, name));
         let known = seen.is_some_and(|seen| self.seen.get(&seen).is_some_and(|expires| *expires > now));
         let mut booked = Vec::new();
@@ -83,7 +84,7 @@ impl Memory {
             if *only_new && known {
                 continue;
             }
-            for rate in rates.iter().map(|rate| rate.share(share)) {
+            for rate in rates.iter().map(|rate| rate.share(replicas)) {
                 let key = self.place(Key { subject: Some(spend.subject), name, period: rate.period }, now);
                 let arrival = self.budgets.get(&key).map_or(0, |arrival| arrival.at);
                 match gcra::spend(arrival, now, rate) {
@@ -102,9 +103,9 @@ impl Memory {
     }
 
     /// Undoes one [`spend`](Self::spend).
-    pub fn give_back(&mut self, subject: Subject, budgets: &[Budget<'_>], share: u32) {
+    pub fn give_back(&mut self, subject: Subject, budgets: &[Budget<'_>], replicas: u32) {
         for Budget { name, rates, .. } in budgets {
-            for rate in rates.iter().map(|rate| rate.share(share)) {
+            for rate in rates.iter().map(|rate| rate.share(replicas)) {
                 let key = Key { subject: Some(subject), name, period: rate.period };
                 if let Some(arrival) = self.budgets.get_mut(&key) {
                     arrival.at = gcra::give_back(arrival.at, rate);
@@ -125,7 +126,6 @@ impl Memory {
             return Tried::Exhausted;
         }
         let flow = self.flow(attempt.flow, now);
-        flow.expires = now + lifetime();
         let position = flow.tries.iter().position(|(name, _)| *name == attempt.name).unwrap_or_else(|| {
             flow.tries.push((attempt.name, 0));
             flow.tries.len() - 1
@@ -134,6 +134,7 @@ impl Memory {
             return Tried::Exhausted;
         }
         flow.tries[position].1 += 1;
+        flow.expires = now + lifetime();
         match attempt.mark {
             Some(mark) if flow.marks.contains(&mark) => Tried::Repeated,
             Some(mark) => {
@@ -170,7 +171,7 @@ impl Memory {
     fn flow(&mut self, id: FlowId, now: u64) -> &mut FlowState {
         let flow = self.flows.entry(id).or_default();
         if flow.expires <= now {
-            *flow = FlowState::default();
+            *flow = FlowState { expires: now + lifetime(), ..FlowState::default() };
         }
         flow
     }

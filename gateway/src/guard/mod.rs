@@ -1,26 +1,22 @@
 //! What may be done how often: the budgets, the tries of a flow, and the risk ledger. Everything is counted before it is done; what was
 //! not done after all is given back.
 
+mod alarm;
+mod exhausted;
 mod gcra;
 mod ledger;
 mod memory;
 mod redis;
 mod store;
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU8, Ordering},
-    },
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
-use tracing::{error, info, warn};
+
+pub use alarm::LedgerState;
 
 use crate::{
-    audit::{self, Event},
+    audit::Event,
     caller::Caller,
     config::{Binding, Limits, StoreSettings},
     flow::{Flow, FlowId, Stage},
@@ -28,16 +24,10 @@ use crate::{
     metrics::Metrics,
     problem::Problem,
 };
+use alarm::Alarm;
+use exhausted::Exhausted;
 use ledger::{Entry, Lane, Question};
 use store::{Attempt, Budget, Place, Spend, Spent, Store, Subject, Tried};
-
-/// Above half of what the ledger holds, somebody should look.
-const SOFT_MARK: f64 = 0.5;
-
-/// How long an address that goes on hitting a budget is not told of again.
-const QUIET: Duration = Duration::from_secs(60);
-/// How many of them are remembered.
-const MAX_EXHAUSTED: usize = 10_000;
 
 const RESETS: &str = "resets_per_login";
 const ANSWERS: &str = "answers_per_login";
@@ -50,15 +40,8 @@ pub struct Guard {
     store: Store,
     limits: Limits,
     metrics: Arc<Metrics>,
-    ledger_state: AtomicU8,
-    exhausted: Mutex<HashMap<(Pseudonym, &'static str), Exhausted>>,
-}
-
-/// An exhausted budget of an address.
-#[derive(Clone, Copy, Debug)]
-struct Exhausted {
-    until: Instant,
-    told: Instant,
+    alarm: Alarm,
+    exhausted: Mutex<Exhausted>,
 }
 
 /// What becomes of a step 1.
@@ -147,12 +130,16 @@ impl Guard {
     /// A guard whose counters live where the settings say.
     pub fn new(store: &StoreSettings, limits: Limits, metrics: Arc<Metrics>) -> Self {
         let store = Store::new(store, &metrics);
-        Self { store, limits, metrics, ledger_state: AtomicU8::new(0), exhausted: Mutex::default() }
+        Self { store, limits, metrics, alarm: Alarm::default(), exhausted: Mutex::default() }
     }
 
-    /// Whether the store can be written to.
-    pub async fn store_is_whole(&self) -> bool {
-        self.store.is_whole().await
+    /// Writes to the store.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be written to.
+    pub async fn probe_store(&self) -> Result<(), String> {
+        self.store.probe().await
     }
 
     /// Admits a step 1, or lets it look as if it were.
@@ -163,7 +150,7 @@ impl Guard {
     pub async fn admit_reset(
         &self,
         caller: &Caller,
-        login: impl Fn() -> Pseudonym,
+        login: Pseudonym,
         answered: bool,
     ) -> Result<Reset, Problem> {
         let limits = &self.limits;
@@ -174,9 +161,6 @@ impl Guard {
             Budget { name: "resets_per_address", rates: &limits.resets_per_address, only_new: false },
             Budget { name: "logins_per_address", rates: &limits.logins_per_address, only_new: true },
         ];
-        // Before the login is hashed: refusing has to be cheap.
-        self.remembered(caller, &budgets)?;
-        let login = login();
         self.admit_address(caller, &budgets, Some(login)).await?;
         let budgets = [Budget { name: "resets", rates: &limits.resets, only_new: false }];
         let spend = Spend { subject: Subject::Installation, budgets: &budgets, seen: None };
@@ -230,7 +214,7 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// A [`Problem`] when it was fetched too often.
+    /// A [`Problem`] when it was fetched too often, or the address has no budget left.
     pub async fn admit_question(&self, caller: &Caller, flow: Option<&Flow>) -> Result<(), Problem> {
         let Some(flow) = flow else {
             let limits = &self.limits;
@@ -244,7 +228,7 @@ impl Guard {
             Tried::Admitted | Tried::Repeated => Ok(()),
             Tried::Exhausted => {
                 self.hit(caller, name);
-                Err(Problem::too_many(Duration::from_secs(600)))
+                Err(Problem::flow_required())
             }
         }
     }
@@ -330,7 +314,7 @@ impl Guard {
         book: bool,
     ) -> Result<(Lane, Entry, Place), Problem> {
         let (entry, place) = self.store.guess(self.question(lane, book)).await;
-        self.note(lane, &entry);
+        self.alarm.note(lane, &entry, &self.metrics);
         if entry.admitted {
             return Ok((lane, entry, place));
         }
@@ -427,19 +411,31 @@ impl Guard {
         if !self.limits.enabled {
             return Ok(());
         }
-        self.remembered(caller, budgets)?;
+        for budget in budgets.iter().filter(|budget| !budget.only_new) {
+            if let Some(hit) = self.exhausted().hit(caller.address, budget.name, Instant::now()) {
+                self.metrics.budget_hit(budget.name);
+                if hit.tell {
+                    caller.tell(Event::BudgetHit, caller.flow.as_ref(), Some(budget.name));
+                }
+                return Err(Problem::too_many(hit.wait));
+            }
+        }
         let spend = Spend { subject: Subject::Address(caller.address), budgets, seen };
         match self.store.spend(&spend).await.0 {
             Spent::Admitted => Ok(()),
             Spent::Exhausted { budget, wait } => {
-                // What is only for new logins says nothing about known ones.
-                if budgets.iter().all(|known| known.name != budget || !known.only_new) {
-                    self.remember(caller, budget, wait);
+                // Of what is only for new logins nothing follows for known ones.
+                if budgets.iter().any(|known| known.name == budget && !known.only_new) {
+                    self.exhausted().remember(caller.address, budget, wait, Instant::now());
                 }
                 self.hit(caller, budget);
                 Err(Problem::too_many(wait))
             }
         }
+    }
+
+    fn exhausted(&self) -> MutexGuard<'_, Exhausted> {
+        self.exhausted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a hit, and tells of it.
@@ -448,77 +444,15 @@ impl Guard {
         caller.tell(Event::BudgetHit, caller.flow.as_ref(), Some(budget));
     }
 
-    /// Refuses an address without asking the store again, for as long as its answer holds: an address gets nothing back. Such a hit is
-    /// told once a minute, or a flood would become a flood of the log.
-    fn remembered(&self, caller: &Caller, budgets: &[Budget<'_>]) -> Result<(), Problem> {
-        let mut exhausted = self.exhausted.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        for budget in budgets.iter().filter(|budget| !budget.only_new) {
-            let Some(known) = exhausted.get_mut(&(caller.address, budget.name)) else { continue };
-            if let Some(wait) = known.until.checked_duration_since(now).filter(|wait| !wait.is_zero()) {
-                self.metrics.budget_hit(budget.name);
-                if now.duration_since(known.told) >= QUIET {
-                    known.told = now;
-                    caller.tell(Event::BudgetHit, caller.flow.as_ref(), Some(budget.name));
-                }
-                return Err(Problem::too_many(wait));
-            }
-        }
-        Ok(())
-    }
-
-    fn remember(&self, caller: &Caller, budget: &'static str, wait: Duration) {
-        let mut exhausted = self.exhausted.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        if exhausted.len() >= MAX_EXHAUSTED {
-            exhausted.retain(|_, known| known.until > now);
-        }
-        // Where there is no room the store is asked again.
-        if exhausted.len() < MAX_EXHAUSTED {
-            exhausted.insert((caller.address, budget), Exhausted { until: now + wait, told: now });
-        }
-    }
-
     /// Looks into the ledger for whoever asks how things are.
-    pub async fn look(&self) {
+    pub async fn ledger_state(&self) -> LedgerState {
+        let mut worst = LedgerState::Ample;
         if self.limits.enabled {
             for lane in [Lane::Legacy, Lane::Flow] {
                 let (entry, _) = self.store.guess(self.question(lane, false)).await;
-                self.note(lane, &entry);
+                worst = worst.max(self.alarm.note(lane, &entry, &self.metrics));
             }
         }
-    }
-
-    /// Says once when the ledger comes to the soft mark, to its end, or back.
-    fn note(&self, lane: Lane, entry: &Entry) {
-        let share = f64::from(entry.spent) / f64::from(entry.capacity);
-        let name = match lane {
-            Lane::Flow => "flow",
-            Lane::Legacy => "legacy",
-        };
-        let state = if !entry.admitted { 2 } else { u8::from(share >= SOFT_MARK) };
-        self.metrics.ledger(name, share, entry.admitted, entry.live);
-        if lane == Lane::Legacy {
-            return;
-        }
-        self.metrics.alarm(state > 0);
-        let before = self.ledger_state.swap(state, Ordering::Relaxed);
-        let (live_codes, spent) = (entry.live, share);
-        match (before, state) {
-            (0 | 1, 2) => error!(
-                live_codes,
-                spent,
-                "the risk ledger is empty: no code is forwarded until some of it comes back; the rest works"
-            ),
-            (0, 1) => {
-                audit::note(Event::LedgerLow);
-                warn!(
-                    live_codes,
-                    spent, "the risk ledger is half empty: somebody is guessing codes, or many mistype them"
-                );
-            }
-            (2, 0 | 1) => info!(live_codes, spent, "the risk ledger has room again"),
-            _ => {}
-        }
+        worst
     }
 }

@@ -82,7 +82,7 @@ impl Redis {
             failed: Notify::new(),
             metrics,
         });
-        redis.metrics.store(true);
+        redis.metrics.note_store(true);
         tokio::spawn(heal(Arc::downgrade(&redis)));
         redis
     }
@@ -146,7 +146,7 @@ impl Redis {
         self.disconnect();
         // Told once, by whoever finds out first.
         if !self.away.swap(true, Ordering::Relaxed) {
-            self.metrics.store(false);
+            self.metrics.note_store(false);
             audit::note(Event::StoreAway);
             error!(failure, "the store is away: this replica decides with its share of the budgets");
             self.failed.notify_one();
@@ -174,12 +174,12 @@ impl Redis {
         })
     }
 
-    pub(super) async fn give_back(&self, subject: Subject, budgets: &[Budget<'_>]) -> Option<u32> {
+    pub(super) async fn give_back(&self, subject: Subject, budgets: &[Budget<'_>]) {
         let mut script = GIVE_BACK.prepare_invoke();
         for (budget, rate) in lines(budgets) {
             script.key(budget_key(subject, budget.name, rate.period)).arg(gcra::measures(rate).0);
         }
-        self.run(&script).await
+        self.run::<u32>(&script).await;
     }
 
     pub(super) async fn attempt(&self, attempt: &Attempt, max: u32) -> Option<Tried> {
@@ -193,11 +193,11 @@ impl Redis {
         })
     }
 
-    pub(super) async fn release(&self, attempt: &Attempt, whole: bool) -> Option<u32> {
+    pub(super) async fn release(&self, attempt: &Attempt, whole: bool) {
         let mut script = RELEASE.prepare_invoke();
         keys_of(&mut script, attempt);
         script.arg(u8::from(whole));
-        self.run(&script).await
+        self.run::<u32>(&script).await;
     }
 
     pub(super) async fn tries(&self, flow: FlowId, name: &str) -> Option<u32> {
@@ -219,16 +219,16 @@ impl Redis {
         let Question { lane, capacity, code_lifetime, book, elsewhere } = question;
         let mut script = LEDGER.prepare_invoke();
         script.key(key(Subject::Installation, "live")).key(lane_key(lane));
-        script.arg(capacity).arg(code_lifetime).arg(u8::from(book)).arg(elsewhere);
+        script.arg(capacity).arg(code_lifetime).arg(u8::from(book)).arg(elsewhere).arg(WINDOW);
         let (admitted, minute, live, spent, wait): (bool, u64, u32, u32, u64) = self.run(&script).await?;
         let wait = Duration::from_secs(wait.min(60 * (WINDOW + 1)));
         Some(Entry { admitted, minute, live, spent, capacity, wait })
     }
 
-    pub(super) async fn unbook(&self, lane: Lane, minute: u64, price: u32) -> Option<u32> {
+    pub(super) async fn unbook(&self, lane: Lane, minute: u64, price: u32) {
         let mut script = UNBOOK.prepare_invoke();
         script.key(lane_key(lane)).arg(minute).arg(price);
-        self.run(&script).await
+        self.run::<u32>(&script).await;
     }
 }
 
@@ -246,7 +246,7 @@ async fn heal(redis: Weak<Redis>) {
             let Some(watched) = redis.upgrade() else { return };
             if watched.probe().await.is_ok() {
                 watched.away.store(false, Ordering::Relaxed);
-                watched.metrics.store(true);
+                watched.metrics.note_store(true);
                 audit::note(Event::StoreBack);
                 info!("the store is back: replicas count together again");
                 break;

@@ -14,7 +14,7 @@ use super::{
     redis::Redis,
 };
 use crate::{
-    config::{Rate, StoreSettings},
+    config::{Rate, StoreSettings, share},
     flow::{self, FlowId},
     keys::Pseudonym,
     metrics::Metrics,
@@ -108,7 +108,7 @@ pub enum Place {
 pub struct Store {
     redis: Option<Arc<Redis>>,
     local: Mutex<Memory>,
-    /// The share of the budgets that this process has when it decides alone.
+    /// How many share the budgets; this process has that part of them when it decides alone.
     replicas: u32,
     started: Instant,
     /// The last number of live codes that Redis told, and when.
@@ -136,11 +136,15 @@ impl Store {
         }
     }
 
-    /// Whether Redis answers; true when there is none.
-    pub async fn is_whole(&self) -> bool {
+    /// Writes to Redis, when there is one.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be written to.
+    pub async fn probe(&self) -> Result<(), String> {
         match &self.redis {
-            Some(redis) => redis.probe().await.is_ok(),
-            None => true,
+            Some(redis) => redis.probe().await,
+            None => Ok(()),
         }
     }
 
@@ -167,7 +171,7 @@ impl Store {
     pub async fn give_back(&self, place: Place, subject: Subject, budgets: &[Budget<'_>]) {
         match (place, &self.redis) {
             // What Redis does not take back stays spent, which errs on the safe side.
-            (Place::Shared, Some(redis)) => drop(redis.give_back(subject, budgets).await),
+            (Place::Shared, Some(redis)) => redis.give_back(subject, budgets).await,
             _ => self.local().give_back(subject, budgets, self.replicas),
         }
     }
@@ -179,14 +183,13 @@ impl Store {
         {
             return (tried, Place::Shared);
         }
-        let share = (max / self.replicas).max(1);
-        (self.local().attempt(attempt, share, self.now()), Place::Local)
+        (self.local().attempt(attempt, share(max, self.replicas), self.now()), Place::Local)
     }
 
     /// Takes the mark of a try back, and the try itself if `whole`.
     pub async fn release(&self, place: Place, attempt: &Attempt, whole: bool) {
         match (place, &self.redis) {
-            (Place::Shared, Some(redis)) => drop(redis.release(attempt, whole).await),
+            (Place::Shared, Some(redis)) => redis.release(attempt, whole).await,
             _ => self.local().release(attempt, whole),
         }
     }
@@ -198,7 +201,7 @@ impl Store {
         {
             return tries < max;
         }
-        self.local().has_tries(flow, name, max, self.now())
+        self.local().has_tries(flow, name, share(max, self.replicas), self.now())
     }
 
     /// A code is about to be sent. The minute, for [`code_not_sent`](Self::code_not_sent).
@@ -236,7 +239,7 @@ impl Store {
         let lifetime = Duration::from_secs(60 * question.code_lifetime);
         let last = last.filter(|(_, at)| at.elapsed() < lifetime).map_or(0, |(live, _)| live);
         let question = Question {
-            capacity: (question.capacity / self.replicas).max(1),
+            capacity: share(question.capacity, self.replicas),
             elsewhere: last.saturating_add(alone.saturating_sub(own)),
             ..question
         };
@@ -246,7 +249,7 @@ impl Store {
     /// A guess was none.
     pub async fn unbook(&self, place: Place, lane: Lane, minute: u64, price: u32) {
         match (place, &self.redis) {
-            (Place::Shared, Some(redis)) => drop(redis.unbook(lane, minute, price).await),
+            (Place::Shared, Some(redis)) => redis.unbook(lane, minute, price).await,
             _ => self.local().ledger.give_back(lane, minute, price),
         }
     }

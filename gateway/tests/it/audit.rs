@@ -136,6 +136,28 @@ async fn every_decision_leaves_an_event_as_the_schema_says() {
     }
 }
 
+/// Whatever else is worth a line, the trail has no gaps.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_trail_does_not_depend_on_the_level_of_the_log() {
+    let arguments = ["serve", "--set", "log.level=error", "--set", "log.format=text"];
+    let ports = ["--set", "listen=127.0.0.1:18437", "--set", "admin_listen=127.0.0.1:0"];
+    let variables = [("AUTOSHARES_APP_KEY", KEY), ("AUTOSHARES_BASE_URL", "http://127.0.0.1:1/api")];
+    let gateway = Gateway::start(&[&arguments[..], &ports].concat(), &variables);
+    let walk = Walk { http: http(), public: "http://127.0.0.1:18437".to_owned() };
+    for _ in 0..100 {
+        if std::net::TcpStream::connect("127.0.0.1:18437").is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    walk.send("POST", CODE, "", code("123456")).await;
+    walk.send("POST", CODE, "no-handle", code("123456")).await;
+    for event in ["handle_missing", "handle_invalid"] {
+        gateway.wait_for(&format!("event=\"{event}\""));
+    }
+    assert!(!gateway.output().contains("listening"), "nothing else is told");
+}
+
 /// An operator at night: one line when the ledger is half empty, one when it is empty, and an alarm to look at.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_ledger_is_told_once_and_shows_in_readiness() {
@@ -169,7 +191,7 @@ async fn an_empty_ledger_is_told_once_and_shows_in_readiness() {
     for line in [
         "gateway_codes_paused{lane=\"flow\"} 1",
         "gateway_risk_spent{lane=\"flow\"} 1.0",
-        "gateway_risk_alarm 1",
+        "gateway_risk_alarm{lane=\"flow\"} 1",
     ] {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }

@@ -349,6 +349,7 @@ fn what_is_unsafe_is_warned_of() {
         .args(["check", "--set", "upstream.base_url=https://host.example/api"])
         .env("AUTOSHARES_APP_KEY", KEY);
     for setting in [
+        "flow.binding=prefer",
         "flow.binding=off",
         "flow.answers=faithful",
         "flow.floor=0s",

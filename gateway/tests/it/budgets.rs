@@ -9,9 +9,8 @@ use autoshares_sdk::{
 };
 use axum::http::Method;
 
-use crate::support::{Answered, CODE, JSON, QUESTION, RESET, TestApp, code};
+use crate::support::{Answered, CODE, JSON, QUESTION, RESET, TestApp, WRONG, code};
 
-const WRONG: &str = r#"{"Errors":["Confirmation code is incorrect."],"IsSucceed":false}"#;
 /// The proxy that is trusted here.
 const PROXY: &str = "10.0.0.1";
 
@@ -144,7 +143,7 @@ async fn a_question_can_be_fetched_ten_times_in_a_flow() {
     for _ in 0..10 {
         assert_eq!(app.step(&handle, &target, "").await.status, 200);
     }
-    app.step(&handle, &target, "").await.problem(429, "too-many-requests");
+    app.step(&handle, &target, "").await.problem(403, "flow-required");
     assert_eq!(sandbox.calls(Operation::FetchQuestion), 10);
 }
 
@@ -179,12 +178,15 @@ async fn the_ledger_bounds_what_a_botnet_can_guess() {
     // Dead flows say the same, or they would be known by going on.
     let dead = ask(&app, "192.0.2.77", "nobody").await.handle();
     guess(&app, "192.0.2.77", &dead, 7).await.problem(503, "codes-paused");
-    // Everything else works: a mail goes out, and passwords that are about to be set are set.
+    // Everything else works.
     assert_eq!(ask(&app, "192.0.2.78", "anna.lee").await.status, 200);
     assert_eq!(sandbox.outbox().len(), 101);
     let text = app.metrics.text();
     assert!(text.contains("gateway_codes_paused{lane=\"flow\"} 1\n"), "{text}");
-    assert!(text.contains("gateway_risk_alarm 1\n") && text.contains("gateway_live_codes 100\n"), "{text}");
+    assert!(
+        text.contains("gateway_risk_alarm{lane=\"flow\"} 1\n") && text.contains("gateway_live_codes 100\n"),
+        "{text}"
+    );
 }
 
 /// A right code costs the ledger nothing, so honest traders do not empty it.

@@ -333,6 +333,13 @@ async fn decoys_have_a_question_of_their_own_and_keep_it() {
         assert_eq!(again.body, *question);
         // The stage of a decoy takes no code.
         app.step(&answered.handle(), CODE, code("123456")).await.problem(403, "flow-required");
+        // Over its answers it looks like a real one that is over its own.
+        for _ in 0..4 {
+            let answered = ask(login, r#", "SecretQuestionAnswer": "guess""#).await;
+            assert_eq!(seen(&answered), seen(&genuine));
+            let again = app.step(&answered.handle(), &format!("{QUESTION}?username={login}"), "").await;
+            assert_eq!(again.body, *question);
+        }
     }
 }
 

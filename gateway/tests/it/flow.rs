@@ -16,11 +16,10 @@ use axum::http::Method;
 use tokio::task::JoinSet;
 
 use crate::{
-    support::{CODE, JSON, ORIGIN, PASSWORD, QUESTION, RESET, TestApp, client, code, update},
+    support::{CODE, JSON, ORIGIN, PASSWORD, QUESTION, RESET, TestApp, WRONG, client, code, update},
     upstream::Upstream,
 };
 
-const WRONG: &str = r#"{"Errors":["Confirmation code is incorrect."],"IsSucceed":false}"#;
 const ANNA: &str = r#"{"User": "anna.lee"}"#;
 
 async fn app(change: impl FnOnce(&mut Parts)) -> (Sandbox, TestApp) {

@@ -23,6 +23,6 @@ mod site;
 mod store;
 mod support;
 
-#[allow(dead_code, reason = "the tests of the SDK use all of it")]
+#[allow(dead_code, reason = "the tests of the SDK use the rest")]
 #[path = "../../../sdk/tests/it/upstream.rs"]
 mod upstream;

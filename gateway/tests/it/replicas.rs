@@ -14,10 +14,8 @@ use serde_json::Value;
 
 use crate::{
     services::Server,
-    support::{CODE, Gateway, JSON, KEY, PASSWORD, QUESTION, RESET, code, http_builder, update},
+    support::{CODE, Gateway, JSON, KEY, PASSWORD, QUESTION, RESET, WRONG, code, http_builder, update},
 };
-
-const WRONG: &str = r#"{"Errors":["Confirmation code is incorrect."],"IsSucceed":false}"#;
 
 /// Who answered what, to a client that keeps no connection, so that each step meets the next replica.
 struct Front {
@@ -142,8 +140,11 @@ async fn a_flow_goes_through_whichever_replica_is_there() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     for (gateway, ..) in &gateways {
-        let told = gateway.output().matches("the store is away").count();
-        assert_eq!(told, 1, "once, not for every request");
+        for told in ["the store is away", "event=\"store_away\"", "the store is back", "event=\"store_back\""]
+        {
+            gateway.wait_for(told);
+            assert_eq!(gateway.output().matches(told).count(), 1, "{told}: once, not for every request");
+        }
     }
     drop(haproxy);
 }

@@ -36,6 +36,8 @@ pub const QUESTION: &str = "/v1.0/users/password/secret-question";
 pub const CODE: &str = "/v1.0/users/password/reset/code";
 pub const PASSWORD: &str = "/v1.0/users/passwords/reset/";
 
+/// The one refusal of a code.
+pub const WRONG: &str = r#"{"Errors":["Confirmation code is incorrect."],"IsSucceed":false}"#;
 /// The token of the documented request.
 pub const TOKEN: &str = "someToken-bd26-825db0";
 pub const ORIGIN: &str = "http://localhost";

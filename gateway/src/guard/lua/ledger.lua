@@ -1,6 +1,8 @@
 -- Whether a guess may be forwarded; books it when asked to. Answers {admitted, minute, live codes, spent, wait in seconds}.
 -- KEYS: live codes by the minute, what was spent by the minute.
--- ARGV: capacity in millionths, life of a code in minutes, 1 to book it, codes that are live and not counted here.
+-- ARGV: capacity in millionths, life of a code in minutes, 1 to book it, codes that are live and not counted here, the window in
+-- minutes.
+local window = tonumber(ARGV[5])
 local minute = math.floor(redis.call('TIME')[1] / 60)
 local oldest = minute
 local function since(key, first, track)
@@ -18,14 +20,14 @@ local function since(key, first, track)
   return sum
 end
 local live = math.max(since(KEYS[1], minute - tonumber(ARGV[2]), false) + tonumber(ARGV[4]), 1)
-local spent = since(KEYS[2], minute - 60, true)
-local wait = 60 * (oldest + 61 - minute)
+local spent = since(KEYS[2], minute - window, true)
+local wait = 60 * (oldest + window + 1 - minute)
 if spent + live > tonumber(ARGV[1]) then
   return {0, minute, live, spent, wait}
 end
 if ARGV[3] == '1' then
   redis.call('HINCRBY', KEYS[2], minute, live)
-  redis.call('EXPIRE', KEYS[2], 3720)
+  redis.call('EXPIRE', KEYS[2], 60 * (window + 2))
   spent = spent + live
 end
 return {1, minute, live, spent, wait}
