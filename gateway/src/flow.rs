@@ -113,6 +113,12 @@ impl Flows {
         self.ring.pseudonym(Named::Login, normal(login).as_bytes())
     }
 
+    /// What stands for a code or a token in a flow: the same on every replica, whichever key of the ring seals there.
+    pub fn mark(&self, flow: &Flow, named: Named, text: &str) -> Pseudonym {
+        let mark = self.ring.pseudonym_under(flow.key, named, text.as_bytes());
+        mark.unwrap_or_else(|| self.ring.pseudonym(named, text.as_bytes()))
+    }
+
     /// The handle of a flow, always of the same length.
     pub fn seal(&self, flow: &Flow, now: SystemTime) -> String {
         let stage = match flow.stage {
@@ -173,13 +179,26 @@ fn milliseconds(time: SystemTime) -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Trimmed, in compatibility form, without case: what Autoshares may take for one login is one here.
+/// Trimmed, in compatibility form, without case, and without what nobody sees: what Autoshares may take for one login is one here.
 fn normal(login: &Login) -> String {
+    let seen = login.expose().chars().filter(|character| !is_ignorable(*character));
     if login.expose().is_ascii() {
         // The same for what most logins are made of, at a tenth of the price.
-        return login.expose().trim().to_ascii_lowercase();
+        return seen.collect::<String>().trim().to_ascii_lowercase();
     }
-    login.expose().trim().nfkc().default_case_fold().nfkc().collect::<String>().trim().to_owned()
+    seen.nfkc().default_case_fold().nfkc().collect::<String>().trim().to_owned()
+}
+
+/// Characters without a look of their own: controls, and the default ignorables of Unicode, by their ranges. Databases often compare as if
+/// they were not there.
+fn is_ignorable(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{e0000}'..='\u{e0fff}'
+        )
 }
 
 /// The handles that a client sent, the header first: a client that sets it knows what it does.
@@ -273,9 +292,15 @@ mod tests {
     fn spellings_of_a_login_are_one() {
         let flows = flows(None);
         let login = flows.login(&"robert.zak".into());
-        for same in
-            [" Robert.Zak ", "ROBERT.ZAK", "ｒｏｂｅｒｔ．ｚａｋ", "\u{a0}robert.zak\t", "robert.za\u{212a}"]
-        {
+        for same in [
+            " Robert.Zak ",
+            "ROBERT.ZAK",
+            "ｒｏｂｅｒｔ．ｚａｋ",
+            "\u{a0}robert.zak\t",
+            "robert.za\u{212a}",
+            "rob\u{200b}ert.zak",
+            "robert\0.zak",
+        ] {
             assert_eq!(flows.login(&same.into()), login, "{same}");
         }
         assert_eq!(flows.login(&"straße".into()), flows.login(&"STRASSE".into()));

@@ -180,6 +180,7 @@ pub struct Problem {
     retry_after: Option<u32>,
     allow: Option<&'static str>,
     closes: bool,
+    feigned: bool,
     cause: Option<String>,
 }
 
@@ -230,6 +231,7 @@ impl Problem {
             retry_after: None,
             allow: None,
             closes: false,
+            feigned: false,
             cause: None,
         }
     }
@@ -293,6 +295,17 @@ impl Problem {
     fn later(kind: Kind, detail: &'static str, wait: Duration) -> Self {
         let seconds = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
         Self { retry_after: Some(seconds), ..Self::new(kind, detail) }
+    }
+
+    /// The same where nobody was asked: it must look alike to the client, and raise no alarm inside.
+    #[must_use]
+    pub fn feigned(self) -> Self {
+        Self { feigned: true, cause: None, ..self }
+    }
+
+    /// Whether nobody was asked.
+    pub fn is_feigned(&self) -> bool {
+        self.feigned
     }
 
     /// The same, said on a connection that cannot be used any more, for not all of the request was read.

@@ -16,7 +16,8 @@ use crate::{
     uniform::{DECOY_QUESTIONS, Saying, Uniform},
 };
 use autoshares_sdk::{
-    Answered, Client, Error as SdkError, ErrorKind, Login, Password, RefusalShape, ResetRequested, ResetToken,
+    Answered, Client, Error as SdkError, ErrorKind, Login, Password, Refusal, RefusalShape, ResetRequested,
+    ResetToken,
 };
 
 /// What the handlers work with.
@@ -92,7 +93,13 @@ impl Proxy {
                 self.guard.settle_reset(ticket, outcome).await;
                 asked
             }
-            Reset::Suppressed => Ok(self.feigned_acceptance("suppressed", Stage::Dead)),
+            Reset::Suppressed => {
+                // The codes that were sent in this flow before go on working.
+                let live = caller.flow.as_ref().is_some_and(|flow| flow.stage == Stage::Live);
+                let live = live && caller.flow.as_ref().is_some_and(|flow| self.flows.is_about(flow, &user));
+                let stage = if live { Stage::Live } else { Stage::Dead };
+                Ok(self.feigned_acceptance("suppressed", stage))
+            }
             Reset::AnswerSuppressed => Ok(self.feigned_wrong_answer("answer_suppressed", Stage::Question)),
         };
         let flow = match &asked {
@@ -144,7 +151,10 @@ impl Proxy {
             }
             Ok(ResetRequested::AnswerNeeded(refusal)) => {
                 self.metrics.reset("answer_needed");
-                let envelope = self.uniform.remember_wrong_answer(Envelope::refused(&refusal));
+                let envelope = match self.answers {
+                    Answers::Faithful => Envelope::refused(&refusal),
+                    Answers::Uniform | Answers::Decoy => Uniform::wrong_answer(),
+                };
                 let (saying, stage) = (Saying::WrongAnswer, Some(Stage::Question));
                 return (
                     ResetOutcome::AnswerNeeded,
@@ -162,14 +172,13 @@ impl Proxy {
         };
         match (error.kind(), self.answers) {
             // Any refusal may be of this one login, so none of them is told.
-            (ErrorKind::Refused(refusal), Answers::Uniform | Answers::Decoy)
-                if refusal.shape() != RefusalShape::Version =>
-            {
-                if self.answers == Answers::Decoy && self.is_decoy(login) {
+            (ErrorKind::Refused(refusal), Answers::Uniform | Answers::Decoy) if !is_version(refusal) => {
+                // Where a mail may have gone out, nothing may be given back, and its code should be taken.
+                if outcome == ResetOutcome::Refused && self.answers == Answers::Decoy && self.is_decoy(login)
+                {
                     // A real login with a question pays no mail for a wrong answer; neither must this one.
                     (ResetOutcome::AnswerNeeded, Ok(self.feigned_wrong_answer("decoy", Stage::Decoy)))
                 } else {
-                    // Where a mail may have gone out all the same, its code should be taken.
                     let stage = if outcome == ResetOutcome::Sent { Stage::Live } else { Stage::Dead };
                     (outcome, Ok(self.feigned_acceptance("refused", stage)))
                 }
@@ -196,7 +205,7 @@ impl Proxy {
 
     fn feigned_wrong_answer(&self, reason: &'static str, stage: Stage) -> Asked {
         self.metrics.reset(reason);
-        let (envelope, saying) = (self.uniform.feigned_wrong_answer(), Saying::WrongAnswer);
+        let (envelope, saying) = (Uniform::wrong_answer(), Saying::WrongAnswer);
         Asked { envelope, saying, genuine: false, stage: Some(stage), reason: Some(reason) }
     }
 
@@ -220,30 +229,30 @@ impl Proxy {
             return Err(Problem::flow_required());
         }
         self.guard.admit_question(caller, flow).await?;
-        let decoy = || Ok(Envelope::with_model(self.decoy_question(&login).to_owned()));
         let (envelope, genuine) = if flow.is_some_and(|flow| flow.stage == Stage::Decoy) {
-            (decoy(), false)
+            (Ok(self.no_question(&login)), false)
         } else {
             match self.call(Box::pin(self.client.fetch_question(&login))).await.map(Answered::into_inner) {
                 Ok(Some(question)) => (Ok(Envelope::with_model(question.expose().to_owned())), true),
-                // A decoy whose answers are used up is at the same stage as a real login in that place.
-                Ok(None) if self.seems_decoy(&login) => (decoy(), false),
-                Err(error) if self.seems_decoy(&login) && Reach::of(&error) == Reach::Refused => {
-                    (decoy(), false)
+                Ok(None) => (Ok(self.no_question(&login)), true),
+                // Only logins that exist are not refused.
+                Err(error) if self.answers != Answers::Faithful && Reach::of(&error) == Reach::Refused => {
+                    (Ok(self.no_question(&login)), true)
                 }
-                Ok(None) => (Ok(Envelope::with_model(String::new())), true),
                 Err(error) => (self.failed(caller, error), true),
             }
         };
-        if self.answers == Answers::Decoy {
+        if self.answers != Answers::Faithful {
             let saying = if envelope.is_ok() { Saying::Question } else { Saying::Anything };
             self.uniform.hold(caller.started, saying, genuine).await;
         }
         envelope.map(Answer::from)
     }
 
-    fn seems_decoy(&self, login: &Login) -> bool {
-        self.answers == Answers::Decoy && self.is_decoy(self.flows.login(login))
+    /// What a login without a question gets, whether or not it exists: none, or its decoy.
+    fn no_question(&self, login: &Login) -> Envelope {
+        let decoy = self.answers == Answers::Decoy && self.is_decoy(self.flows.login(login));
+        Envelope::with_model(if decoy { self.decoy_question(login).to_owned() } else { String::new() })
     }
 
     fn decoy_question(&self, login: &Login) -> &'static str {
@@ -261,12 +270,11 @@ impl Proxy {
         let flow = caller.flow_at(&[Stage::Live, Stage::Dead], self.binding)?;
         let ticket = match flow {
             Some(flow) => {
-                let mark = self.ring().pseudonym(Named::Code, code.expose().as_bytes());
+                let mark = self.flows.mark(flow, Named::Code, code.expose());
                 match self.guard.admit_code(caller, flow, mark).await? {
                     Code::Forward(ticket) => ticket,
                     Code::Refuse => {
-                        self.uniform.hold(caller.started, Saying::WrongCode, false).await;
-                        return Ok(Uniform::wrong_code().into());
+                        return self.uniform.feigned_wrong_code(caller.started).await.map(Answer::from);
                     }
                 }
             }
@@ -293,18 +301,24 @@ impl Proxy {
         }
         let error = match redeemed {
             Ok(token) => {
+                self.uniform.remember_code_failure(None);
                 let sealed = self.flows.seal_token(flow.map(|flow| flow.id), &token, caller.now());
                 return Ok(Envelope::with_model(sealed).into());
             }
             Err(error) => error,
         };
-        match (outcome, self.answers) {
-            (CodeOutcome::Refused, Answers::Uniform | Answers::Decoy) => {
-                self.uniform.hold(caller.started, Saying::WrongCode, true).await;
-                Ok(Uniform::wrong_code().into())
-            }
-            _ => self.failed(caller, error).map(Answer::from),
+        if self.answers == Answers::Faithful {
+            return self.failed(caller, error).map(Answer::from);
         }
+        if outcome == CodeOutcome::Refused {
+            self.uniform.remember_code_failure(None);
+            self.uniform.hold(caller.started, Saying::WrongCode, true).await;
+            return Ok(Uniform::wrong_code().into());
+        }
+        let failed = self.failed(caller, error);
+        self.uniform.remember_code_failure(failed.as_ref().err());
+        self.uniform.hold(caller.started, Saying::CodeFailed, true).await;
+        failed.map(Answer::from)
     }
 
     /// Step 4: sets the new password.
@@ -324,7 +338,7 @@ impl Proxy {
         // Before the token, so that a client is not told to start again for what it can mend.
         self.long_enough(&password)?;
         let reason = match opened {
-            Some(Token { flow: bound, token }) if bound == flow.map(|flow| flow.id) => {
+            Some(Token { flow: bound, token, .. }) if bound == flow.map(|flow| flow.id) => {
                 return self.update(caller, flow, &token, &password).await;
             }
             Some(_) => "another flow",
@@ -341,7 +355,10 @@ impl Proxy {
         token: &ResetToken,
         password: &Password,
     ) -> Result<Answer, Problem> {
-        let mark = self.ring().pseudonym(Named::Token, token.expose().as_bytes());
+        let mark = match flow {
+            Some(flow) => self.flows.mark(flow, Named::Token, token.expose()),
+            None => self.ring().pseudonym(Named::Token, token.expose().as_bytes()),
+        };
         let ticket = self.guard.admit_update(caller, flow, mark).await?;
         let error = match self.call(Box::pin(self.client.set_password(token, password))).await {
             Ok(_) => {
@@ -357,6 +374,13 @@ impl Proxy {
             Reach::Refused | Reach::TurnedAway => UpdateOutcome::Refused,
         };
         self.guard.settle_update(ticket, outcome).await;
+        if let ErrorKind::Refused(refusal) = error.kind()
+            && refusal.messages().iter().any(|message| message.contains(token.expose()))
+        {
+            // The real token never leaves.
+            let errors = vec!["The password was not accepted. Please start again.".to_owned()];
+            return Ok(Envelope { errors, ..Envelope::plain(false) }.into());
+        }
         self.failed(caller, error).map(Answer::from)
     }
 
@@ -417,8 +441,14 @@ impl Reach {
         match error.kind() {
             ErrorKind::NotSent | ErrorKind::KeyRejected => Reach::NotSent,
             _ if error.may_have_been_applied() => Reach::Unknown,
-            ErrorKind::Refused(refusal) if refusal.shape() != RefusalShape::Version => Reach::Refused,
+            ErrorKind::Refused(refusal) if !is_version(refusal) => Reach::Refused,
             _ => Reach::TurnedAway,
         }
     }
+}
+
+/// Whether a refusal is of the version, which has nothing to do with what was asked; other errors in that shape may have.
+fn is_version(refusal: &Refusal) -> bool {
+    refusal.shape() == RefusalShape::Version
+        && refusal.codes().iter().any(|code| code.as_str() == "UnsupportedApiVersion")
 }

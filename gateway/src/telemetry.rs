@@ -218,7 +218,10 @@ impl Line {
                 )
             };
         }
+        let feigned = self.problem().is_some_and(Problem::is_feigned);
         match facts.map(|facts| facts.blame) {
+            // Whoever was asked has said so in a line of its own.
+            Some(_) if feigned => line!(info, "request"),
             None if self.answered.is_none() => {
                 line!(
                     warn,

@@ -3,14 +3,17 @@
 use std::{
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::envelope::Envelope;
+use crate::{envelope::Envelope, problem::Problem};
+
+/// How long a slow answer slows the others down, so that a quick one among them tells nothing.
+const STICKY: Duration = Duration::from_secs(60);
 
 /// What an answer says, or seems to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,10 +22,12 @@ pub enum Saying {
     Accepted,
     /// The answer to the secret question is missing or wrong.
     WrongAnswer,
-    /// A secret question.
+    /// A secret question, or that there is none.
     Question,
     /// The code is wrong.
     WrongCode,
+    /// The code could not be tried.
+    CodeFailed,
     /// Something that cannot be feigned.
     Anything,
 }
@@ -32,9 +37,9 @@ pub enum Saying {
 pub struct Uniform {
     floor: Duration,
     accepted_flag: AtomicBool,
-    wrong_answer: Mutex<Option<(Vec<String>, Vec<String>)>>,
-    /// How many floors the last genuine answer took, for each [`Saying`].
-    floors: [AtomicU32; 5],
+    code_failure: Mutex<Option<Problem>>,
+    /// How many floors an answer takes, and since when it is that many, for each [`Saying`].
+    floors: Mutex<[Option<(u32, Instant)>; 6]>,
 }
 
 impl Uniform {
@@ -43,8 +48,8 @@ impl Uniform {
         Self {
             floor,
             accepted_flag: AtomicBool::new(false),
-            wrong_answer: Mutex::new(None),
-            floors: [const { AtomicU32::new(1) }; 5],
+            code_failure: Mutex::default(),
+            floors: Mutex::default(),
         }
     }
 
@@ -59,20 +64,13 @@ impl Uniform {
         Envelope::plain(self.accepted_flag.load(Ordering::Relaxed))
     }
 
-    /// A genuine refusal for the answer, which later feigned ones follow.
-    pub fn remember_wrong_answer(&self, envelope: Envelope) -> Envelope {
-        let said = Some((envelope.errors.clone(), envelope.errors_code.clone()));
-        *self.wrong_answer.lock().unwrap_or_else(PoisonError::into_inner) = said;
-        envelope
-    }
-
-    /// One that looks like the last genuine one.
-    pub fn feigned_wrong_answer(&self) -> Envelope {
-        let said = self.wrong_answer.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (errors, errors_code) = said.unwrap_or_else(|| {
-            (vec!["Answer is incorrect, try again.".to_owned()], vec!["ErrorIncorrectAnswer".to_owned()])
-        });
-        Envelope { errors, errors_code, ..Envelope::plain(false) }
+    /// The one refusal of an answer to a secret question, in the documented words: Autoshares' own may be about one trader.
+    pub fn wrong_answer() -> Envelope {
+        Envelope {
+            errors: vec!["Answer is incorrect, try again.".to_owned()],
+            errors_code: vec!["ErrorIncorrectAnswer".to_owned()],
+            ..Envelope::plain(false)
+        }
     }
 
     /// The one refusal of a code, whatever was said and whether or not anybody was asked.
@@ -80,20 +78,38 @@ impl Uniform {
         Envelope { errors: vec!["Confirmation code is incorrect.".to_owned()], ..Envelope::plain(false) }
     }
 
-    /// Waits until an answer may be given: the floor after the start, or at a later multiple of it. A feigned answer takes as many floors
-    /// as the last genuine one did, lest it be known by being quick.
+    /// What became of the last code that Autoshares was asked about: a problem, or `None` when it answered.
+    pub fn remember_code_failure(&self, problem: Option<&Problem>) {
+        *self.code_failure.lock().unwrap_or_else(PoisonError::into_inner) = problem.cloned();
+    }
+
+    /// What a code that is not forwarded looks like: wrong, or, while Autoshares fails, like those that are. Without that, an outage would
+    /// tell a flow with a code from one without.
+    pub async fn feigned_wrong_code(&self, started: Instant) -> Result<Envelope, Problem> {
+        let failure = self.code_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let saying = if failure.is_some() { Saying::CodeFailed } else { Saying::WrongCode };
+        self.hold(started, saying, false).await;
+        failure.map_or_else(|| Ok(Self::wrong_code()), |problem| Err(problem.feigned()))
+    }
+
+    /// Waits until an answer may be given: the floor after the start, or a later multiple of it. All answers that say the same take as many
+    /// floors as the slowest genuine one of the last minute.
     pub async fn hold(&self, started: Instant, saying: Saying, genuine: bool) {
         if self.floor.is_zero() {
             return;
         }
         let own = started.elapsed().as_nanos().div_ceil(self.floor.as_nanos()).max(1);
         let own = u32::try_from(own).unwrap_or(u32::MAX);
-        let last = &self.floors[saying as usize];
-        let floors = if genuine {
-            last.store(own, Ordering::Relaxed);
-            own
-        } else {
-            own.max(last.load(Ordering::Relaxed))
+        let floors = {
+            let mut floors = self.floors.lock().unwrap_or_else(PoisonError::into_inner);
+            let slowest = &mut floors[saying as usize];
+            let now = Instant::now();
+            let known =
+                slowest.filter(|(_, since)| now.duration_since(*since) < STICKY).map(|(known, _)| known);
+            if genuine && known.is_none_or(|known| own >= known) {
+                *slowest = Some((own, now));
+            }
+            if saying == Saying::Anything { own } else { own.max(known.unwrap_or(1)) }
         };
         sleep_until(started + self.floor.saturating_mul(floors)).await;
     }
@@ -124,19 +140,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_takes_the_floor_or_a_multiple_of_it() {
-        let uniform = Uniform::new(Duration::from_millis(500));
         for (work, expected) in [(0, 500), (5, 500), (499, 500), (501, 1000), (900, 1000), (1400, 1500)] {
+            let uniform = Uniform::new(Duration::from_millis(500));
             assert_eq!(took(&uniform, work, Saying::Accepted, true).await, expected);
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_feigned_answer_is_not_known_by_being_quick() {
+    async fn no_answer_is_known_by_being_quicker_than_another() {
         let uniform = Uniform::new(Duration::from_millis(500));
-        for (genuine, feigned) in [(5, 500), (900, 1000), (1400, 1500), (5, 500)] {
-            took(&uniform, genuine, Saying::Accepted, true).await;
-            assert_eq!(took(&uniform, 0, Saying::Accepted, false).await, feigned);
+        for (genuine, expected) in [(5, 500), (900, 1000), (5, 1000), (1400, 1500), (700, 1500)] {
+            assert_eq!(took(&uniform, genuine, Saying::Accepted, true).await, expected);
+            assert_eq!(took(&uniform, 0, Saying::Accepted, false).await, expected);
             assert_eq!(took(&uniform, 0, Saying::WrongCode, false).await, 500, "each has its own");
         }
+        tokio::time::sleep(STICKY).await;
+        assert_eq!(took(&uniform, 5, Saying::Accepted, true).await, 500, "a bad minute is forgotten");
+        assert_eq!(took(&uniform, 0, Saying::Accepted, false).await, 500);
     }
 }

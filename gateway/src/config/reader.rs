@@ -227,6 +227,16 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                 "`faithful`: answers tell strangers which logins exist; not for the public internet",
             ),
             (
+                floor.is_some_and(|floor| !floor.is_zero() && floor < Duration::from_millis(100)),
+                FLOOR,
+                "below 100ms: a mail may take longer, and the time of an answer then tell which logins exist",
+            ),
+            (
+                answers == Some(Answers::Decoy) && self.get(KEYS_FILE).is_none(),
+                ANSWERS,
+                "`decoy`: keys change at each start, decoys with them, and are known by that; set `flow.keys_file`",
+            ),
+            (
                 floor == Some(Duration::ZERO),
                 FLOOR,
                 "zero: the time of an answer tells strangers which logins exist; for a benchmark only",
@@ -294,6 +304,23 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             self.warnings.push(format!(
                 "`{key}`: `false`: nothing bounds guesses, mails or load; for a benchmark only"
             ));
+        }
+        if risk_per_hour.is_some_and(|risk| risk > 10_000) {
+            let key = RISK_PER_HOUR.key;
+            self.warnings
+                .push(format!("`{key}`: above 0.01; `autoshares-gateway risk` prints what that means"));
+        }
+        if let (Some(resets), Some(risk), Some(lifetime)) = (&resets, risk_per_hour, code_lifetime) {
+            // As many as can be live: all that can be asked for at once, and all that come back meanwhile.
+            let live = resets.iter().map(|rate| {
+                f64::from(rate.count) * (1.0 + lifetime.as_secs_f64() / rate.period.as_secs_f64())
+            });
+            if live.fold(f64::INFINITY, f64::min) > f64::from(risk) {
+                let (key, risk_key) = (RESETS.key, RISK_PER_HOUR.key);
+                self.warnings.push(format!(
+                    "`{key}`: allows so many live codes that `{risk_key}` would not pay for a single guess, not even a right one"
+                ));
+            }
         }
         Some(Limits {
             enabled: enabled?,

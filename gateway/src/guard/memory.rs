@@ -157,12 +157,15 @@ impl Memory {
         }
     }
 
-    /// Whether a flow has tries left. It is about to go on, so what is known of it lives on too.
-    pub fn has_tries(&mut self, flow: FlowId, name: &'static str, max: u32, now: u64) -> bool {
+    /// Whether a flow has tries left of each kind. It is about to go on, so what is known of it lives on too.
+    pub fn has_tries(&mut self, flow: FlowId, counters: &[(&'static str, u32)], now: u64) -> bool {
         match self.flows.get_mut(&flow) {
             Some(flow) if flow.expires > now => {
                 flow.expires = now + lifetime();
-                flow.tries.iter().all(|(known, tries)| *known != name || *tries < max)
+                let left = |known: &(&str, u32)| {
+                    counters.iter().all(|(name, max)| *name != known.0 || known.1 < *max)
+                };
+                flow.tries.iter().all(left)
             }
             _ => true,
         }
@@ -322,10 +325,10 @@ mod tests {
         assert_eq!(memory.attempt(&attempt("1"), 3, HOUR), Tried::Repeated);
         memory.release(&attempt("1"), true);
         assert_eq!(memory.attempt(&attempt("1"), 3, HOUR), Tried::Admitted);
-        assert!(memory.has_tries(FlowId([1; 16]), "codes", 3, HOUR));
+        assert!(memory.has_tries(FlowId([1; 16]), &[("codes", 3)], HOUR));
         assert_eq!(memory.attempt(&attempt("2"), 3, HOUR), Tried::Admitted);
         assert_eq!(memory.attempt(&attempt("3"), 3, HOUR), Tried::Exhausted);
-        assert!(!memory.has_tries(FlowId([1; 16]), "codes", 3, HOUR));
+        assert!(!memory.has_tries(FlowId([1; 16]), &[("others", 1), ("codes", 3)], HOUR));
     }
 
     #[test]

@@ -33,6 +33,8 @@ const RESETS: &str = "resets_per_login";
 const ANSWERS: &str = "answers_per_login";
 const CODES: &str = "codes_per_login";
 const CODE_TRIES: &str = "codes_per_flow";
+const QUESTIONS: &str = "questions_per_flow";
+const UPDATES: &str = "updates_per_flow";
 
 /// Guards the flow.
 #[derive(Debug)]
@@ -207,7 +209,13 @@ impl Guard {
 
     /// Whether a flow goes on, or has used up its tries and gives way to a new one.
     pub async fn goes_on(&self, flow: FlowId) -> bool {
-        self.store.has_tries(flow, CODE_TRIES, self.limits.codes_per_flow).await
+        let limits = &self.limits;
+        let counters = [
+            (CODE_TRIES, limits.codes_per_flow),
+            (QUESTIONS, limits.questions_per_flow),
+            (UPDATES, limits.updates_per_flow),
+        ];
+        self.store.has_tries(flow, &counters).await
     }
 
     /// Admits fetching the question.
@@ -222,7 +230,7 @@ impl Guard {
             let budgets = [Budget { name, rates: &limits.resets_per_address, only_new: false }];
             return self.admit_address(caller, &budgets, None).await;
         };
-        let name = "questions_per_flow";
+        let name = QUESTIONS;
         let attempt = Attempt { flow: flow.id, name, mark: None };
         match self.store.attempt(&attempt, self.limits.questions_per_flow).await.0 {
             Tried::Admitted | Tried::Repeated => Ok(()),
@@ -257,6 +265,8 @@ impl Guard {
             let subject = Subject::Login(flow.login);
             let (spent, spent_at) = self.store.spend(&Spend { subject, budgets: &budgets, seen: None }).await;
             if spent != Spent::Admitted {
+                // It was not asked about, so it is not known to be wrong.
+                self.store.release(tried_at, &attempt, false).await;
                 self.hit(caller, CODES);
                 self.metrics.guess("suppressed");
                 return Ok(Code::Refuse);
@@ -370,7 +380,7 @@ impl Guard {
         flow: Option<&Flow>,
         mark: Pseudonym,
     ) -> Result<UpdateTicket, Problem> {
-        let name = "updates_per_flow";
+        let name = UPDATES;
         let id = flow.map_or(FlowId(mark.0), |flow| flow.id);
         let attempt = Attempt { flow: id, name, mark: Some(mark) };
         match self.store.attempt(&attempt, self.limits.updates_per_flow).await {
@@ -421,11 +431,13 @@ impl Guard {
             }
         }
         let spend = Spend { subject: Subject::Address(caller.address), budgets, seen };
-        match self.store.spend(&spend).await.0 {
-            Spent::Admitted => Ok(()),
-            Spent::Exhausted { budget, wait } => {
-                // Of what is only for new logins nothing follows for known ones.
-                if budgets.iter().any(|known| known.name == budget && !known.only_new) {
+        match self.store.spend(&spend).await {
+            (Spent::Admitted, _) => Ok(()),
+            (Spent::Exhausted { budget, wait }, place) => {
+                // Of what is only for new logins nothing follows for known ones, and of the share of one replica nothing for later.
+                if self.store.is_final(place)
+                    && budgets.iter().any(|known| known.name == budget && !known.only_new)
+                {
                     self.exhausted().remember(caller.address, budget, wait, Instant::now());
                 }
                 self.hit(caller, budget);

@@ -200,9 +200,12 @@ impl Redis {
         self.run::<u32>(&script).await;
     }
 
-    pub(super) async fn tries(&self, flow: FlowId, name: &str) -> Option<u32> {
+    pub(super) async fn has_tries(&self, flow: FlowId, counters: &[(&'static str, u32)]) -> Option<bool> {
         let mut script = TRIES.prepare_invoke();
-        script.key(flow_key(flow, name)).arg(micros(FLOW_STATE) / 1000);
+        script.arg(micros(FLOW_STATE) / 1000);
+        for (name, max) in counters {
+            script.key(flow_key(flow, name)).arg(max);
+        }
         self.run(&script).await
     }
 

@@ -194,14 +194,20 @@ impl Store {
         }
     }
 
-    /// Whether a flow has tries left.
-    pub async fn has_tries(&self, flow: FlowId, name: &'static str, max: u32) -> bool {
+    /// Whether what was said stays true when Redis is back.
+    pub fn is_final(&self, place: Place) -> bool {
+        place == Place::Shared || self.redis.is_none()
+    }
+
+    /// Whether a flow has tries left of each kind.
+    pub async fn has_tries(&self, flow: FlowId, counters: &[(&'static str, u32)]) -> bool {
         if let Some(redis) = &self.redis
-            && let Some(tries) = redis.tries(flow, name).await
+            && let Some(has_tries) = redis.has_tries(flow, counters).await
         {
-            return tries < max;
+            return has_tries;
         }
-        self.local().has_tries(flow, name, share(max, self.replicas), self.now())
+        let shares = counters.iter().map(|(name, max)| (*name, share(*max, self.replicas)));
+        self.local().has_tries(flow, &shares.collect::<Vec<_>>(), self.now())
     }
 
     /// A code is about to be sent. The minute, for [`code_not_sent`](Self::code_not_sent).

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use autoshares_gateway::{config::Answers, flow::Stage};
+use autoshares_gateway::{
+    config::{Answers, Binding},
+    flow::Stage,
+};
 use autoshares_sdk::{
     Operation,
     sandbox::{Fault, Sandbox, Shape, Trader},
@@ -10,7 +13,7 @@ use autoshares_sdk::{
 use axum::http::Method;
 
 use crate::{
-    support::{Answered, CODE, JSON, QUESTION, RESET, TestApp, client, code},
+    support::{Answered, CODE, JSON, QUESTION, RESET, TestApp, WRONG, client, code},
     upstream::{Upstream, response},
 };
 
@@ -152,16 +155,20 @@ async fn a_wrong_answer_is_told_and_costs_no_mail() {
     assert!(question.body.contains("third grade"), "{question:?}");
 }
 
+/// What Autoshares says may be about one trader, so it is not said to another, nor does it tell an answer that was not forwarded.
 #[tokio::test]
-async fn a_sentence_of_autoshares_own_about_a_wrong_answer_is_feigned_too() {
-    let said = r#"{"Errors":["Falsche Antwort."],"ErrorsCode":["ErrorIncorrectAnswer"],"IsSucceed":false}"#;
-    let upstream = Upstream::json(200, said);
+async fn a_wrong_answer_is_refused_in_the_documented_words() {
+    let own =
+        r#"{"Errors":["Wrong, Robert. 2 left."],"ErrorsCode":["ErrorIncorrectAnswer"],"IsSucceed":false}"#;
+    let upstream = Upstream::json(200, own);
     let app = TestApp::guarded(&client(&upstream.base_url()), |parts| parts.flow.floor = Duration::ZERO);
     for _ in 0..5 {
         let body = r#"{"User": "robert.zak", "SecretQuestionAnswer": "wrong"}"#;
-        assert_eq!(app.post(RESET, body).await.body, said);
+        assert_eq!(app.post(RESET, body).await.body, WRONG_ANSWER);
     }
     assert_eq!(upstream.requests().len(), 3);
+    let app = TestApp::quick(&client(&upstream.base_url()), |parts| parts.flow.answers = Answers::Faithful);
+    assert_eq!(app.documented(0).await.body, own);
 }
 
 /// C3: no code goes on from a flow for which none was sent, and nobody can tell.
@@ -211,6 +218,73 @@ async fn a_wrong_code_is_refused_in_one_way_whatever_autoshares_says() {
             "{body}"
         );
         assert_eq!(answered.status, 200);
+    }
+}
+
+/// Not even an outage tells a flow with a code from one without.
+#[tokio::test]
+async fn a_dead_flow_fails_as_a_live_one_does() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let app = TestApp::guarded(&sandbox.client(), |parts| {
+        parts.flow.floor = Duration::from_millis(10);
+        parts.limits.codes_per_flow = 100;
+        parts.limits.codes_per_address = vec!["1000/h".parse().unwrap()];
+    });
+    let live = app.send(Method::POST, RESET, &[JSON], reset("anna.lee")).await.handle();
+    let dead = app.send(Method::POST, RESET, &[JSON], reset("nobody")).await.handle();
+    for (fault, status) in [
+        (Fault::HangUp, 502),
+        (Fault::Answer(500, Shape::ServerFailed), 502),
+        (Fault::Html(429), 502),
+        (Fault::Answer(404, Shape::Empty), 502),
+        (Fault::KeyRejected, 503),
+        (Fault::Raw(400, vec![], r#"{"Error": {"Code": "InvalidCode", "Message": "no"}}"#.to_owned()), 200),
+    ] {
+        sandbox.fail(Operation::RedeemCode, fault.clone());
+        let mut answers = Vec::new();
+        for handle in [&live, &dead, &live, &dead] {
+            let answered = app.step(handle, CODE, code(&format!("{:06}", answers.len()))).await;
+            let id = answered.headers["x-request-id"].to_str().unwrap().to_owned();
+            assert_eq!(answered.status, status, "{fault:?}");
+            let names: Vec<_> = answered.headers.keys().map(ToString::to_string).collect();
+            answers.push((
+                names,
+                answered.headers.get("retry-after").cloned(),
+                answered.body.replace(&id, ""),
+            ));
+            sandbox.heal();
+            sandbox.fail(Operation::RedeemCode, fault.clone());
+        }
+        answers.dedup();
+        assert_eq!(answers.len(), 1, "{fault:?}: {answers:?}");
+    }
+    sandbox.heal();
+    assert_eq!(app.step(&live, CODE, code("999999")).await.body, WRONG);
+    assert_eq!(app.step(&dead, CODE, code("999999")).await.body, WRONG);
+}
+
+/// Step 2 answers for a login without a question as for one that does not exist, also where no handle is wanted.
+#[tokio::test]
+async fn the_question_of_nobody_is_none() {
+    let sandbox = Sandbox::start().await.unwrap();
+    for binding in [Binding::Prefer, Binding::Off, Binding::Required] {
+        let app = TestApp::guarded(&sandbox.client(), |parts| {
+            parts.flow.floor = Duration::from_millis(20);
+            parts.flow.binding = binding;
+        });
+        let mut bodies = Vec::new();
+        for login in ["anna.lee", "nobody"] {
+            let started = Instant::now();
+            let target = format!("{QUESTION}?username={login}");
+            let answered = match binding {
+                Binding::Required => app.step(&app.handle(login, Stage::Question), &target, "").await,
+                _ => app.send(Method::GET, &target, &[], "").await,
+            };
+            assert!(started.elapsed() >= Duration::from_millis(20));
+            bodies.push((answered.status, answered.body));
+        }
+        assert_eq!(bodies[0], bodies[1]);
+        assert_eq!(bodies[0].1, r#"{"Model":"","Errors":[],"IsSucceed":true}"#);
     }
 }
 

@@ -331,6 +331,57 @@ async fn a_flow_goes_on_and_an_old_handle_rewinds_nothing() {
     assert_ne!(flow_of(&app, &third).id, flow_of(&app, &other).id);
 }
 
+/// Whoever asks once more than there are mails keeps the codes that were sent, and a flow that has ended otherwise gives way too.
+#[tokio::test]
+async fn nobody_is_locked_into_a_flow_or_out_of_one() {
+    let (sandbox, app) = app(|parts| parts.limits.resets_per_login = vec!["3/h".parse().unwrap()]).await;
+    let mut handle = app.post(RESET, ANNA).await.handle();
+    for _ in 0..4 {
+        handle = app.step(&handle, RESET, ANNA).await.handle();
+    }
+    assert_eq!(sandbox.outbox().len(), 3);
+    let mail = sandbox.outbox().pop().unwrap().code;
+    assert!(app.step(&handle, CODE, code(&mail)).await.body.contains("\"Model\""));
+
+    // Ten questions, then again from the start.
+    let asked = app.post(RESET, r#"{"User": "robert.zak"}"#).await.handle();
+    let question = format!("{QUESTION}?username=robert.zak");
+    for _ in 0..10 {
+        app.step(&asked, &question, "").await;
+    }
+    app.step(&asked, &question, "").await.problem(403, "flow-required");
+    let again = app.step(&asked, RESET, r#"{"User": "robert.zak"}"#).await.handle();
+    assert!(app.step(&again, &question, "").await.body.contains("third grade"));
+}
+
+/// A right code that was not asked about because its login had no budget left is not burned.
+#[tokio::test]
+async fn a_code_that_was_not_asked_about_can_be_tried_again() {
+    let (sandbox, app) = app(|parts| parts.limits.codes_per_login = vec!["1/s".parse().unwrap()]).await;
+    let handle = app.post(RESET, ANNA).await.handle();
+    let mail = sandbox.outbox().pop().unwrap().code;
+    app.step(&handle, CODE, code("000000")).await;
+    assert_eq!(app.step(&handle, CODE, code(&mail)).await.body, WRONG);
+    assert_eq!(sandbox.calls(Operation::RedeemCode), 1);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert!(app.step(&handle, CODE, code(&mail)).await.body.contains("\"Model\""));
+}
+
+/// A refusal of Autoshares' that quotes its own token is not relayed.
+#[tokio::test]
+async fn the_real_token_does_not_get_out_in_a_refusal() {
+    let upstream = Upstream::deciding(|request| {
+        let (_, body) = request.split_once("\r\n\r\n").unwrap();
+        let token = body.split('"').nth(3).unwrap().to_owned();
+        let refused = format!(r#"{{"Errors": ["Token {token} has expired."], "IsSucceed": false}}"#);
+        crate::upstream::response(200, &[], &refused)
+    });
+    let answered = TestApp::new(&upstream.base_url()).documented(3).await;
+    assert!(upstream.requests()[0].contains(crate::support::TOKEN));
+    assert!(!answered.body.contains(crate::support::TOKEN), "{}", answered.body);
+    assert!(answered.body.contains("was not accepted"));
+}
+
 fn flow_of(app: &TestApp, handle: &str) -> Flow {
     app.flows.open(handle, SystemTime::now()).unwrap()
 }
