@@ -1,7 +1,10 @@
 //! Every route and every layer.
 
 use std::{
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64},
+    },
     time::SystemTime,
 };
 
@@ -19,7 +22,7 @@ use crate::{
     config::{self, Config, Faults, FlowSettings, Limits, PublicOrigin, StoreSettings},
     docs,
     edge::{self, Origins},
-    flow::Flows,
+    flow::{Flows, milliseconds},
     guard::Guard,
     keys::KeyRing,
     metrics::Metrics,
@@ -90,10 +93,11 @@ pub struct App {
 pub fn build(parts: Parts) -> App {
     let Parts { client, origin, allowed_origins, trusted_proxies, store, flow, limits } = parts;
     let metrics = Arc::<Metrics>::default();
-    // Counters that begin with this process know nothing of what was issued before.
-    let started = store.redis.is_none().then(SystemTime::now);
-    let flows = Flows::new(KeyRing::new(&flow.keys, &origin.text), started);
-    let guard = Arc::new(Guard::new(&store, limits, Arc::clone(&metrics)));
+    // Counters in memory know nothing of what was issued before this process; Redis says since when it remembers.
+    let started = if store.redis.is_none() { milliseconds(SystemTime::now()) } else { 0 };
+    let not_before = Arc::new(AtomicU64::new(started));
+    let guard = Arc::new(Guard::new(&store, limits, &not_before, Arc::clone(&metrics)));
+    let flows = Flows::new(KeyRing::new(&flow.keys, &origin.text), not_before);
     let site = Arc::new(Site::new(&origin, &allowed_origins));
     // Whoever sits in front of the browser decides on another try, and sooner than a wait would end.
     let client = client.without_retries();

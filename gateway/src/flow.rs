@@ -3,6 +3,10 @@
 
 use std::{
     fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -79,13 +83,13 @@ pub struct Token {
 pub struct Flows {
     ring: KeyRing,
     /// What was issued earlier is not believed: whoever counted in it has forgotten.
-    not_before: u64,
+    not_before: Arc<AtomicU64>,
 }
 
 impl Flows {
-    /// With counters that outlive this process, or with those that began with it at `started`.
-    pub fn new(ring: KeyRing, started: Option<SystemTime>) -> Self {
-        Self { ring, not_before: started.map_or(0, milliseconds) }
+    /// With counters that remember since then, in milliseconds since 1970.
+    pub fn new(ring: KeyRing, not_before: Arc<AtomicU64>) -> Self {
+        Self { ring, not_before }
     }
 
     /// The keys.
@@ -170,11 +174,12 @@ impl Flows {
     fn is_fresh(&self, issued: u64, now: SystemTime) -> bool {
         let latest = milliseconds(now + SKEW);
         let earliest = milliseconds(now).saturating_sub(milliseconds(UNIX_EPOCH + LIFETIME));
-        (earliest..=latest).contains(&issued) && issued > self.not_before
+        (earliest..=latest).contains(&issued) && issued > self.not_before.load(Ordering::Relaxed)
     }
 }
 
-fn milliseconds(time: SystemTime) -> u64 {
+/// Since 1970.
+pub fn milliseconds(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
@@ -239,7 +244,8 @@ mod tests {
     use crate::keys::Secrets;
 
     fn flows(started: Option<SystemTime>) -> Flows {
-        Flows::new(KeyRing::new(&Secrets::random(), "http://localhost"), started)
+        let not_before = Arc::new(AtomicU64::new(started.map_or(0, milliseconds)));
+        Flows::new(KeyRing::new(&Secrets::random(), "http://localhost"), not_before)
     }
 
     #[test]

@@ -256,7 +256,7 @@ async fn ask_store(config: Config) -> Result<(), Box<dyn Error>> {
     if config.store.redis.is_none() {
         return Ok(());
     }
-    let guard = Guard::new(&config.store, config.limits, Arc::default());
+    let guard = Guard::new(&config.store, config.limits, &Arc::default(), Arc::default());
     guard.probe_store().await.map_err(|reason| {
         format!("the store cannot be written to: {reason}; check store.url, its password and its permissions")
     })?;

@@ -9,7 +9,7 @@ mod memory;
 mod redis;
 mod store;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64};
 
 use tokio::time::Instant;
 
@@ -27,6 +27,7 @@ use crate::{
 use alarm::Alarm;
 use exhausted::Exhausted;
 use ledger::{Entry, Lane, Question};
+use redis::Shared;
 use store::{Attempt, Budget, Place, Spend, Spent, Store, Subject, Tried};
 
 const RESETS: &str = "resets_per_login";
@@ -130,8 +131,16 @@ pub enum UpdateOutcome {
 
 impl Guard {
     /// A guard whose counters live where the settings say.
-    pub fn new(store: &StoreSettings, limits: Limits, metrics: Arc<Metrics>) -> Self {
-        let store = Store::new(store, &metrics);
+    /// `not_before` follows since when they remember, in milliseconds since 1970.
+    pub fn new(
+        store: &StoreSettings,
+        limits: Limits,
+        not_before: &Arc<AtomicU64>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let code_lifetime = limits.code_lifetime.as_secs().div_ceil(60);
+        let shared = Shared { code_lifetime, not_before: Arc::clone(not_before) };
+        let store = Store::new(store, &shared, &metrics);
         Self { store, limits, metrics, alarm: Alarm::default(), exhausted: Mutex::default() }
     }
 

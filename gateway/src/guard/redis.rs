@@ -1,25 +1,24 @@
 //! Counters in Redis or Valkey. Every decision is one script, which the server runs whole and by its own clock. No key holds a login, an
 //! address or a code; all keys of a script share a hash tag, so a cluster finds them in one slot.
 //!
-//! A call that fails or takes longer than [`DEADLINE`] opens the breaker: nobody asks again until a probe beside the requests has written.
+//! A call that fails or takes longer than [`DEADLINE`] opens the breaker: nobody asks again until a look beside the requests has succeeded.
+//! Such a look is taken every two seconds anyway. It brings the number of live codes, for when Redis is away, and the epoch: since when
+//! Redis remembers. What was issued before is not believed any more, for its tries may be forgotten.
 
 use std::{
     fmt,
     sync::{
         Arc, LazyLock, Mutex, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use redis::{
     AsyncConnectionConfig, Client, FromRedisValue, RedisError, Script, ScriptInvocation,
     aio::MultiplexedConnection,
 };
-use tokio::{
-    sync::Notify,
-    time::{sleep, timeout},
-};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, info};
 
 use super::{
@@ -35,8 +34,10 @@ use crate::{
 
 /// How long a decision may wait. Below 50 ms with room for a timer that is late.
 const DEADLINE: Duration = Duration::from_millis(45);
-/// How long nobody asks after a failure.
+/// How long nobody asks after a failure, and how often somebody looks otherwise.
 const PAUSE: Duration = Duration::from_secs(2);
+/// How long the epoch outlives the last look of any replica, in milliseconds.
+const EPOCH_LIFE: u32 = 86_400_000;
 
 macro_rules! scripts {
     ($($name:ident $file:literal)*) => {
@@ -53,6 +54,16 @@ scripts! {
     CODE "code.lua"
     LEDGER "ledger.lua"
     UNBOOK "unbook.lua"
+    LOOK "look.lua"
+}
+
+/// What all replicas have to know of themselves and of each other.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// How long a code lives, in minutes.
+    pub code_lifetime: u64,
+    /// What was issued earlier is not believed, in milliseconds since 1970; follows the epoch.
+    pub not_before: Arc<AtomicU64>,
 }
 
 /// See the module.
@@ -60,7 +71,8 @@ pub struct Redis {
     client: Client,
     connection: Mutex<Option<MultiplexedConnection>>,
     away: AtomicBool,
-    failed: Notify,
+    live_codes: Mutex<Option<(u32, Instant)>>,
+    shared: Shared,
     metrics: Arc<Metrics>,
 }
 
@@ -72,44 +84,46 @@ impl fmt::Debug for Redis {
 
 impl Redis {
     /// Looks after one on the current tokio runtime, until it is dropped.
-    pub fn watch(client: Client, metrics: Arc<Metrics>) -> Arc<Self> {
+    pub fn watch(client: Client, shared: Shared, metrics: Arc<Metrics>) -> Arc<Self> {
         // Its client asks for whatever provider the process has; the SDK brings its own.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let redis = Arc::new(Self {
             client,
             connection: Mutex::default(),
             away: AtomicBool::new(false),
-            failed: Notify::new(),
+            live_codes: Mutex::default(),
+            shared,
             metrics,
         });
         redis.metrics.note_store(true);
-        tokio::spawn(heal(Arc::downgrade(&redis)));
+        tokio::spawn(look_after(Arc::downgrade(&redis)));
         redis
     }
 
-    /// Whether it can be written to.
+    /// Looks whether it can be written to, and at what all replicas have to know.
     ///
     /// # Errors
     ///
     /// What is wrong, without the address, which may hold a password.
-    pub async fn probe(&self) -> Result<(), String> {
-        let written = async {
-            let mut connection = self.connection().await?;
-            redis::cmd("SET")
-                .arg("password-reset:{probe}")
-                .arg(1)
-                .arg("PX")
-                .arg(10_000)
-                .query_async::<()>(&mut connection)
-                .await
-        };
-        let failure = match timeout(DEADLINE, written).await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => reason(&error),
-            Err(_) => "no answer in time".to_owned(),
-        };
-        self.disconnect();
-        Err(failure)
+    pub async fn look(&self, epoch: Option<u64>) -> Result<(), String> {
+        let mut script = LOOK.prepare_invoke();
+        script.key(key(Subject::Installation, "epoch")).key(key(Subject::Installation, "live"));
+        let epoch = epoch.map(|epoch| epoch.to_string()).unwrap_or_default();
+        script.arg(epoch).arg(self.shared.code_lifetime).arg(EPOCH_LIFE);
+        let (epoch, live) = self.ask(&script).await?;
+        self.shared.not_before.store(epoch, Ordering::Relaxed);
+        self.note_live(live);
+        Ok(())
+    }
+
+    fn note_live(&self, live: u32) {
+        let known = Some((live, Instant::now()));
+        *self.live_codes.lock().unwrap_or_else(PoisonError::into_inner) = known;
+    }
+
+    /// How many codes were live when Redis was last asked, if it ever was, and when that was.
+    pub(super) fn live_codes(&self) -> Option<(u32, Instant)> {
+        *self.live_codes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn connection(&self) -> Result<MultiplexedConnection, RedisError> {
@@ -129,29 +143,50 @@ impl Redis {
         *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Runs a script; `None` when this process has to decide alone.
-    async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Option<T> {
-        if self.away.load(Ordering::Relaxed) {
-            return None;
-        }
+    /// Runs a script within the deadline.
+    async fn ask<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, String> {
         let asked = async {
             let mut connection = self.connection().await?;
             script.invoke_async(&mut connection).await
         };
         let failure = match timeout(DEADLINE, asked).await {
-            Ok(Ok(answer)) => return Some(answer),
+            Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) => reason(&error),
             Err(_) => "no answer in time".to_owned(),
         };
         self.disconnect();
-        // Told once, by whoever finds out first.
+        Err(failure)
+    }
+
+    /// The same for a decision; `None` when this process has to decide alone.
+    async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Option<T> {
+        if self.away.load(Ordering::Relaxed) {
+            return None;
+        }
+        match self.ask(script).await {
+            Ok(answer) => Some(answer),
+            Err(failure) => {
+                self.note_away(&failure);
+                None
+            }
+        }
+    }
+
+    /// Told once, by whoever finds out first.
+    fn note_away(&self, failure: &str) {
         if !self.away.swap(true, Ordering::Relaxed) {
             self.metrics.note_store(false);
             audit::note(Event::StoreAway);
             error!(failure, "the store is away: this replica decides with its share of the budgets");
-            self.failed.notify_one();
         }
-        None
+    }
+
+    fn note_back(&self) {
+        if self.away.swap(false, Ordering::Relaxed) {
+            self.metrics.note_store(true);
+            audit::note(Event::StoreBack);
+            info!("the store is back: replicas count together again");
+        }
     }
 
     pub(super) async fn spend(&self, spend: &Spend<'_>) -> Option<Spent> {
@@ -215,7 +250,12 @@ impl Redis {
         let minute = less.map(|minute| minute.to_string()).unwrap_or_default();
         // The longest life of a code that can be set is a day.
         script.key(key(Subject::Installation, "live")).arg(minute).arg(86400 + 120);
-        self.run(&script).await
+        let minute = self.run(&script).await?;
+        let mut known = self.live_codes.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = known.map_or(0, |(live, _)| live);
+        let live = if less.is_none() { live.saturating_add(1) } else { live.saturating_sub(1) };
+        *known = Some((live, Instant::now()));
+        Some(minute)
     }
 
     pub(super) async fn guess(&self, question: Question) -> Option<Entry> {
@@ -224,6 +264,7 @@ impl Redis {
         script.key(key(Subject::Installation, "live")).key(lane_key(lane));
         script.arg(capacity).arg(code_lifetime).arg(u8::from(book)).arg(elsewhere).arg(WINDOW);
         let (admitted, minute, live, spent, wait): (bool, u64, u32, u32, u64) = self.run(&script).await?;
+        self.note_live(live.saturating_sub(elsewhere));
         let wait = Duration::from_secs(wait.min(60 * (WINDOW + 1)));
         Some(Entry { admitted, minute, live, spent, capacity, wait })
     }
@@ -235,26 +276,22 @@ impl Redis {
     }
 }
 
-/// After a failure waits, then probes until something can be written. Ends with the one it looks after.
-async fn heal(redis: Weak<Redis>) {
+/// Looks now and then, and after a failure until it succeeds. Ends with the one it looks after.
+async fn look_after(redis: Weak<Redis>) {
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    // The first gateway of all remembers since it started; one that remembered before and does not any more, since now.
+    let mut epoch = u64::try_from(started.as_millis()).ok();
     loop {
         let Some(watched) = redis.upgrade() else { return };
-        // Looks up now and then, so that it notices when it is not needed any more.
-        if timeout(PAUSE, watched.failed.notified()).await.is_err() {
-            continue;
+        match watched.look(epoch).await {
+            Ok(()) => {
+                epoch = None;
+                watched.note_back();
+            }
+            Err(failure) => watched.note_away(&failure),
         }
         drop(watched);
-        loop {
-            sleep(PAUSE).await;
-            let Some(watched) = redis.upgrade() else { return };
-            if watched.probe().await.is_ok() {
-                watched.away.store(false, Ordering::Relaxed);
-                watched.metrics.note_store(true);
-                audit::note(Event::StoreBack);
-                info!("the store is back: replicas count together again");
-                break;
-            }
-        }
+        sleep(PAUSE).await;
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{
     ledger::{Entry, Lane, Question},
     memory::Memory,
-    redis::Redis,
+    redis::{Redis, Shared},
 };
 use crate::{
     config::{Rate, StoreSettings, share},
@@ -111,8 +111,6 @@ pub struct Store {
     /// How many share the budgets; this process has that part of them when it decides alone.
     replicas: u32,
     started: Instant,
-    /// The last number of live codes that Redis told, and when.
-    last_live: Mutex<Option<(u32, Instant)>>,
 }
 
 /// Microseconds in a minute.
@@ -125,14 +123,14 @@ pub(super) fn micros(duration: Duration) -> u64 {
 
 impl Store {
     /// With Redis when there is one. Watches over it on the current tokio runtime.
-    pub fn new(settings: &StoreSettings, metrics: &Arc<Metrics>) -> Self {
-        let redis = settings.redis.clone().map(|client| Redis::watch(client, Arc::clone(metrics)));
+    pub fn new(settings: &StoreSettings, shared: &Shared, metrics: &Arc<Metrics>) -> Self {
+        let watch = |client| Redis::watch(client, shared.clone(), Arc::clone(metrics));
+        let redis = settings.redis.clone().map(watch);
         Self {
             replicas: if redis.is_some() { settings.replicas } else { 1 },
             redis,
             local: Mutex::default(),
             started: Instant::now(),
-            last_live: Mutex::default(),
         }
     }
 
@@ -143,7 +141,7 @@ impl Store {
     /// Why it cannot be written to.
     pub async fn probe(&self) -> Result<(), String> {
         match &self.redis {
-            Some(redis) => redis.probe().await,
+            Some(redis) => redis.look(None).await,
             None => Ok(()),
         }
     }
@@ -230,25 +228,27 @@ impl Store {
         }
     }
 
-    /// Asks the ledger. Codes that were sent while Redis was away are counted by whoever sent them, and taken as sent by every replica.
+    /// Asks the ledger. Codes that were sent while Redis was away are counted by whoever sent them, and every replica is taken to have sent
+    /// as many.
     pub async fn guess(&self, question: Question) -> (Entry, Place) {
         let own = self.local().ledger.live(self.now() / MINUTE, question.code_lifetime);
         let alone = own.saturating_mul(self.replicas);
         if let Some(redis) = &self.redis
             && let Some(entry) = redis.guess(Question { elsewhere: alone, ..question }).await
         {
-            *self.last_live.lock().unwrap_or_else(PoisonError::into_inner) =
-                Some((entry.live, Instant::now()));
             return (entry, Place::Shared);
         }
-        let last = *self.last_live.lock().unwrap_or_else(PoisonError::into_inner);
+        let capacity = share(question.capacity, self.replicas);
         let lifetime = Duration::from_secs(60 * question.code_lifetime);
-        let last = last.filter(|(_, at)| at.elapsed() < lifetime).map_or(0, |(live, _)| live);
-        let question = Question {
-            capacity: share(question.capacity, self.replicas),
-            elsewhere: last.saturating_add(alone.saturating_sub(own)),
-            ..question
+        let before = match self.redis.as_ref().map(|redis| redis.live_codes()) {
+            None => 0,
+            Some(Some((_, at))) if at.elapsed() >= lifetime => 0,
+            Some(Some((live, _))) => live,
+            // Redis has never been there: as many as leave a few guesses.
+            Some(None) => capacity / 4,
         };
+        let elsewhere = before.saturating_add(alone.saturating_sub(own));
+        let question = Question { capacity, elsewhere, ..question };
         (self.local().ledger.guess(question, self.now() / MINUTE), Place::Local)
     }
 

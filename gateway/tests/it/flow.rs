@@ -51,7 +51,7 @@ async fn of_fifty_wrong_codes_at_once_five_go_on() {
 }
 
 fn flows() -> Flows {
-    Flows::new(KeyRing::new(&Secrets::random(), ORIGIN), None)
+    Flows::new(KeyRing::new(&Secrets::random(), ORIGIN), std::sync::Arc::default())
 }
 
 /// C2.
@@ -200,7 +200,8 @@ async fn a_handle_that_was_changed_or_made_for_something_else_is_none() {
     let secrets = Secrets::random();
     let sandbox_client = sandbox.client();
     let app = TestApp::guarded(&sandbox_client, |parts| parts.flow.keys = secrets.clone());
-    let elsewhere = Flows::new(KeyRing::new(&secrets, "https://elsewhere.example"), None);
+    let elsewhere =
+        Flows::new(KeyRing::new(&secrets, "https://elsewhere.example"), std::sync::Arc::default());
     let flow = app.flows.begin(app.flows.login(&"anna.lee".into()), Stage::Live);
     let soon = SystemTime::now() + Duration::from_secs(1);
     let token = app.flows.seal_token(Some(flow.id), &"token".into(), soon);

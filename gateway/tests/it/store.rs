@@ -259,11 +259,47 @@ async fn live_codes_are_not_forgotten_when_the_store_comes_back() {
             refused
         }
     };
-    // Five here, as many on each of two other replicas; a third of 300 pays for six guesses of fifteen.
-    assert_eq!(spent(10).await, 6);
+    // Two that Redis knew of, five here, as many on each of two other replicas; a third of 300 pays for five guesses of 17.
+    assert_eq!(spent(10).await, 5);
     redis.restart();
     until("back", || app.metrics.store_answers() == Some(true)).await;
     assert_eq!(spent(30).await, 20, "fifteen are still taken as live");
+}
+
+/// A Redis that has lost everything has lost the tries as well, so it ends the flows, as a restart does without Redis.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_forgot_the_tries_grants_no_fresh_ones() {
+    let (redis, sandbox, keys) = (Server::redis(&[]), Sandbox::start().await.unwrap(), Secrets::random());
+    let apps = [(), ()].map(|()| replica(&sandbox, &redis.client(), &keys, |_| {}));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let handle = reset(&apps[0], "anna.lee").await;
+    for guess in 0..5 {
+        assert_eq!(apps[0].step(&handle, CODE, code(&format!("{guess:06}"))).await.body, WRONG);
+    }
+    let (): () = redis.ask(&["FLUSHALL"]);
+    // Somebody looks every two seconds.
+    tokio::time::sleep(Duration::from_millis(2300)).await;
+    for guess in 5..12 {
+        apps[guess % 2].step(&handle, CODE, code(&format!("{guess:06}"))).await.problem(403, "flow-required");
+    }
+    assert_eq!(sandbox.calls(Operation::RedeemCode), 5);
+    let fresh = reset(&apps[1], "anna.lee").await;
+    let mail = sandbox.outbox().pop().unwrap().code;
+    assert!(apps[0].step(&fresh, CODE, code(&mail)).await.body.contains("\"Model\""));
+}
+
+/// A replica that has never seen Redis does not take the world for empty.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_knows_nothing_of_live_codes_forwards_a_few_guesses() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let nobody = redis::Client::open("redis://127.0.0.1:1/0").unwrap();
+    let app = replica(&sandbox, &nobody, &Secrets::random(), |_| {});
+    for guess in 0..20 {
+        let live = app.handle(&format!("trader-{guess}"), Stage::Live);
+        app.step(&live, CODE, code(&format!("{guess:06}"))).await;
+    }
+    let forwarded = sandbox.calls(Operation::RedeemCode);
+    assert!((1..=4).contains(&forwarded), "{forwarded}");
 }
 
 /// A flow that has used up what a replica alone grants gives way to a new one, as it does otherwise.

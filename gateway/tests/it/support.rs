@@ -112,7 +112,7 @@ impl TestApp {
         let origin = PublicOrigin { text: ORIGIN.to_owned(), https: false };
         let mut parts = Parts::with_defaults(client.clone(), origin).unwrap();
         change(&mut parts);
-        let flows = Flows::new(KeyRing::new(&parts.flow.keys, &parts.origin.text), None);
+        let flows = Flows::new(KeyRing::new(&parts.flow.keys, &parts.origin.text), Arc::default());
         let App { public: router, metrics, .. } = app::build(parts);
         Self { router, metrics, flows }
     }
