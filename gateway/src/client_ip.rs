@@ -93,11 +93,11 @@ impl fmt::Display for ClientAddress {
 pub struct Network(Option<IpAddr>);
 
 impl Network {
-    /// As bytes to hash: 4, 8 or none.
+    /// As bytes to hash: 4, 16 or none.
     pub fn bytes(self) -> Vec<u8> {
         match self.0 {
             Some(IpAddr::V4(address)) => address.octets().to_vec(),
-            Some(IpAddr::V6(address)) => address.octets()[..8].to_vec(),
+            Some(IpAddr::V6(address)) => address.octets().to_vec(),
             None => Vec::new(),
         }
     }

@@ -157,6 +157,11 @@ async fn the_ledger_bounds_what_a_botnet_can_guess() {
         handles.push(ask(&app, &address, &format!("trader-{index}")).await.handle());
     }
     assert_eq!(sandbox.outbox().len(), 100);
+    // What is not forwarded costs the ledger nothing, or anybody could empty it.
+    let dead = ask(&app, "192.0.2.77", "nobody").await.handle();
+    for number in 0..5 {
+        assert_eq!(guess(&app, "192.0.2.77", &dead, number).await.body, WRONG);
+    }
     // 1,000 addresses, one code each, over all 100 flows.
     let (mut refused, mut paused) = (0, 0);
     for number in 0..1000 {
@@ -176,8 +181,8 @@ async fn the_ledger_bounds_what_a_botnet_can_guess() {
     assert_eq!((refused, paused), (12, 988));
     assert_eq!(sandbox.calls(Operation::RedeemCode), 12);
     // Dead flows say the same, or they would be known by going on.
-    let dead = ask(&app, "192.0.2.77", "nobody").await.handle();
-    guess(&app, "192.0.2.77", &dead, 7).await.problem(503, "codes-paused");
+    let dead = ask(&app, "192.0.2.76", "nobody-else").await.handle();
+    guess(&app, "192.0.2.76", &dead, 7).await.problem(503, "codes-paused");
     // Everything else works.
     assert_eq!(ask(&app, "192.0.2.78", "anna.lee").await.status, 200);
     assert_eq!(sandbox.outbox().len(), 101);
