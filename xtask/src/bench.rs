@@ -9,17 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    command::{Failure, cargo, read, root, run},
-    price,
-};
+use crate::command::{Failure, cargo, read, root, run};
 
 const STARTS: usize = 10;
 
 /// Measures all of it and prints a line for each figure.
 pub(crate) fn measure() -> Result<(), Failure> {
     gateway()?;
-    price::measure()?;
     consumer()
 }
 

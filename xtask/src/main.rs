@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         ["codegen"] => codegen::write(),
         ["codegen", "--check"] => codegen::check(),
         ["attack"] => attack::run_all(),
-        ["bench"] => bench::measure(),
+        ["bench"] => price::measure().and_then(|()| bench::measure()),
         ["release-check"] => release::check(false),
         ["release-check", "--accept-surface"] => release::check(true),
         ["help" | "--help" | "-h"] => {

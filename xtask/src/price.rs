@@ -13,7 +13,7 @@ use std::{
 
 use crate::{
     bench::{Gateway, first_answer, free_address},
-    command::{Failure, program, read, root},
+    command::{Failure, cargo, program, read, root, run},
     tools,
 };
 
@@ -39,18 +39,19 @@ const AMPLE: [&str; 5] = [
 /// Measures in turns, so that what else the machine does falls on all alike, and prints a line.
 pub(crate) fn measure() -> Result<(), Failure> {
     tools::ensure("wrk")?;
+    run(&mut cargo(&["build", "--locked", "--release", "--package", "autoshares-gateway"]))?;
     let script = root().join("target/price.lua");
     fs::write(&script, SCRIPT).map_err(Failure::new)?;
     let upstream = format!("upstream.base_url=http://{}/api", upstream()?);
-    let run = |more: &[&str]| {
+    let cost = |more: &[&str]| {
         let settings: Vec<_> = [upstream.as_str(), "flow.floor=0s"].iter().chain(more).copied().collect();
         microseconds(&settings, &script.to_string_lossy())
     };
     let (mut without, mut with, mut refused) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        without.push(run(&["limits.enabled=false"])?);
-        with.push(run(&AMPLE)?);
-        refused.push(run(&[])?);
+        without.push(cost(&["limits.enabled=false"])?);
+        with.push(cost(&AMPLE)?);
+        refused.push(cost(&[])?);
     }
     let [without, with, refused] = [without, with, refused].map(median);
     println!(

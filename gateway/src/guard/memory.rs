@@ -6,9 +6,9 @@
 use std::{collections::HashMap, time::Duration};
 
 use super::{
+    count::{Attempt, Budget, FLOW_STATE, SEEN, Spend, Spent, Subject, Tried, micros},
     gcra,
     ledger::Ledger,
-    store::{Attempt, Budget, FLOW_STATE, SEEN, Spend, Spent, Subject, Tried, micros},
 };
 use crate::{config::Rate, flow::FlowId, keys::Pseudonym};
 

@@ -2,6 +2,7 @@
 //! not done after all is given back.
 
 mod alarm;
+mod count;
 mod exhausted;
 mod gcra;
 mod ledger;
@@ -25,10 +26,11 @@ use crate::{
     problem::Problem,
 };
 use alarm::Alarm;
+use count::{Attempt, Budget, Place, Spend, Spent, Subject, Tried};
 use exhausted::Exhausted;
 use ledger::{Entry, Lane, Question};
 use redis::Shared;
-use store::{Attempt, Budget, Place, Spend, Spent, Store, Subject, Tried};
+use store::Store;
 
 const RESETS: &str = "resets_per_login";
 const ANSWERS: &str = "answers_per_login";

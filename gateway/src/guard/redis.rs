@@ -22,9 +22,9 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, info};
 
 use super::{
+    count::{Attempt, Budget, FLOW_STATE, SEEN, Spend, Spent, Subject, Tried, micros},
     gcra,
     ledger::{Entry, Lane, Question, WINDOW},
-    store::{Attempt, Budget, FLOW_STATE, SEEN, Spend, Spent, Subject, Tried, micros},
 };
 use crate::{
     audit::{self, Event},

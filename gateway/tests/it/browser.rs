@@ -7,7 +7,8 @@ use std::{
 
 use autoshares_gateway::server::{Listener, Stop};
 use autoshares_sdk::sandbox::Sandbox;
-use axum::{extract::Request, middleware::from_fn};
+use axum::{Router, extract::Request, middleware::from_fn, response::Html, routing::get};
+use tempfile::TempDir;
 
 use crate::support::TestApp;
 
@@ -27,26 +28,7 @@ async fn the_docs_show_in_a_browser_under_their_own_policy() {
 
     let profile = tempfile::tempdir().unwrap();
     let screenshot = profile.path().join("docs.png");
-    let run = |more: &[&str]| {
-        let mut chromium = Command::new("chromium");
-        chromium.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]);
-        chromium.args(["--disable-background-networking", "--disable-component-update", "--disable-sync"]);
-        chromium.args([
-            "--enable-logging=stderr",
-            "--log-level=0",
-            "--window-size=900,1400",
-            "--hide-scrollbars",
-        ]);
-        chromium.arg(format!("--user-data-dir={}", profile.path().display()));
-        chromium.args(more).arg(format!("http://{address}/docs"));
-        let output = chromium.output();
-        let output =
-            output.expect("Chromium is not installed: `cargo xtask test` installs it, package `chromium`");
-        (
-            String::from_utf8_lossy(&output.stdout).into_owned(),
-            String::from_utf8_lossy(&output.stderr).into_owned(),
-        )
-    };
+    let run = |more: &[&str]| chromium(&profile, more, &format!("http://{address}/docs"));
 
     let (page, log) = run(&["--dump-dom"]);
     for text in
@@ -68,4 +50,79 @@ async fn the_docs_show_in_a_browser_under_their_own_policy() {
     if let Some(folder) = std::env::var_os("DOCS_SCREENSHOT") {
         std::fs::copy(&screenshot, folder).unwrap();
     }
+}
+
+/// Opens an address in a browser without a head; what it prints, and its log.
+fn chromium(profile: &TempDir, more: &[&str], address: &str) -> (String, String) {
+    let mut chromium = Command::new("chromium");
+    chromium.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]);
+    chromium.args(["--disable-background-networking", "--disable-component-update", "--disable-sync"]);
+    chromium.args([
+        "--enable-logging=stderr",
+        "--log-level=0",
+        "--window-size=900,1400",
+        "--hide-scrollbars",
+    ]);
+    chromium.arg(format!("--user-data-dir={}", profile.path().display()));
+    let output = chromium.args(more).arg(address).output();
+    let output =
+        output.expect("Chromium is not installed: `cargo xtask test` installs it, package `chromium`");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (text(output.stdout), text(output.stderr))
+}
+
+/// A front end as it was written for Autoshares, key and all, that knows nothing of flows. `/code` stands for the trader's mailbox.
+const FRONT_END: &str = r#"<!doctype html><title>Reset</title><pre id="told"></pre><script>
+const told = (text) => document.getElementById("told").append(text + "\n");
+const call = async (method, path, body) => {
+  const headers = {"Content-Type": "application/json", "Et-App-Key": "the-old-key-of-the-bundle"};
+  const answer = await fetch(path, {method, headers, body: body && JSON.stringify(body)});
+  return answer.json();
+};
+(async () => {
+  const user = "robert.zak";
+  let answer = await call("POST", "/v1.0/users/password/reset", {User: user});
+  told("1 " + answer.ErrorsCode);
+  answer = await call("GET", "/v1.0/users/password/secret-question?username=" + user);
+  told("2 " + answer.Model);
+  answer = await call("POST", "/v1.0/users/password/reset", {User: user, SecretQuestionAnswer: "Peterson"});
+  told("3 " + answer.Errors.length);
+  const code = await (await fetch("/code")).text();
+  answer = await call("POST", "/v1.0/users/password/reset/code", {Code: code});
+  told("4 " + answer.IsSucceed);
+  const update = {Token: answer.Model, Password: "from-a-browser", PasswordConfirmation: "from-a-browser"};
+  answer = await call("PUT", "/v1.0/users/passwords/reset/", update);
+  told("5 " + answer.IsSucceed + " cookie visible to scripts: " + document.cookie.includes("reset"));
+})().catch((error) => told("failed: " + error));
+</script>"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unchanged_front_end_on_the_same_site_resets_a_password() {
+    let sandbox = Arc::new(Sandbox::start().await.unwrap());
+    let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let origin = format!("http://localhost:{}", listener.address().port());
+    let app = TestApp::guarded(&sandbox.client(), |parts| parts.origin.text.clone_from(&origin));
+    let mailbox = Arc::clone(&sandbox);
+    let site = Router::new()
+        .route("/app", get(async || Html(FRONT_END)))
+        .route("/code", get(async move || mailbox.outbox().pop().unwrap().code))
+        .fallback_service(app.router.clone());
+    tokio::spawn(listener.serve(site, Stop::new(), 32));
+
+    let profile = tempfile::tempdir().unwrap();
+    let told = tokio::task::spawn_blocking(move || {
+        chromium(&profile, &["--dump-dom", "--virtual-time-budget=20000"], &format!("{origin}/app"))
+    });
+    let (page, log) = told.await.unwrap();
+    for line in [
+        "1 ErrorIncorrectAnswer",
+        "2 What street did you live on in third grade?",
+        "3 0",
+        "4 true",
+        "5 true cookie visible to scripts: false",
+    ] {
+        assert!(page.contains(line), "{line} missing in: {page}\n{log}");
+    }
+    assert_eq!(sandbox.password_of("robert.zak").as_deref(), Some("from-a-browser"));
+    assert!(app.metrics.text().contains("gateway_client_keys_total 5\n"));
 }
