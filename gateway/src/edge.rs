@@ -65,7 +65,7 @@ pub async fn headers(
     response
 }
 
-/// Lets small requests in: see [`head_fits`] and [`small_body`]. One layer for both, for a layer costs as much as what they do.
+/// Lets in what has a small head and a small body. One layer for both, for a layer costs as much as what they do.
 pub async fn small(request: Request, next: Next) -> Response {
     match head_fits(&request) {
         Ok(()) => small_body(request, next).await,

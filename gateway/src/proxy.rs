@@ -5,7 +5,7 @@ use std::{pin::Pin, sync::Arc};
 use crate::{
     audit::Event,
     caller::Caller,
-    config::{Answers, Binding, FlowSettings},
+    config::{Answers, Binding, FlowSettings, PasswordRules},
     envelope::{Answer, Envelope},
     flow::{Flow, Flows, Stage, Token},
     guard::{Code, CodeOutcome, Guard, Reset, ResetOutcome, UpdateOutcome},
@@ -20,6 +20,9 @@ use autoshares_sdk::{
     ResetToken,
 };
 
+/// How many characters of a password are measured.
+const MEASURED: usize = 100;
+
 /// What the handlers work with.
 #[derive(Debug)]
 pub struct Proxy {
@@ -32,7 +35,7 @@ pub struct Proxy {
     answers: Answers,
     decoy_share: f64,
     foreign_tokens: bool,
-    min_password_length: usize,
+    password: PasswordRules,
 }
 
 /// What step 1 came to, whoever decided it.
@@ -65,7 +68,7 @@ impl Proxy {
             answers: settings.answers,
             decoy_share: settings.decoy_share,
             foreign_tokens: settings.foreign_tokens,
-            min_password_length: settings.min_password_length,
+            password: settings.password,
         }
     }
 
@@ -331,12 +334,12 @@ impl Proxy {
         let opened = self.flows.open_token(token.expose(), caller.now());
         if opened.is_none() && self.foreign_tokens {
             self.guard.admit_foreign_token(caller).await?;
-            self.long_enough(&password)?;
+            self.good_enough(&password)?;
             return self.update(caller, None, &token, &password).await;
         }
         let flow = caller.flow_at(&[Stage::Live, Stage::Dead], self.binding)?;
         // Before the token, so that a client is not told to start again for what it can mend.
-        self.long_enough(&password)?;
+        self.good_enough(&password)?;
         let reason = match opened {
             Some(Token { flow: bound, token, .. }) if bound == flow.map(|flow| flow.id) => {
                 return self.update(caller, flow, &token, &password).await;
@@ -402,12 +405,21 @@ impl Proxy {
         called
     }
 
-    fn long_enough(&self, password: &Password) -> Result<(), Problem> {
-        if password.expose().chars().count() >= self.min_password_length {
-            return Ok(());
+    /// What can be said of a password without asking anybody.
+    fn good_enough(&self, password: &Password) -> Result<(), Problem> {
+        let PasswordRules { min_length, min_strength } = self.password;
+        let invalid = |detail: String| Err(Problem::new(Kind::InvalidBody, detail));
+        if password.expose().chars().count() < min_length {
+            return invalid(format!("`Password` is too short: use {min_length} characters or more"));
         }
-        let detail = format!("`Password` is too short: use {} characters or more", self.min_password_length);
-        Err(Problem::new(Kind::InvalidBody, detail))
+        // More than the first characters would only cost time, and could be made to cost much.
+        let first: String = password.expose().chars().take(MEASURED).collect();
+        if min_strength > 0 && u8::from(zxcvbn::zxcvbn(&first, &[]).score()) < min_strength {
+            return invalid(
+                "`Password` is easy to guess: use a few words that do not belong together".to_owned(),
+            );
+        }
+        Ok(())
     }
 
     /// A refusal in an envelope is given back as one; anything else is a problem.

@@ -98,8 +98,17 @@ pub struct FlowSettings {
     pub keys: Secrets,
     /// Whether tokens that this gateway did not issue are passed on.
     pub foreign_tokens: bool,
-    /// The fewest characters of a new password.
-    pub min_password_length: usize,
+    /// What a new password has to be.
+    pub password: PasswordRules,
+}
+
+/// What a new password has to be, before Autoshares is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct PasswordRules {
+    /// The fewest characters.
+    pub min_length: usize,
+    /// The least strength in the measure of zxcvbn, 0 to 4; 0 asks for none.
+    pub min_strength: u8,
 }
 
 /// What becomes of a client without a handle.

@@ -8,15 +8,15 @@ use tracing::level_filters::LevelFilter;
 use url::Url;
 
 use super::{
-    Answers, Binding, Config, FlowSettings, Limits, Log, PublicOrigin, Rate, Sources, StoreSettings,
-    TIMEOUT_DEFAULT, limits,
+    Answers, Binding, Config, FlowSettings, Limits, Log, PasswordRules, PublicOrigin, Rate, Sources,
+    StoreSettings, TIMEOUT_DEFAULT, limits,
     settings::{
         ADMIN_LISTEN, ALLOWED_ORIGINS, ANSWERS, ANSWERS_PER_LOGIN, API_VERSION, APP_KEY, APP_KEY_FILE,
         BASE_URL, BINDING, CODE_LIFETIME, CODES_PER_ADDRESS, CODES_PER_FLOW, CODES_PER_LOGIN, DECOY_SHARE,
         FLOOR, FOREIGN_TOKENS, KEYS_FILE, LEGACY_RISK_PER_HOUR, LIMITS_ENABLED, LISTEN, LOG_FORMAT,
-        LOG_LEVEL, LOGINS_PER_ADDRESS, PASSWORD_LENGTH, PUBLIC_ORIGIN, QUESTIONS_PER_FLOW, REPLICAS, RESETS,
-        RESETS_PER_ADDRESS, RESETS_PER_LOGIN, RISK_PER_HOUR, SETTINGS, STORE, Setting, TIMEOUT,
-        TRUSTED_PROXIES, UPDATES_PER_FLOW,
+        LOG_LEVEL, LOGINS_PER_ADDRESS, PASSWORD_LENGTH, PASSWORD_STRENGTH, PUBLIC_ORIGIN, QUESTIONS_PER_FLOW,
+        REPLICAS, RESETS, RESETS_PER_ADDRESS, RESETS_PER_LOGIN, RISK_PER_HOUR, SETTINGS, STORE, Setting,
+        TIMEOUT, TRUSTED_PROXIES, UPDATES_PER_FLOW,
     },
     values::{binding, is_loopback, is_origin, is_world_readable, networks, origins, read_file, redis_at},
 };
@@ -209,7 +209,11 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         });
         let keys = self.keys(shared);
         let foreign_tokens = self.value(FOREIGN_TOKENS, bool::from_str);
-        let min_password_length = self.number(PASSWORD_LENGTH, 64);
+        let min_length = self.number(PASSWORD_LENGTH, 64);
+        let min_strength = self.value(PASSWORD_STRENGTH, |text| match u8::from_str(text) {
+            Ok(strength) if strength <= 4 => Ok(strength),
+            _ => Err(()),
+        });
         for (unsafe_, setting, why) in [
             (
                 binding == Some(Binding::Off),
@@ -258,7 +262,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             floor: floor?,
             keys: keys?,
             foreign_tokens: foreign_tokens?,
-            min_password_length: min_password_length? as usize,
+            password: PasswordRules { min_length: min_length? as usize, min_strength: min_strength? },
         })
     }
 

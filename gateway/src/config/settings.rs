@@ -54,6 +54,8 @@ settings! {
     FOREIGN_TOKENS "flow.foreign_tokens" "GATEWAY_FLOW_FOREIGN_TOKENS"
         "`true` or `false`: whether tokens that this gateway did not issue are passed on" "false";
     PASSWORD_LENGTH "password.min_length" "GATEWAY_PASSWORD_MIN_LENGTH" "a number of characters, 1 to 64" "8";
+    PASSWORD_STRENGTH "password.min_strength" "GATEWAY_PASSWORD_MIN_STRENGTH"
+        "`0` to `4`, in the measure of zxcvbn: 3 takes more than 10^8 guesses, 4 more than 10^10" "0";
     LIMITS_ENABLED "limits.enabled" "GATEWAY_LIMITS_ENABLED" "`true` or `false`" "true";
     RESETS_PER_LOGIN "limits.resets_per_login" "GATEWAY_LIMITS_RESETS_PER_LOGIN" "rates a `s`, `min`, `h` or `day`, each of these once, such as `3/h, 10/day`" "3/h, 10/day";
     RESETS_PER_ADDRESS "limits.resets_per_address" "GATEWAY_LIMITS_RESETS_PER_ADDRESS" "rates a `s`, `min`, `h` or `day`, each of these once, such as `10/h`" "10/h";

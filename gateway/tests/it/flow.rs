@@ -271,6 +271,22 @@ async fn a_password_that_does_not_please_can_be_mended_up_to_five_times() {
     assert_eq!(sandbox.calls(Operation::SetPassword), 5);
 }
 
+/// Whatever Autoshares lets pass, and before the token is spent.
+#[tokio::test]
+async fn a_password_that_is_easy_to_guess_can_be_refused() {
+    let (sandbox, app) = app(|parts| parts.flow.password.min_strength = 3).await;
+    let handle = app.post(RESET, ANNA).await.handle();
+    let mail = sandbox.outbox().pop().unwrap().code;
+    let token = app.step(&handle, CODE, code(&mail)).await.model();
+    for weak in ["password1", "qwertyuiop", &"a".repeat(8000)] {
+        let problem = app.step(&handle, PASSWORD, update(&token, weak)).await.problem(400, "invalid-body");
+        assert!(problem["detail"].as_str().unwrap().contains("easy to guess"), "{problem}");
+    }
+    assert_eq!(sandbox.calls(Operation::SetPassword), 0);
+    let set = app.step(&handle, PASSWORD, update(&token, "correct horse battery staple")).await;
+    assert_eq!(set.body, r#"{"Errors":[],"IsSucceed":true}"#);
+}
+
 #[tokio::test]
 async fn a_token_whose_answer_never_came_is_not_replayed() {
     let (sandbox, app) = app(|_| {}).await;
