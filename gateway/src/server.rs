@@ -4,6 +4,7 @@ use std::{
     future::{Ready, ready},
     io,
     net::{SocketAddr, TcpListener},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -15,12 +16,15 @@ use tokio::{
     net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
 };
+use tokio_io_timeout::TimeoutStream;
 use tower::Service;
 
 /// How long a head may take, and how long a connection may be silent between requests.
 const HEADER_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a new connection may take to its first request.
 const FIRST_REQUEST_DEADLINE: Duration = Duration::from_secs(15);
+/// How long an answer may go unread. Without this, whoever asks for much and reads nothing would hold a connection for ever.
+const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 /// Connections of clients. Each may need one to Autoshares, and a process commonly gets 1,024 descriptors.
 pub const MAX_CLIENTS: usize = 450;
 /// Connections of operators.
@@ -86,15 +90,17 @@ struct Capped {
 }
 
 impl<S> Accept<TcpStream, S> for Capped {
-    type Stream = TcpStream;
+    type Stream = Pin<Box<TimeoutStream<TcpStream>>>;
     type Service = Counted<S>;
-    type Future = Ready<io::Result<(TcpStream, Counted<S>)>>;
+    type Future = Ready<io::Result<(Self::Stream, Counted<S>)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
         let permit = Arc::clone(&self.connections).try_acquire_owned().map_err(io::Error::other);
         ready(permit.and_then(|permit| {
             stream.set_nodelay(true)?;
-            Ok((stream, Counted { service, _permit: Arc::new(permit) }))
+            let mut stream = TimeoutStream::new(stream);
+            stream.set_write_timeout(Some(WRITE_DEADLINE));
+            Ok((Box::pin(stream), Counted { service, _permit: Arc::new(permit) }))
         }))
     }
 }

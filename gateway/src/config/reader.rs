@@ -85,6 +85,14 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         if listen.port() != 0 && listen == admin_listen {
             self.fault(ADMIN_LISTEN, "is the same as `listen`");
         }
+        if public_origin.as_ref().is_some_and(|origin| origin.https) && trusted_proxies.is_empty() {
+            // Https is spoken by somebody in front, so that one is the peer of every connection.
+            let key = TRUSTED_PROXIES.key;
+            self.warnings.push(format!(
+                "`{key}`: is not set, and `{}` is https: all clients of whoever speaks it share one budget",
+                PUBLIC_ORIGIN.key
+            ));
+        }
         let parts = (public_origin, upstream, store, flow, limits);
         let (Some(public_origin), Some((upstream, timeout)), Some(store), Some(flow), Some(limits)) = parts
         else {

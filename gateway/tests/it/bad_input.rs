@@ -265,6 +265,24 @@ async fn there_is_nothing_at_any_other_path() {
     assert_eq!(sandbox.received().len(), 0);
 }
 
+/// Whoever asks for much and reads nothing does not hold a connection for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_read_is_hung_up_on() {
+    let (_sandbox, app) = app().await;
+    let mut stream = TcpStream::connect(app.listen()).unwrap();
+    stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+    let asked = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n".repeat(700);
+    // As much as it takes; the rest would have to wait for somebody to read.
+    let _ = stream.write_all(&asked);
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    // What is left in between is read, and then there is an end.
+    stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    let mut answers = Vec::new();
+    let end = stream.read_to_end(&mut answers);
+    let still_open = end.is_err_and(|error| matches!(error.kind(), std::io::ErrorKind::WouldBlock));
+    assert!(!still_open && answers.len() < 700 * 20_000, "{} bytes", answers.len());
+}
+
 /// What the listener itself refuses, and the limit on the head, over a socket.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_over_16_kib_is_refused() {

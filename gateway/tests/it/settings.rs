@@ -50,6 +50,17 @@ fn an_origin_that_others_see_is_https() {
 }
 
 #[test]
+fn a_proxy_that_must_be_there_and_is_not_trusted_is_warned_of() {
+    let origin = ("GATEWAY_PUBLIC_ORIGIN", "https://reset.example.com");
+    let warned = |variables: &[(&str, &str)]| {
+        let warnings = with(variables, "", &[]).unwrap().warnings;
+        warnings.iter().any(|warning| warning.contains("`trusted_proxies`: is not set"))
+    };
+    assert!(warned(&[origin]));
+    assert!(!warned(&[origin, ("GATEWAY_TRUSTED_PROXIES", "10.0.0.0/8")]) && !warned(&[]));
+}
+
+#[test]
 fn a_secret_on_the_command_line_is_refused_and_not_shown() {
     for set in ["upstream.app_key=canary-key-5c1d", "canary-key-5c1d"] {
         let faults = with(&[], "", &[set]).unwrap_err().to_string();
