@@ -93,9 +93,8 @@ pub struct App {
 pub fn build(parts: Parts) -> App {
     let Parts { client, origin, allowed_origins, trusted_proxies, store, flow, limits } = parts;
     let metrics = Arc::<Metrics>::default();
-    // Counters in memory know nothing of what was issued before this process; Redis says since when it remembers.
-    let started = if store.redis.is_none() { milliseconds(SystemTime::now()) } else { 0 };
-    let not_before = Arc::new(AtomicU64::new(started));
+    // Counters in memory know nothing of what was issued before this process; once Redis is asked, it says since when it remembers.
+    let not_before = Arc::new(AtomicU64::new(milliseconds(SystemTime::now())));
     let guard = Arc::new(Guard::new(&store, limits, &not_before, Arc::clone(&metrics)));
     let flows = Flows::new(KeyRing::new(&flow.keys, &origin.text), not_before);
     let site = Arc::new(Site::new(&origin, &allowed_origins));

@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use caseless::Caseless;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::keys::{KeyId, KeyRing, Named, Pseudonym, Purpose, random};
+use crate::keys::{self, KeyId, KeyRing, Named, Pseudonym, Purpose, random};
 
 /// How long a flow lives after its last answered step 1, and a token after its code.
 pub const LIFETIME: Duration = Duration::from_secs(600);
@@ -65,8 +65,17 @@ pub struct Flow {
     pub login: Pseudonym,
     /// How far it has come.
     pub stage: Stage,
+    /// What codes and tokens are marked with in this flow, whichever key of the ring sealed its handle.
+    secret: [u8; 16],
     /// The key that `login` was hashed with.
     key: KeyId,
+}
+
+impl Flow {
+    /// What stands for a code or a token in this flow, to whoever counts.
+    pub fn mark(&self, named: Named, text: &str) -> Pseudonym {
+        keys::keyed(&self.secret, named, text.as_bytes())
+    }
 }
 
 /// A token that was opened.
@@ -99,12 +108,12 @@ impl Flows {
 
     /// A flow that nobody has seen yet.
     pub fn begin(&self, login: Pseudonym, stage: Stage) -> Flow {
-        Flow { id: FlowId(random()), login, stage, key: self.ring.current() }
+        Flow { id: FlowId(random()), login, stage, secret: random(), key: self.ring.current() }
     }
 
     /// The same flow at another stage, its login hashed anew.
     pub fn go_on(&self, flow: &Flow, login: Pseudonym, stage: Stage) -> Flow {
-        Flow { id: flow.id, login, stage, key: self.ring.current() }
+        Flow { login, stage, key: self.ring.current(), ..*flow }
     }
 
     /// Whether a flow is about this login.
@@ -117,12 +126,6 @@ impl Flows {
         self.ring.pseudonym(Named::Login, normal(login).as_bytes())
     }
 
-    /// What stands for a code or a token in a flow: the same on every replica, whichever key of the ring seals there.
-    pub fn mark(&self, flow: &Flow, named: Named, text: &str) -> Pseudonym {
-        let mark = self.ring.pseudonym_under(flow.key, named, text.as_bytes());
-        mark.unwrap_or_else(|| self.ring.pseudonym(named, text.as_bytes()))
-    }
-
     /// The handle of a flow, always of the same length.
     pub fn seal(&self, flow: &Flow, now: SystemTime) -> String {
         let stage = match flow.stage {
@@ -131,7 +134,8 @@ impl Flows {
             Stage::Live => 3,
             Stage::Dead => 4,
         };
-        let text = [&flow.id.0[..], &flow.login.0, &[stage], &milliseconds(now).to_be_bytes()].concat();
+        let text = [&flow.id.0[..], &flow.login.0, &[stage], &flow.secret, &milliseconds(now).to_be_bytes()]
+            .concat();
         self.ring.seal(Purpose::Handle, &text)
     }
 
@@ -141,6 +145,7 @@ impl Flows {
         let (id, text) = text.split_first_chunk()?;
         let (login, text) = text.split_first_chunk()?;
         let (&[stage], text) = text.split_first_chunk()?;
+        let (secret, text) = text.split_first_chunk()?;
         let issued = u64::from_be_bytes(text.try_into().ok()?);
         let stage = match stage {
             1 => Stage::Question,
@@ -149,7 +154,7 @@ impl Flows {
             4 => Stage::Dead,
             _ => return None,
         };
-        let flow = Flow { id: FlowId(*id), login: Pseudonym(*login), stage, key };
+        let flow = Flow { id: FlowId(*id), login: Pseudonym(*login), stage, secret: *secret, key };
         self.is_fresh(issued, now).then_some(flow)
     }
 
@@ -289,7 +294,7 @@ mod tests {
         let handle = |stage| flows.seal(&flows.begin(flows.login(&"x".into()), stage), now);
         for stage in stages {
             assert_eq!(flows.open(&handle(stage), now).unwrap().stage, stage);
-            assert_eq!(handle(stage).len(), 114);
+            assert_eq!(handle(stage).len(), 135);
             assert_ne!(handle(stage), handle(stage));
         }
     }

@@ -194,14 +194,22 @@ impl Key {
     }
 
     fn pseudonym(&self, named: Named, text: &[u8]) -> Pseudonym {
-        let mut hash = self.hash.clone();
-        hash.update(&[named as u8]);
-        let digest = digest(hash, text);
-        Pseudonym(*digest.first_chunk().expect("a digest of 32 bytes has a first 16"))
+        pseudonym(self.hash.clone(), named, text)
     }
 }
 
-fn mac(key: &[u8; KEY_LENGTH]) -> Hmac<Sha256> {
+/// A pseudonym under a key of one's own.
+pub fn keyed(key: &[u8], named: Named, text: &[u8]) -> Pseudonym {
+    pseudonym(mac(key), named, text)
+}
+
+fn pseudonym(mut hash: Hmac<Sha256>, named: Named, text: &[u8]) -> Pseudonym {
+    hash.update(&[named as u8]);
+    let digest = digest(hash, text);
+    Pseudonym(*digest.first_chunk().expect("a digest of 32 bytes has a first 16"))
+}
+
+fn mac(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
 }
 

@@ -20,8 +20,8 @@ use autoshares_sdk::{
     ResetToken,
 };
 
-/// How many characters of a password are measured.
-const MEASURED: usize = 100;
+/// How many characters of a password are measured; more would only cost time.
+const MEASURED: usize = 40;
 
 /// What the handlers work with.
 #[derive(Debug)]
@@ -42,7 +42,10 @@ pub struct Proxy {
 struct Asked {
     envelope: Envelope,
     saying: Saying,
+    /// Whether Autoshares said so.
     genuine: bool,
+    /// Whether Autoshares was asked.
+    asked: bool,
     /// `None` opens no flow.
     stage: Option<Stage>,
     /// Why it is feigned, for metrics and audit trail.
@@ -89,33 +92,36 @@ impl Proxy {
     pub async fn request_reset(&self, caller: &Caller, request: ResetRequest) -> Result<Answer, Problem> {
         let ResetRequest { user, secret_question_answer: answer } = request;
         let login = self.flows.login(&user);
-        let asked = match self.guard.admit_reset(caller, login, answer.is_some()).await? {
+        let admitted = self.guard.admit_reset(caller, login, answer.is_some()).await?;
+        let current = self.current_flow(caller, &user).await;
+        // The codes that were sent in a flow before go on working.
+        let unsent = match &current {
+            Some(flow) if flow.stage == Stage::Live => Stage::Live,
+            _ => Stage::Dead,
+        };
+        let asked = match admitted {
             Reset::Forward(ticket) => {
                 let asked = self.call(Box::pin(self.client.request_reset(&user, answer.as_ref()))).await;
-                let (outcome, asked) = self.asked(caller, login, asked);
+                let (outcome, asked) = self.asked(caller, login, unsent, asked);
                 self.guard.settle_reset(ticket, outcome).await;
                 asked
             }
-            Reset::Suppressed => {
-                // The codes that were sent in this flow before go on working.
-                let live = caller.flow.as_ref().is_some_and(|flow| flow.stage == Stage::Live);
-                let live = live && caller.flow.as_ref().is_some_and(|flow| self.flows.is_about(flow, &user));
-                let stage = if live { Stage::Live } else { Stage::Dead };
-                Ok(self.feigned_acceptance("suppressed", stage))
+            Reset::Suppressed => Ok(self.feigned_acceptance("suppressed", unsent, false)),
+            Reset::AnswerSuppressed => {
+                Ok(self.feigned_wrong_answer("answer_suppressed", Stage::Question, false))
             }
-            Reset::AnswerSuppressed => Ok(self.feigned_wrong_answer("answer_suppressed", Stage::Question)),
         };
-        let flow = match &asked {
-            Ok(Asked { stage: Some(stage), .. }) => Some(self.flow(caller, &user, login, *stage).await),
-            _ => None,
-        };
-        let (saying, genuine) =
-            asked.as_ref().map_or((Saying::Anything, true), |asked| (asked.saying, asked.genuine));
-        self.uniform.hold(caller.started, saying, genuine).await;
+        let (saying, was_asked) =
+            asked.as_ref().map_or((Saying::Anything, true), |asked| (asked.saying, asked.asked));
+        self.uniform.hold(caller.started, saying, was_asked).await;
 
-        let Asked { envelope, saying, genuine, reason, .. } = asked?;
+        let Asked { envelope, saying, genuine, stage, reason, .. } = asked?;
         let answer = Answer::from(envelope);
-        let Some(flow) = flow else { return Ok(answer) };
+        let Some(stage) = stage else { return Ok(answer) };
+        let flow = match current {
+            Some(flow) => self.flows.go_on(&flow, login, stage),
+            None => self.flows.begin(login, stage),
+        };
         let event = match (saying, genuine) {
             (_, true) => Event::FlowStarted,
             (Saying::WrongAnswer, false) => Event::AnswerSuppressed,
@@ -125,14 +131,10 @@ impl Proxy {
         Ok(answer.with_handle(self.flows.seal(&flow, caller.now())))
     }
 
-    /// The flow that the caller is in already, when it is about the same login and has tries left; a new one otherwise.
-    async fn flow(&self, caller: &Caller, user: &Login, login: Pseudonym, stage: Stage) -> Flow {
-        match &caller.flow {
-            Some(flow) if self.flows.is_about(flow, user) && self.guard.goes_on(flow.id).await => {
-                self.flows.go_on(flow, login, stage)
-            }
-            _ => self.flows.begin(login, stage),
-        }
+    /// The flow that the caller is in already, when it is about the same login and has tries left.
+    async fn current_flow(&self, caller: &Caller, user: &Login) -> Option<Flow> {
+        let flow = caller.flow.filter(|flow| self.flows.is_about(flow, user))?;
+        self.guard.goes_on(flow.id).await.then_some(flow)
     }
 
     /// What Autoshares made of step 1, and what is said of it.
@@ -140,6 +142,7 @@ impl Proxy {
         &self,
         caller: &Caller,
         login: Pseudonym,
+        unsent: Stage,
         asked: Result<Answered<ResetRequested>, SdkError>,
     ) -> (ResetOutcome, Result<Asked, Problem>) {
         let error = match asked.map(Answered::into_inner) {
@@ -149,7 +152,7 @@ impl Proxy {
                 let (saying, stage) = (Saying::Accepted, Some(Stage::Live));
                 return (
                     ResetOutcome::Sent,
-                    Ok(Asked { envelope, saying, genuine: true, stage, reason: None }),
+                    Ok(Asked { envelope, saying, genuine: true, asked: true, stage, reason: None }),
                 );
             }
             Ok(ResetRequested::AnswerNeeded(refusal)) => {
@@ -161,7 +164,7 @@ impl Proxy {
                 let (saying, stage) = (Saying::WrongAnswer, Some(Stage::Question));
                 return (
                     ResetOutcome::AnswerNeeded,
-                    Ok(Asked { envelope, saying, genuine: true, stage, reason: None }),
+                    Ok(Asked { envelope, saying, genuine: true, asked: true, stage, reason: None }),
                 );
             }
             // The SDK may learn of more outcomes; this gateway has to learn of them too.
@@ -180,10 +183,10 @@ impl Proxy {
                 if outcome == ResetOutcome::Refused && self.answers == Answers::Decoy && self.is_decoy(login)
                 {
                     // A real login with a question pays no mail for a wrong answer; neither must this one.
-                    (ResetOutcome::AnswerNeeded, Ok(self.feigned_wrong_answer("decoy", Stage::Decoy)))
+                    (ResetOutcome::AnswerNeeded, Ok(self.feigned_wrong_answer("decoy", Stage::Decoy, true)))
                 } else {
-                    let stage = if outcome == ResetOutcome::Sent { Stage::Live } else { Stage::Dead };
-                    (outcome, Ok(self.feigned_acceptance("refused", stage)))
+                    let stage = if outcome == ResetOutcome::Sent { Stage::Live } else { unsent };
+                    (outcome, Ok(self.feigned_acceptance("refused", stage, true)))
                 }
             }
             (_, answers) => {
@@ -192,6 +195,7 @@ impl Proxy {
                     envelope,
                     saying: Saying::Anything,
                     genuine: answers == Answers::Faithful,
+                    asked: true,
                     stage: None,
                     reason: None,
                 });
@@ -200,16 +204,16 @@ impl Proxy {
         }
     }
 
-    fn feigned_acceptance(&self, reason: &'static str, stage: Stage) -> Asked {
+    fn feigned_acceptance(&self, reason: &'static str, stage: Stage, asked: bool) -> Asked {
         self.metrics.reset(reason);
         let (envelope, saying) = (self.uniform.feigned_acceptance(), Saying::Accepted);
-        Asked { envelope, saying, genuine: false, stage: Some(stage), reason: Some(reason) }
+        Asked { envelope, saying, genuine: false, asked, stage: Some(stage), reason: Some(reason) }
     }
 
-    fn feigned_wrong_answer(&self, reason: &'static str, stage: Stage) -> Asked {
+    fn feigned_wrong_answer(&self, reason: &'static str, stage: Stage, asked: bool) -> Asked {
         self.metrics.reset(reason);
         let (envelope, saying) = (Uniform::wrong_answer(), Saying::WrongAnswer);
-        Asked { envelope, saying, genuine: false, stage: Some(stage), reason: Some(reason) }
+        Asked { envelope, saying, genuine: false, asked, stage: Some(stage), reason: Some(reason) }
     }
 
     /// Whether an unknown login seems to have a question: by a keyed hash, so that it always does or never does.
@@ -232,28 +236,28 @@ impl Proxy {
             return Err(Problem::flow_required());
         }
         self.guard.admit_question(caller, flow).await?;
-        let (envelope, genuine) = if flow.is_some_and(|flow| flow.stage == Stage::Decoy) {
-            (Ok(self.no_question(&login)), false)
-        } else {
-            match self.call(Box::pin(self.client.fetch_question(&login))).await.map(Answered::into_inner) {
-                Ok(Some(question)) => (Ok(Envelope::with_model(question.expose().to_owned())), true),
-                Ok(None) => (Ok(self.no_question(&login)), true),
-                // Only logins that exist are not refused.
-                Err(error) if self.answers != Answers::Faithful && Reach::of(&error) == Reach::Refused => {
-                    (Ok(self.no_question(&login)), true)
-                }
-                Err(error) => (self.failed(caller, error), true),
+        // Also for a decoy, whose answer is known: it fails and takes its time as a real one does.
+        let is_decoy = flow.is_some_and(|flow| flow.stage == Stage::Decoy);
+        let asked = self.call(Box::pin(self.client.fetch_question(&login))).await.map(Answered::into_inner);
+        let envelope = match asked {
+            Ok(_) if is_decoy => Ok(self.question_of_nobody(&login)),
+            Ok(Some(question)) => Ok(Envelope::with_model(question.expose().to_owned())),
+            Ok(None) => Ok(Envelope::with_model(String::new())),
+            // Only logins that exist are not refused.
+            Err(error) if self.answers != Answers::Faithful && is_refusal(&error) => {
+                Ok(self.question_of_nobody(&login))
             }
+            Err(error) => self.failed(caller, error),
         };
         if self.answers != Answers::Faithful {
             let saying = if envelope.is_ok() { Saying::Question } else { Saying::Anything };
-            self.uniform.hold(caller.started, saying, genuine).await;
+            self.uniform.hold(caller.started, saying, true).await;
         }
         envelope.map(Answer::from)
     }
 
-    /// What a login without a question gets, whether or not it exists: none, or its decoy.
-    fn no_question(&self, login: &Login) -> Envelope {
+    /// What a login that does not exist gets: its decoy, or none.
+    fn question_of_nobody(&self, login: &Login) -> Envelope {
         let decoy = self.answers == Answers::Decoy && self.is_decoy(self.flows.login(login));
         Envelope::with_model(if decoy { self.decoy_question(login).to_owned() } else { String::new() })
     }
@@ -273,7 +277,7 @@ impl Proxy {
         let flow = caller.flow_at(&[Stage::Live, Stage::Dead], self.binding)?;
         let ticket = match flow {
             Some(flow) => {
-                let mark = self.flows.mark(flow, Named::Code, code.expose());
+                let mark = flow.mark(Named::Code, code.expose());
                 match self.guard.admit_code(caller, flow, mark).await? {
                     Code::Forward(ticket) => ticket,
                     Code::Refuse => {
@@ -290,6 +294,8 @@ impl Proxy {
         let redeemed = self.call(Box::pin(self.client.redeem_code(&code))).await;
         let outcome = match &redeemed {
             Ok(_) => CodeOutcome::Accepted,
+            // Whatever the status: a code that is not valid was not taken, and what is said of it is nobody else's business.
+            Err(error) if is_refusal(error) => CodeOutcome::Refused,
             Err(error) => match Reach::of(error) {
                 Reach::NotSent => CodeOutcome::NotSent,
                 Reach::Refused => CodeOutcome::Refused,
@@ -334,14 +340,13 @@ impl Proxy {
         let opened = self.flows.open_token(token.expose(), caller.now());
         if opened.is_none() && self.foreign_tokens {
             self.guard.admit_foreign_token(caller).await?;
-            self.good_enough(&password)?;
             return self.update(caller, None, &token, &password).await;
         }
         let flow = caller.flow_at(&[Stage::Live, Stage::Dead], self.binding)?;
         // Before the token, so that a client is not told to start again for what it can mend.
-        self.good_enough(&password)?;
+        self.long_enough(&password)?;
         let reason = match opened {
-            Some(Token { flow: bound, token, .. }) if bound == flow.map(|flow| flow.id) => {
+            Some(Token { flow: bound, token }) if bound == flow.map(|flow| flow.id) => {
                 return self.update(caller, flow, &token, &password).await;
             }
             Some(_) => "another flow",
@@ -359,9 +364,14 @@ impl Proxy {
         password: &Password,
     ) -> Result<Answer, Problem> {
         let mark = match flow {
-            Some(flow) => self.flows.mark(flow, Named::Token, token.expose()),
+            Some(flow) => flow.mark(Named::Token, token.expose()),
             None => self.ring().pseudonym(Named::Token, token.expose().as_bytes()),
         };
+        self.long_enough(password)?;
+        if self.password.min_strength > 0 {
+            self.guard.admit_measure(caller, flow, mark).await?;
+            self.strong_enough(password).await?;
+        }
         let ticket = self.guard.admit_update(caller, flow, mark).await?;
         let error = match self.call(Box::pin(self.client.set_password(token, password))).await {
             Ok(_) => {
@@ -378,7 +388,7 @@ impl Proxy {
         };
         self.guard.settle_update(ticket, outcome).await;
         if let ErrorKind::Refused(refusal) = error.kind()
-            && refusal.messages().iter().any(|message| message.contains(token.expose()))
+            && tells(refusal, token.expose())
         {
             // The real token never leaves.
             let errors = vec!["The password was not accepted. Please start again.".to_owned()];
@@ -405,21 +415,31 @@ impl Proxy {
         called
     }
 
-    /// What can be said of a password without asking anybody.
-    fn good_enough(&self, password: &Password) -> Result<(), Problem> {
-        let PasswordRules { min_length, min_strength } = self.password;
-        let invalid = |detail: String| Err(Problem::new(Kind::InvalidBody, detail));
-        if password.expose().chars().count() < min_length {
-            return invalid(format!("`Password` is too short: use {min_length} characters or more"));
+    fn long_enough(&self, password: &Password) -> Result<(), Problem> {
+        let min_length = self.password.min_length;
+        if password.expose().chars().count() >= min_length {
+            return Ok(());
         }
-        // More than the first characters would only cost time, and could be made to cost much.
-        let first: String = password.expose().chars().take(MEASURED).collect();
-        if min_strength > 0 && u8::from(zxcvbn::zxcvbn(&first, &[]).score()) < min_strength {
-            return invalid(
-                "`Password` is easy to guess: use a few words that do not belong together".to_owned(),
-            );
+        let detail = format!("`Password` is too short: use {min_length} characters or more");
+        Err(Problem::new(Kind::InvalidBody, detail))
+    }
+
+    /// On another thread, for some passwords take long to measure, and only for who has a token.
+    async fn strong_enough(&self, password: &Password) -> Result<(), Problem> {
+        let password = password.clone();
+        let measured = tokio::task::spawn_blocking(move || {
+            let end = password.expose().char_indices().nth(MEASURED).map_or(usize::MAX, |(index, _)| index);
+            let first = password.expose().get(..end).unwrap_or(password.expose());
+            u8::from(zxcvbn::zxcvbn(first, &[]).score())
+        });
+        match measured.await {
+            Ok(strength) if strength >= self.password.min_strength => Ok(()),
+            Ok(_) => {
+                let detail = "`Password` is easy to guess: use a few words that do not belong together";
+                Err(Problem::new(Kind::InvalidBody, detail))
+            }
+            Err(_) => Err(Problem::internal()),
         }
-        Ok(())
     }
 
     /// A refusal in an envelope is given back as one; anything else is a problem.
@@ -456,6 +476,21 @@ impl Reach {
             ErrorKind::Refused(refusal) if !is_version(refusal) => Reach::Refused,
             _ => Reach::TurnedAway,
         }
+    }
+}
+
+/// Whether a refusal repeats a text.
+fn tells(refusal: &Refusal, text: &str) -> bool {
+    refusal.messages().iter().any(|message| message.contains(text))
+        || refusal.codes().iter().any(|code| code.as_str().contains(text))
+}
+
+/// Whether Autoshares said no to what was asked, in any shape but those in which it fails.
+fn is_refusal(error: &SdkError) -> bool {
+    match error.kind() {
+        ErrorKind::Refused(refusal) if refusal.shape() == RefusalShape::Validation => true,
+        ErrorKind::Refused(refusal) if refusal.shape() == RefusalShape::ServerFailure => false,
+        _ => Reach::of(error) == Reach::Refused,
     }
 }
 

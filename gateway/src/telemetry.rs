@@ -86,10 +86,22 @@ pub fn flush() {
 }
 
 fn write_out(lines: &mut Vec<u8>) {
-    if !lines.is_empty() {
-        // Where nobody reads the log there is nobody to tell.
-        let mut output = io::stdout().lock();
-        let _ = output.write_all(lines).and_then(|()| output.flush());
+    if lines.is_empty() {
+        return;
+    }
+    let (mut output, mut written) = (io::stdout().lock(), 0);
+    while written < lines.len() {
+        match output.write(&lines[written..]) {
+            Ok(0) => break,
+            Ok(more) => written += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // Where nobody reads the log at the moment there is nobody to tell; it may be read again later.
+            Err(_) => break,
+        }
+    }
+    let _ = output.flush();
+    lines.drain(..written);
+    if lines.len() > 16 * MAX_LINES {
         lines.clear();
     }
 }

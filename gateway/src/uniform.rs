@@ -92,9 +92,9 @@ impl Uniform {
         failure.map_or_else(|| Ok(Self::wrong_code()), |problem| Err(problem.feigned()))
     }
 
-    /// Waits until an answer may be given: the floor after the start, or a later multiple of it. All answers that say the same take as many
-    /// floors as the slowest genuine one of the last minute.
-    pub async fn hold(&self, started: Instant, saying: Saying, genuine: bool) {
+    /// Waits until an answer may be given: the floor after the start, or a later multiple of it. An answer for which nobody was asked takes as
+    /// many floors as the last that were; those take as many as the slowest of them in the last minute.
+    pub async fn hold(&self, started: Instant, saying: Saying, asked: bool) {
         if self.floor.is_zero() {
             return;
         }
@@ -104,12 +104,13 @@ impl Uniform {
             let mut floors = self.floors.lock().unwrap_or_else(PoisonError::into_inner);
             let slowest = &mut floors[saying as usize];
             let now = Instant::now();
-            let known =
-                slowest.filter(|(_, since)| now.duration_since(*since) < STICKY).map(|(known, _)| known);
-            if genuine && known.is_none_or(|known| own >= known) {
+            let is_slower =
+                |(known, since): (u32, Instant)| own < known && now.duration_since(since) < STICKY;
+            if asked && !slowest.is_some_and(is_slower) {
                 *slowest = Some((own, now));
             }
-            if saying == Saying::Anything { own } else { own.max(known.unwrap_or(1)) }
+            let known = slowest.map_or(1, |(known, _)| known);
+            if saying == Saying::Anything { own } else { own.max(known) }
         };
         sleep_until(started + self.floor.saturating_mul(floors)).await;
     }
@@ -155,6 +156,7 @@ mod tests {
             assert_eq!(took(&uniform, 0, Saying::WrongCode, false).await, 500, "each has its own");
         }
         tokio::time::sleep(STICKY).await;
+        assert_eq!(took(&uniform, 0, Saying::Accepted, false).await, 1500, "nobody knows better yet");
         assert_eq!(took(&uniform, 5, Saying::Accepted, true).await, 500, "a bad minute is forgotten");
         assert_eq!(took(&uniform, 0, Saying::Accepted, false).await, 500);
     }

@@ -39,6 +39,9 @@ const CODE_TRIES: &str = "codes_per_flow";
 const QUESTIONS: &str = "questions_per_flow";
 const UPDATES: &str = "updates_per_flow";
 
+/// How many passwords are measured in a flow.
+const MEASURES: u32 = 30;
+
 /// Guards the flow.
 #[derive(Debug)]
 pub struct Guard {
@@ -272,7 +275,7 @@ impl Guard {
         }
         let mut ticket = CodeTicket { attempt: Some((attempt, tried_at)), spent: None, booked: None };
         if self.limits.enabled {
-            let budgets = self.codes_per_login();
+            let budgets = self.codes_per_login(flow.stage);
             let subject = Subject::Login(flow.login);
             let (spent, spent_at) = self.store.spend(&Spend { subject, budgets: &budgets, seen: None }).await;
             if spent != Spent::Admitted {
@@ -320,8 +323,10 @@ impl Guard {
         Ok(CodeTicket { attempt: None, spent: None, booked: Some(booked) })
     }
 
-    fn codes_per_login(&self) -> [Budget<'_>; 1] {
-        [Budget { name: CODES, rates: &self.limits.codes_per_login, only_new: false }]
+    /// Flows without a code count apart, or anybody could use up what the trader with the code needs.
+    fn codes_per_login(&self, stage: Stage) -> [Budget<'_>; 1] {
+        let name = if stage == Stage::Live { CODES } else { "dead_codes_per_login" };
+        [Budget { name, rates: &self.limits.codes_per_login, only_new: false }]
     }
 
     fn code_budgets(&self) -> [Budget<'_>; 1] {
@@ -369,7 +374,7 @@ impl Guard {
         if let Some((subject, place)) = ticket.spent
             && outcome == CodeOutcome::NotSent
         {
-            self.store.give_back(place, subject, &self.codes_per_login()).await;
+            self.store.give_back(place, subject, &self.codes_per_login(Stage::Live)).await;
         }
         // Whoever does not know whether a code was taken may ask again, which costs another try.
         if let Some((attempt, place)) = ticket.attempt
@@ -405,6 +410,26 @@ impl Guard {
                 Err(Problem::flow_required())
             }
         }
+    }
+
+    /// Admits measuring a password, which takes its time.
+    ///
+    /// # Errors
+    ///
+    /// A [`Problem`] when there were too many in this flow, or with this token.
+    pub async fn admit_measure(
+        &self,
+        caller: &Caller,
+        flow: Option<&Flow>,
+        mark: Pseudonym,
+    ) -> Result<(), Problem> {
+        let name = "measures_per_flow";
+        let attempt = Attempt { flow: flow.map_or(FlowId(mark.0), |flow| flow.id), name, mark: None };
+        if self.store.attempt(&attempt, MEASURES).await.0 == Tried::Admitted {
+            return Ok(());
+        }
+        self.hit(caller, name);
+        Err(Problem::flow_required())
     }
 
     /// Makes a token good again that was not spent.

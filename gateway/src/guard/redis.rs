@@ -11,7 +11,7 @@ use std::{
         Arc, LazyLock, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 
 use redis::{
@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     audit::{self, Event},
-    flow::FlowId,
+    flow::{self, FlowId},
     metrics::Metrics,
 };
 
@@ -72,6 +72,8 @@ pub struct Redis {
     connection: Mutex<Option<MultiplexedConnection>>,
     away: AtomicBool,
     live_codes: Mutex<Option<(u32, Instant)>>,
+    /// The highest number of looks that was seen.
+    looks: AtomicU64,
     shared: Shared,
     metrics: Arc<Metrics>,
 }
@@ -92,6 +94,7 @@ impl Redis {
             connection: Mutex::default(),
             away: AtomicBool::new(false),
             live_codes: Mutex::default(),
+            looks: AtomicU64::new(0),
             shared,
             metrics,
         });
@@ -100,18 +103,22 @@ impl Redis {
         redis
     }
 
-    /// Looks whether it can be written to, and at what all replicas have to know.
+    /// Looks whether it can be written to, and at what all replicas have to know. Where it turns out that Redis has forgotten, or never knew,
+    /// it is taken to remember since `epoch`.
     ///
     /// # Errors
     ///
     /// What is wrong, without the address, which may hold a password.
-    pub async fn look(&self, epoch: Option<u64>) -> Result<(), String> {
+    pub async fn look(&self, epoch: SystemTime) -> Result<(), String> {
         let mut script = LOOK.prepare_invoke();
-        script.key(key(Subject::Installation, "epoch")).key(key(Subject::Installation, "live"));
-        let epoch = epoch.map(|epoch| epoch.to_string()).unwrap_or_default();
-        script.arg(epoch).arg(self.shared.code_lifetime).arg(EPOCH_LIFE);
-        let (epoch, live) = self.ask(&script).await?;
+        for name in ["epoch", "looks", "live"] {
+            script.key(key(Subject::Installation, name));
+        }
+        script.arg(flow::milliseconds(epoch)).arg(self.looks.load(Ordering::Relaxed));
+        script.arg(self.shared.code_lifetime).arg(EPOCH_LIFE);
+        let (epoch, looks, live): (u64, u64, u32) = self.ask(&script).await?;
         self.shared.not_before.store(epoch, Ordering::Relaxed);
+        self.looks.store(looks, Ordering::Relaxed);
         self.note_live(live);
         Ok(())
     }
@@ -278,20 +285,17 @@ impl Redis {
 
 /// Looks now and then, and after a failure until it succeeds. Ends with the one it looks after.
 async fn look_after(redis: Weak<Redis>) {
-    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    // The first gateway of all remembers since it started; one that remembered before and does not any more, since now.
-    let mut epoch = u64::try_from(started.as_millis()).ok();
+    // The first gateway of all has counted since it started; one that finds nothing later does not know since when it is gone.
+    let mut epoch = SystemTime::now();
     loop {
         let Some(watched) = redis.upgrade() else { return };
         match watched.look(epoch).await {
-            Ok(()) => {
-                epoch = None;
-                watched.note_back();
-            }
+            Ok(()) => watched.note_back(),
             Err(failure) => watched.note_away(&failure),
         }
         drop(watched);
         sleep(PAUSE).await;
+        epoch = SystemTime::now();
     }
 }
 

@@ -53,7 +53,7 @@ impl Store {
     /// Why it cannot be written to.
     pub async fn probe(&self) -> Result<(), String> {
         match &self.redis {
-            Some(redis) => redis.look(None).await,
+            Some(redis) => redis.look(std::time::SystemTime::now()).await,
             None => Ok(()),
         }
     }

@@ -209,6 +209,7 @@ async fn a_wrong_code_is_refused_in_one_way_whatever_autoshares_says() {
         ),
         (400, r#"{"Errors": [], "IsSucceed": false}"#),
         (422, r#"{"Message": "no", "ModelState": {"Code": ["is odd"]}}"#),
+        (500, r#"{"Message": "no", "ModelState": {"Code": ["of robert.zak has expired"]}}"#),
         (400, r#"{"Message": "The request is invalid."}"#),
     ] {
         let upstream = Upstream::json(status, body);
@@ -395,7 +396,21 @@ async fn decoys_have_a_question_of_their_own_and_keep_it() {
     }
     assert!((25..75).contains(&with.len()), "about half of them: {}", with.len());
     assert!(questions.len() > 2, "{questions:?}");
-    assert_eq!(sandbox.calls(Operation::FetchQuestion), 0);
+    // A decoy fails as a real one does.
+    let answered = ask(&with[0].0, "").await;
+    sandbox.fail(Operation::FetchQuestion, Fault::Answer(500, Shape::ServerFailed));
+    let target = format!("{QUESTION}?username={}", with[0].0);
+    app.step(&answered.handle(), &target, "").await.problem(502, "upstream-failed");
+    sandbox.heal();
+    // A real login without a question has none, also where no handle is wanted.
+    let lane = TestApp::guarded(&sandbox.client(), |parts| {
+        parts.flow.answers = Answers::Decoy;
+        parts.flow.decoy_share = 1.0;
+        parts.flow.binding = Binding::Off;
+        parts.flow.floor = Duration::from_millis(1);
+    });
+    let none = lane.send(Method::GET, &format!("{QUESTION}?username=anna.lee"), &[], "").await;
+    assert_eq!(none.model(), "");
     // Again and with an answer: as often as a real one, and the same question.
     for (login, question) in &with[..5] {
         for _ in 0..2 {

@@ -16,6 +16,7 @@ use axum::http::Method;
 use tokio::task::JoinSet;
 
 use crate::{
+    services::Server,
     support::{CODE, JSON, ORIGIN, PASSWORD, QUESTION, RESET, TestApp, WRONG, code, update},
     upstream::Upstream,
 };
@@ -115,12 +116,11 @@ async fn steps_that_are_skipped_or_out_of_order_go_nowhere() {
 /// C5.
 #[tokio::test]
 async fn a_flow_is_over_after_ten_minutes() {
-    // With counters that are older than the flow, as in a Redis, though none is there.
-    let (sandbox, app) = app(|parts| {
-        parts.store.redis = Some(redis::Client::open("redis://127.0.0.1:1/0").unwrap());
-        parts.store.replicas = 1;
-    })
-    .await;
+    // With counters that are older than the flow.
+    let redis = Server::redis(&[]);
+    let (): () = redis.ask(&["SET", "password-reset:{all}:epoch", "1"]);
+    let (sandbox, app) = app(|parts| parts.store.redis = Some(redis.client())).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
     let flow = app.flows.begin(app.flows.login(&"anna.lee".into()), Stage::Live);
     let aged = |seconds| app.flows.seal(&flow, SystemTime::now() - Duration::from_secs(seconds));
     app.step(&aged(601), CODE, code("123456")).await.problem(403, "flow-required");
@@ -209,7 +209,7 @@ async fn a_handle_that_was_changed_or_made_for_something_else_is_none() {
     let flow = app.flows.begin(app.flows.login(&"anna.lee".into()), Stage::Live);
     let soon = SystemTime::now() + Duration::from_secs(1);
     let token = app.flows.seal_token(Some(flow.id), &"token".into(), soon);
-    let forged = app.flows.ring().seal(Purpose::Handle, &[9; 41]);
+    let forged = app.flows.ring().seal(Purpose::Handle, &[9; 57]);
     for other in [elsewhere.seal(&flow, soon), token.clone(), forged] {
         app.step(&other, CODE, code("123456")).await.problem(403, "flow-required");
     }
@@ -362,6 +362,17 @@ async fn nobody_is_locked_into_a_flow_or_out_of_one() {
     let mail = sandbox.outbox().pop().unwrap().code;
     assert!(app.step(&handle, CODE, code(&mail)).await.body.contains("\"Model\""));
 
+    // One without tries is no way to another with tries and without a mail.
+    for guess in 0..5 {
+        app.step(&handle, CODE, code(&format!("{guess:06}"))).await;
+    }
+    let forwarded = sandbox.calls(Operation::RedeemCode);
+    for guess in 5..10 {
+        let next = app.step(&handle, RESET, ANNA).await.handle();
+        assert_eq!(app.step(&next, CODE, code(&format!("{guess:06}"))).await.body, WRONG);
+    }
+    assert_eq!(sandbox.calls(Operation::RedeemCode), forwarded);
+
     // Ten questions, then again from the start.
     let asked = app.post(RESET, r#"{"User": "robert.zak"}"#).await.handle();
     let question = format!("{QUESTION}?username=robert.zak");
@@ -383,6 +394,21 @@ async fn a_code_that_was_not_asked_about_can_be_tried_again() {
     assert_eq!(app.step(&handle, CODE, code(&mail)).await.body, WRONG);
     assert_eq!(sandbox.calls(Operation::RedeemCode), 1);
     tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert!(app.step(&handle, CODE, code(&mail)).await.body.contains("\"Model\""));
+}
+
+/// Whoever guesses in flows without a code does not use up what the trader with the code needs.
+#[tokio::test]
+async fn guesses_in_dead_flows_keep_nobody_from_a_right_code() {
+    let (sandbox, app) = app(|parts| parts.limits.codes_per_login = vec!["2/h".parse().unwrap()]).await;
+    for _ in 0..3 {
+        let dead = app.handle("anna.lee", Stage::Dead);
+        for guess in 0..5 {
+            assert_eq!(app.step(&dead, CODE, code(&format!("{guess:06}"))).await.body, WRONG);
+        }
+    }
+    let handle = app.post(RESET, ANNA).await.handle();
+    let mail = sandbox.outbox().pop().unwrap().code;
     assert!(app.step(&handle, CODE, code(&mail)).await.body.contains("\"Model\""));
 }
 

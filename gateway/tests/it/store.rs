@@ -288,6 +288,25 @@ async fn a_store_that_forgot_the_tries_grants_no_fresh_ones() {
     assert!(apps[0].step(&fresh, CODE, code(&mail)).await.body.contains("\"Model\""));
 }
 
+/// The same when it comes back as it was some time ago, as from a snapshot.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_went_back_in_time_grants_no_fresh_tries() {
+    let (redis, sandbox, keys) = (Server::redis(&[]), Sandbox::start().await.unwrap(), Secrets::random());
+    let app = replica(&sandbox, &redis.client(), &keys, |_| {});
+    tokio::time::sleep(Duration::from_millis(2300)).await;
+    let handle = reset(&app, "anna.lee").await;
+    for guess in 0..5 {
+        app.step(&handle, CODE, code(&format!("{guess:06}"))).await;
+    }
+    let epoch: String = redis.ask(&["GET", "password-reset:{all}:epoch"]);
+    let (): () = redis.ask(&["FLUSHALL"]);
+    let (): () = redis.ask(&["SET", "password-reset:{all}:epoch", &epoch]);
+    let (): () = redis.ask(&["SET", "password-reset:{all}:looks", "1"]);
+    tokio::time::sleep(Duration::from_millis(2300)).await;
+    app.step(&handle, CODE, code("999999")).await.problem(403, "flow-required");
+    assert_eq!(sandbox.calls(Operation::RedeemCode), 5);
+}
+
 /// A replica that has never seen Redis does not take the world for empty.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_knows_nothing_of_live_codes_forwards_a_few_guesses() {
