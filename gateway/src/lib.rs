@@ -20,6 +20,7 @@ pub mod client_ip;
 
 pub mod envelope;
 pub mod proxy;
+pub mod reach;
 pub mod request;
 
 pub mod flow;

@@ -12,12 +12,12 @@ use crate::{
     keys::{KeyRing, Named, Pseudonym},
     metrics::Metrics,
     problem::{Kind, Problem},
+    reach::{Reach, is_refusal, is_version, tells},
     request::{CodeRedemption, PasswordUpdate, ResetRequest},
     uniform::{DECOY_QUESTIONS, Saying, Uniform},
 };
 use autoshares_sdk::{
-    Answered, Client, Error as SdkError, ErrorKind, Login, Password, Refusal, RefusalShape, ResetRequested,
-    ResetToken,
+    Answered, Client, Error as SdkError, ErrorKind, Login, Password, RefusalShape, ResetRequested, ResetToken,
 };
 
 /// How many characters of a password are measured; more would only cost time.
@@ -453,49 +453,4 @@ impl Proxy {
         }
         Err(error.into())
     }
-}
-
-/// How far a call got that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reach {
-    /// Autoshares never looked at it.
-    NotSent,
-    /// Autoshares said no, to what was asked.
-    Refused,
-    /// Nobody knows whether it was done.
-    Unknown,
-    /// It was turned away for a reason that has nothing to do with what was asked.
-    TurnedAway,
-}
-
-impl Reach {
-    fn of(error: &SdkError) -> Self {
-        match error.kind() {
-            ErrorKind::NotSent | ErrorKind::KeyRejected => Reach::NotSent,
-            _ if error.may_have_been_applied() => Reach::Unknown,
-            ErrorKind::Refused(refusal) if !is_version(refusal) => Reach::Refused,
-            _ => Reach::TurnedAway,
-        }
-    }
-}
-
-/// Whether a refusal repeats a text.
-fn tells(refusal: &Refusal, text: &str) -> bool {
-    refusal.messages().iter().any(|message| message.contains(text))
-        || refusal.codes().iter().any(|code| code.as_str().contains(text))
-}
-
-/// Whether Autoshares said no to what was asked, in any shape but those in which it fails.
-fn is_refusal(error: &SdkError) -> bool {
-    match error.kind() {
-        ErrorKind::Refused(refusal) if refusal.shape() == RefusalShape::Validation => true,
-        ErrorKind::Refused(refusal) if refusal.shape() == RefusalShape::ServerFailure => false,
-        _ => Reach::of(error) == Reach::Refused,
-    }
-}
-
-/// Whether a refusal is of the version, which has nothing to do with what was asked; other errors in that shape may have.
-fn is_version(refusal: &Refusal) -> bool {
-    refusal.shape() == RefusalShape::Version
-        && refusal.codes().iter().any(|code| code.as_str() == "UnsupportedApiVersion")
 }

@@ -9,12 +9,16 @@ mod ledger;
 mod memory;
 mod redis;
 mod store;
+mod ticket;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64};
 
 use tokio::time::Instant;
 
 pub use alarm::LedgerState;
+pub use ticket::{
+    Code, CodeOutcome, CodeTicket, Reset, ResetOutcome, ResetTicket, UpdateOutcome, UpdateTicket,
+};
 
 use crate::{
     audit::Event,
@@ -31,6 +35,7 @@ use exhausted::Exhausted;
 use ledger::{Entry, Lane, Question};
 use redis::Shared;
 use store::Store;
+use ticket::ResetCharge;
 
 const RESETS: &str = "resets_per_login";
 const ANSWERS: &str = "answers_per_login";
@@ -50,88 +55,6 @@ pub struct Guard {
     metrics: Arc<Metrics>,
     alarm: Alarm,
     exhausted: Mutex<Exhausted>,
-}
-
-/// What becomes of a step 1.
-#[derive(Debug)]
-pub enum Reset {
-    /// It is forwarded.
-    Forward(ResetTicket),
-    /// It looks accepted.
-    Suppressed,
-    /// It looks like a wrong answer.
-    AnswerSuppressed,
-}
-
-/// What a forwarded step 1 was charged.
-#[derive(Debug)]
-pub struct ResetTicket(Option<ResetCharge>);
-
-#[derive(Debug)]
-struct ResetCharge {
-    login: Pseudonym,
-    answered: bool,
-    spent_at: Place,
-    minute: u64,
-    counted_at: Place,
-}
-
-/// What came of a forwarded step 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResetOutcome {
-    /// A code may be on its way.
-    Sent,
-    /// Autoshares wants an answer; no mail was sent.
-    AnswerNeeded,
-    /// Autoshares refused; no mail was sent.
-    Refused,
-    /// Autoshares never saw it.
-    NotSent,
-}
-
-/// What becomes of a code.
-#[derive(Debug)]
-pub enum Code {
-    /// It is forwarded.
-    Forward(CodeTicket),
-    /// It looks wrong.
-    Refuse,
-}
-
-/// What a forwarded code was charged.
-#[derive(Debug)]
-pub struct CodeTicket {
-    attempt: Option<(Attempt, Place)>,
-    spent: Option<(Subject, Place)>,
-    booked: Option<(Lane, Entry, Place)>,
-}
-
-/// What came of a forwarded code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CodeOutcome {
-    /// It was right.
-    Accepted,
-    /// It was wrong.
-    Refused,
-    /// Nobody knows.
-    Unknown,
-    /// Autoshares never saw it.
-    NotSent,
-}
-
-/// A forwarded attempt to set the password.
-#[derive(Debug)]
-pub struct UpdateTicket(Attempt, Place);
-
-/// What came of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UpdateOutcome {
-    /// The token is spent, or may be.
-    Spent,
-    /// The password did not please.
-    Refused,
-    /// Autoshares never saw it.
-    NotSent,
 }
 
 impl Guard {
