@@ -2,9 +2,9 @@
 
 use std::{net::SocketAddr, time::SystemTime};
 
-use tokio::time::Instant;
-
 use axum::{extract::ConnectInfo, http::request::Parts};
+use ipnet::IpNet;
+use tokio::time::Instant;
 
 use crate::{
     audit::{self, Event, Line},
@@ -15,7 +15,6 @@ use crate::{
     problem::Problem,
     telemetry::RequestId,
 };
-use ipnet::IpNet;
 
 /// See the module.
 #[derive(Debug)]

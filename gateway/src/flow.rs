@@ -178,7 +178,7 @@ impl Flows {
 
     fn is_fresh(&self, issued: u64, now: SystemTime) -> bool {
         let latest = milliseconds(now + SKEW);
-        let earliest = milliseconds(now).saturating_sub(milliseconds(UNIX_EPOCH + LIFETIME));
+        let earliest = milliseconds(now.checked_sub(LIFETIME).unwrap_or(UNIX_EPOCH));
         (earliest..=latest).contains(&issued) && issued > self.not_before.load(Ordering::Relaxed)
     }
 }

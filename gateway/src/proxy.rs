@@ -42,8 +42,6 @@ pub struct Proxy {
 struct Asked {
     envelope: Envelope,
     saying: Saying,
-    /// Whether Autoshares said so.
-    genuine: bool,
     /// Whether Autoshares was asked.
     asked: bool,
     /// `None` opens no flow.
@@ -115,17 +113,17 @@ impl Proxy {
             asked.as_ref().map_or((Saying::Anything, true), |asked| (asked.saying, asked.asked));
         self.uniform.hold(caller.started, saying, was_asked).await;
 
-        let Asked { envelope, saying, genuine, stage, reason, .. } = asked?;
+        let Asked { envelope, saying, stage, reason, .. } = asked?;
         let answer = Answer::from(envelope);
         let Some(stage) = stage else { return Ok(answer) };
         let flow = match current {
             Some(flow) => self.flows.go_on(&flow, login, stage),
             None => self.flows.begin(login, stage),
         };
-        let event = match (saying, genuine) {
-            (_, true) => Event::FlowStarted,
-            (Saying::WrongAnswer, false) => Event::AnswerSuppressed,
-            _ => Event::FlowSuppressed,
+        let event = match (saying, reason) {
+            (_, None) => Event::FlowStarted,
+            (Saying::WrongAnswer, Some(_)) => Event::AnswerSuppressed,
+            (_, Some(_)) => Event::FlowSuppressed,
         };
         caller.tell(event, Some(&flow), reason);
         Ok(answer.with_handle(self.flows.seal(&flow, caller.now())))
@@ -152,7 +150,7 @@ impl Proxy {
                 let (saying, stage) = (Saying::Accepted, Some(Stage::Live));
                 return (
                     ResetOutcome::Sent,
-                    Ok(Asked { envelope, saying, genuine: true, asked: true, stage, reason: None }),
+                    Ok(Asked { envelope, saying, asked: true, stage, reason: None }),
                 );
             }
             Ok(ResetRequested::AnswerNeeded(refusal)) => {
@@ -164,7 +162,7 @@ impl Proxy {
                 let (saying, stage) = (Saying::WrongAnswer, Some(Stage::Question));
                 return (
                     ResetOutcome::AnswerNeeded,
-                    Ok(Asked { envelope, saying, genuine: true, asked: true, stage, reason: None }),
+                    Ok(Asked { envelope, saying, asked: true, stage, reason: None }),
                 );
             }
             // The SDK may learn of more outcomes; this gateway has to learn of them too.
@@ -180,8 +178,7 @@ impl Proxy {
             // Any refusal may be of this one login, so none of them is told.
             (ErrorKind::Refused(refusal), Answers::Uniform | Answers::Decoy) if !is_version(refusal) => {
                 // Where a mail may have gone out, nothing may be given back, and its code should be taken.
-                if outcome == ResetOutcome::Refused && self.answers == Answers::Decoy && self.is_decoy(login)
-                {
+                if outcome == ResetOutcome::Refused && self.decoy(login).is_some() {
                     // A real login with a question pays no mail for a wrong answer; neither must this one.
                     (ResetOutcome::AnswerNeeded, Ok(self.feigned_wrong_answer("decoy", Stage::Decoy, true)))
                 } else {
@@ -189,12 +186,11 @@ impl Proxy {
                     (outcome, Ok(self.feigned_acceptance("refused", stage, true)))
                 }
             }
-            (_, answers) => {
+            _ => {
                 self.metrics.reset(if outcome == ResetOutcome::Refused { "refused" } else { "failed" });
                 let said = self.failed(caller, error).map(|envelope| Asked {
                     envelope,
                     saying: Saying::Anything,
-                    genuine: answers == Answers::Faithful,
                     asked: true,
                     stage: None,
                     reason: None,
@@ -207,19 +203,21 @@ impl Proxy {
     fn feigned_acceptance(&self, reason: &'static str, stage: Stage, asked: bool) -> Asked {
         self.metrics.reset(reason);
         let (envelope, saying) = (self.uniform.feigned_acceptance(), Saying::Accepted);
-        Asked { envelope, saying, genuine: false, asked, stage: Some(stage), reason: Some(reason) }
+        Asked { envelope, saying, asked, stage: Some(stage), reason: Some(reason) }
     }
 
     fn feigned_wrong_answer(&self, reason: &'static str, stage: Stage, asked: bool) -> Asked {
         self.metrics.reset(reason);
         let (envelope, saying) = (Uniform::wrong_answer(), Saying::WrongAnswer);
-        Asked { envelope, saying, genuine: false, asked, stage: Some(stage), reason: Some(reason) }
+        Asked { envelope, saying, asked, stage: Some(stage), reason: Some(reason) }
     }
 
-    /// Whether an unknown login seems to have a question: by a keyed hash, so that it always does or never does.
-    fn is_decoy(&self, login: Pseudonym) -> bool {
-        let [high, low, ..] = self.ring().pseudonym(Named::Decoy, &login.0).0;
-        f64::from(u16::from_be_bytes([high, low])) < self.decoy_share * 65536.0
+    /// The question that an unknown login seems to have, if any: by a keyed hash, so that it always has the same.
+    fn decoy(&self, login: Pseudonym) -> Option<&'static str> {
+        let [high, low, .., last] = self.ring().pseudonym(Named::Decoy, &login.0).0;
+        let has_one = self.answers == Answers::Decoy
+            && f64::from(u16::from_be_bytes([high, low])) < self.decoy_share * 65536.0;
+        has_one.then(|| DECOY_QUESTIONS[usize::from(last) % DECOY_QUESTIONS.len()])
     }
 
     /// Step 2: fetches the secret question, in the flow of that login.
@@ -258,13 +256,7 @@ impl Proxy {
 
     /// What a login that does not exist gets: its decoy, or none.
     fn question_of_nobody(&self, login: &Login) -> Envelope {
-        let decoy = self.answers == Answers::Decoy && self.is_decoy(self.flows.login(login));
-        Envelope::with_model(if decoy { self.decoy_question(login).to_owned() } else { String::new() })
-    }
-
-    fn decoy_question(&self, login: &Login) -> &'static str {
-        let [.., last] = self.ring().pseudonym(Named::Decoy, &self.flows.login(login).0).0;
-        DECOY_QUESTIONS[usize::from(last) % DECOY_QUESTIONS.len()]
+        Envelope::with_model(self.decoy(self.flows.login(login)).unwrap_or_default().to_owned())
     }
 
     /// Step 3: trades the code for a token, which is sealed here and never leaves as it is.
@@ -340,6 +332,7 @@ impl Proxy {
         let opened = self.flows.open_token(token.expose(), caller.now());
         if opened.is_none() && self.foreign_tokens {
             self.guard.admit_foreign_token(caller).await?;
+            self.long_enough(&password)?;
             return self.update(caller, None, &token, &password).await;
         }
         let flow = caller.flow_at(&[Stage::Live, Stage::Dead], self.binding)?;
@@ -367,7 +360,6 @@ impl Proxy {
             Some(flow) => flow.mark(Named::Token, token.expose()),
             None => self.ring().pseudonym(Named::Token, token.expose().as_bytes()),
         };
-        self.long_enough(password)?;
         if self.password.min_strength > 0 {
             self.guard.admit_measure(caller, flow, mark).await?;
             self.strong_enough(password).await?;

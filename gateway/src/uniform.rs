@@ -132,10 +132,10 @@ pub const DECOY_QUESTIONS: [&str; 8] = [
 mod tests {
     use super::*;
 
-    async fn took(uniform: &Uniform, work: u64, saying: Saying, genuine: bool) -> u64 {
+    async fn took(uniform: &Uniform, work: u64, saying: Saying, asked: bool) -> u64 {
         let started = Instant::now();
         tokio::time::sleep(Duration::from_millis(work)).await;
-        uniform.hold(started, saying, genuine).await;
+        uniform.hold(started, saying, asked).await;
         u64::try_from(started.elapsed().as_millis()).unwrap()
     }
 
@@ -150,8 +150,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_answer_is_known_by_being_quicker_than_another() {
         let uniform = Uniform::new(Duration::from_millis(500));
-        for (genuine, expected) in [(5, 500), (900, 1000), (5, 1000), (1400, 1500), (700, 1500)] {
-            assert_eq!(took(&uniform, genuine, Saying::Accepted, true).await, expected);
+        for (work, expected) in [(5, 500), (900, 1000), (5, 1000), (1400, 1500), (700, 1500)] {
+            assert_eq!(took(&uniform, work, Saying::Accepted, true).await, expected);
             assert_eq!(took(&uniform, 0, Saying::Accepted, false).await, expected);
             assert_eq!(took(&uniform, 0, Saying::WrongCode, false).await, 500, "each has its own");
         }

@@ -86,6 +86,13 @@ pub struct Limits {
     pub code_lifetime: Duration,
 }
 
+impl Limits {
+    /// How long a code is assumed to live, in minutes begun.
+    pub fn code_minutes(&self) -> u64 {
+        self.code_lifetime.as_secs().div_ceil(60)
+    }
+}
+
 /// A number of expected takeovers, in millionths.
 pub(super) fn risk(text: &str) -> Result<u32, ()> {
     let risk: f64 = text.parse().map_err(|_| ())?;

@@ -58,16 +58,14 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// A guard whose counters live where the settings say.
-    /// `not_before` follows since when they remember, in milliseconds since 1970.
+    /// A guard whose counters live where the settings say. `not_before` follows since when they remember, in milliseconds since 1970.
     pub fn new(
         store: &StoreSettings,
         limits: Limits,
         not_before: &Arc<AtomicU64>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let code_lifetime = limits.code_lifetime.as_secs().div_ceil(60);
-        let shared = Shared { code_lifetime, not_before: Arc::clone(not_before) };
+        let shared = Shared { code_lifetime: limits.code_minutes(), not_before: Arc::clone(not_before) };
         let store = Store::new(store, &shared, &metrics);
         Self { store, limits, metrics, alarm: Alarm::default(), exhausted: Mutex::default() }
     }
@@ -97,7 +95,7 @@ impl Guard {
             return Ok(Reset::Forward(ResetTicket(None)));
         }
         let budgets = [
-            Budget { name: "resets_per_address", rates: &limits.resets_per_address, only_new: false },
+            self.resets_per_address(),
             Budget { name: "logins_per_address", rates: &limits.logins_per_address, only_new: true },
         ];
         self.admit_address(caller, &budgets, Some(login)).await?;
@@ -121,6 +119,10 @@ impl Guard {
                 Ok(if budget == ANSWERS { Reset::AnswerSuppressed } else { Reset::Suppressed })
             }
         }
+    }
+
+    fn resets_per_address(&self) -> Budget<'_> {
+        Budget { name: "resets_per_address", rates: &self.limits.resets_per_address, only_new: false }
     }
 
     fn login_budgets(&self, answered: bool) -> Vec<Budget<'_>> {
@@ -162,10 +164,7 @@ impl Guard {
     /// A [`Problem`] when it was fetched too often, or the address has no budget left.
     pub async fn admit_question(&self, caller: &Caller, flow: Option<&Flow>) -> Result<(), Problem> {
         let Some(flow) = flow else {
-            let limits = &self.limits;
-            let name = "resets_per_address";
-            let budgets = [Budget { name, rates: &limits.resets_per_address, only_new: false }];
-            return self.admit_address(caller, &budgets, None).await;
+            return self.admit_address(caller, &[self.resets_per_address()], None).await;
         };
         let name = QUESTIONS;
         let attempt = Attempt { flow: flow.id, name, mark: None };
@@ -277,8 +276,7 @@ impl Guard {
             Lane::Flow => self.limits.risk_per_hour,
             Lane::Legacy => self.limits.legacy_risk_per_hour,
         };
-        let code_lifetime = self.limits.code_lifetime.as_secs().div_ceil(60);
-        Question { lane, capacity, code_lifetime, book, elsewhere: 0 }
+        Question { lane, capacity, code_lifetime: self.limits.code_minutes(), book, elsewhere: 0 }
     }
 
     /// Gives back what a code was charged and did not use.

@@ -28,6 +28,7 @@ use super::{
 };
 use crate::{
     audit::{self, Event},
+    config::Rate,
     flow::{self, FlowId},
     metrics::Metrics,
 };
@@ -307,7 +308,7 @@ fn reason(error: &RedisError) -> String {
     }
 }
 
-fn lines<'a>(budgets: &'a [Budget<'a>]) -> Vec<(&'a Budget<'a>, crate::config::Rate)> {
+fn lines<'a>(budgets: &'a [Budget<'a>]) -> Vec<(&'a Budget<'a>, Rate)> {
     budgets.iter().flat_map(|budget| budget.rates.iter().map(move |rate| (budget, *rate))).collect()
 }
 

@@ -3,7 +3,7 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use tokio::time::Instant;
@@ -53,7 +53,7 @@ impl Store {
     /// Why it cannot be written to.
     pub async fn probe(&self) -> Result<(), String> {
         match &self.redis {
-            Some(redis) => redis.look(std::time::SystemTime::now()).await,
+            Some(redis) => redis.look(SystemTime::now()).await,
             None => Ok(()),
         }
     }
