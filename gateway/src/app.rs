@@ -18,18 +18,18 @@ use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
+    api::docs,
     api::{self, Api},
     config::{self, Config, Faults, FlowSettings, Limits, PublicOrigin, StoreSettings},
-    docs,
-    edge::{self, Origins},
+    flow::key_ring::KeyRing,
     flow::{Flows, milliseconds},
     guard::Guard,
-    keys::KeyRing,
-    metrics::Metrics,
-    problem::Problem,
-    proxy::Proxy,
-    site::Site,
+    http::edge::{self, Origins},
+    http::problem::Problem,
+    http::site::Site,
+    steps::Proxy,
     telemetry,
+    telemetry::metrics::Metrics,
 };
 
 /// What the gateway is made of.

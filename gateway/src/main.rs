@@ -3,19 +3,20 @@
 use std::{env, error::Error, net::IpAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use autoshares_gateway::{
-    admin,
+    api::openapi,
     app::{self, Parts},
-    audit,
-    client_ip::ClientAddress,
+    commands::dev::Dev,
+    commands::risk::Odds,
     config::{self, Config, Faults, PublicOrigin, Sources},
-    dev::Dev,
-    edge::BODY_DEADLINE,
+    flow::key_ring::Secrets,
     guard::Guard,
-    keys::Secrets,
-    openapi, problem,
-    risk::Odds,
+    http::client_address::ClientAddress,
+    http::edge::BODY_DEADLINE,
+    http::problem,
+    server::admin,
     server::{Listener, MAX_CLIENTS, MAX_OPERATORS, Stop},
     telemetry,
+    telemetry::audit,
 };
 use autoshares_sdk::{Client, ErrorKind, Login, RefusalShape};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};

@@ -16,7 +16,7 @@ use ipnet::IpNet;
 pub use limits::{Limits, Rate, share};
 pub use settings::{SETTINGS, Setting};
 
-use crate::keys::Secrets;
+use crate::flow::key_ring::Secrets;
 use reader::Reader;
 
 /// How long a call to Autoshares may take unless set.

@@ -20,7 +20,7 @@ use super::{
     },
     values::{binding, is_loopback, is_origin, is_world_readable, networks, origins, read_file, redis_at},
 };
-use crate::{keys::Secrets, problem::chain};
+use crate::{flow::key_ring::Secrets, http::problem::chain};
 
 pub(super) struct Reader<L> {
     lookup: L,

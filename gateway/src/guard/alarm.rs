@@ -6,8 +6,8 @@ use tracing::{error, info, warn};
 
 use super::ledger::{Entry, Lane};
 use crate::{
-    audit::{self, Event},
-    metrics::Metrics,
+    telemetry::audit::{self, Event},
+    telemetry::metrics::Metrics,
 };
 
 /// From here on somebody should look.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::{
     config::Rate,
+    flow::key_ring::Pseudonym,
     flow::{self, FlowId},
-    keys::Pseudonym,
 };
 
 /// How long it is remembered that something was seen.

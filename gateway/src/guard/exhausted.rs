@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::keys::Pseudonym;
+use crate::flow::key_ring::Pseudonym;
 
 /// How long an address that goes on is not told of again.
 const QUIET: Duration = Duration::from_secs(60);

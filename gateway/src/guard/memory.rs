@@ -10,7 +10,7 @@ use super::{
     gcra,
     ledger::Ledger,
 };
-use crate::{config::Rate, flow::FlowId, keys::Pseudonym};
+use crate::{config::Rate, flow::FlowId, flow::key_ring::Pseudonym};
 
 /// So many budgets take some ten megabytes.
 const MAX_BUDGETS: usize = 100_000;
@@ -227,7 +227,7 @@ fn lifetime() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::{KeyRing, Named, Secrets};
+    use crate::flow::key_ring::{KeyRing, Named, Secrets};
 
     const HOUR: u64 = 3_600_000_000;
 

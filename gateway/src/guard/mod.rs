@@ -21,13 +21,13 @@ pub use ticket::{
 };
 
 use crate::{
-    audit::Event,
-    caller::Caller,
     config::{Binding, Limits, StoreSettings},
+    flow::key_ring::Pseudonym,
     flow::{Flow, FlowId, Stage},
-    keys::Pseudonym,
-    metrics::Metrics,
-    problem::Problem,
+    http::caller::Caller,
+    http::problem::Problem,
+    telemetry::audit::Event,
+    telemetry::metrics::Metrics,
 };
 use alarm::Alarm;
 use count::{Attempt, Budget, Place, Spend, Spent, Subject, Tried};

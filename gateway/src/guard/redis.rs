@@ -27,10 +27,10 @@ use super::{
     ledger::{Entry, Lane, Question, WINDOW},
 };
 use crate::{
-    audit::{self, Event},
     config::Rate,
     flow::{self, FlowId},
-    metrics::Metrics,
+    telemetry::audit::{self, Event},
+    telemetry::metrics::Metrics,
 };
 
 /// How long a decision may wait. Below 50 ms with room for a timer that is late.

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     config::{StoreSettings, share},
     flow::FlowId,
-    metrics::Metrics,
+    telemetry::metrics::Metrics,
 };
 
 /// See the module.

@@ -4,7 +4,7 @@ use super::{
     count::{Attempt, Place, Subject},
     ledger::{Entry, Lane},
 };
-use crate::keys::Pseudonym;
+use crate::flow::key_ring::Pseudonym;
 
 /// What becomes of a step 1.
 #[derive(Debug)]

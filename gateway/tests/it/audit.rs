@@ -104,7 +104,7 @@ async fn every_decision_leaves_an_event_as_the_schema_says() {
     let mut events = BTreeSet::new();
     for line in output.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
-        if line["target"] == autoshares_gateway::audit::TARGET {
+        if line["target"] == autoshares_gateway::telemetry::audit::TARGET {
             schema.validate(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
             let own = line["event"] == "ledger_low";
             assert_eq!(line["request_id"].as_str().map_or(0, str::len), if own { 0 } else { 36 }, "{line}");

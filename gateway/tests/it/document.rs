@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use autoshares_gateway::{api::ROUTES, audit, openapi};
+use autoshares_gateway::{api::ROUTES, api::openapi, telemetry::audit};
 use autoshares_sdk::sandbox::Sandbox;
 use axum::http::Method;
 use serde_json::Value;

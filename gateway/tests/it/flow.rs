@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use autoshares_gateway::{
     app::Parts,
     config::Binding,
+    flow::key_ring::{KeyRing, Purpose, Secrets},
     flow::{Flow, Flows, Stage},
-    keys::{KeyRing, Purpose, Secrets},
 };
 use autoshares_sdk::{
     Operation,

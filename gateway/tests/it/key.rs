@@ -1,6 +1,6 @@
 //! The application key: ours goes in, nobody else's does, and none comes out.
 
-use autoshares_gateway::{config::Answers, metrics::KeyState};
+use autoshares_gateway::{config::Answers, telemetry::metrics::KeyState};
 use axum::http::Method;
 
 use crate::{

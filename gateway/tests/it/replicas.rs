@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use autoshares_gateway::keys::Secrets;
+use autoshares_gateway::flow::key_ring::Secrets;
 use autoshares_sdk::{
     Operation,
     sandbox::{Sandbox, Trader},

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use autoshares_gateway::{app::Parts, flow::Stage, keys::Secrets};
+use autoshares_gateway::{app::Parts, flow::Stage, flow::key_ring::Secrets};
 use autoshares_sdk::{Operation, sandbox::Sandbox};
 use axum::http::Method;
 

@@ -12,10 +12,10 @@ use std::{
 use autoshares_gateway::{
     app::{self, App, Parts},
     config::PublicOrigin,
+    flow::key_ring::KeyRing,
     flow::{Flow, Flows, Stage},
-    keys::KeyRing,
-    metrics::Metrics,
     server::{Listener, Stop},
+    telemetry::metrics::Metrics,
 };
 use autoshares_sdk::{AppKey, Client};
 use axum::{

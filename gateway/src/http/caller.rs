@@ -7,13 +7,13 @@ use ipnet::IpNet;
 use tokio::time::Instant;
 
 use crate::{
-    audit::{self, Event, Line},
-    client_ip::ClientAddress,
     config::Binding,
+    flow::key_ring::{Named, Pseudonym},
     flow::{self, Flow, Flows, Stage},
-    keys::{Named, Pseudonym},
-    problem::Problem,
+    http::client_address::ClientAddress,
+    http::problem::Problem,
     telemetry::RequestId,
+    telemetry::audit::{self, Event, Line},
 };
 
 /// See the module.

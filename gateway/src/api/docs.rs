@@ -11,12 +11,12 @@ use axum::{
 use serde_json::Value;
 
 use crate::{
+    api::openapi,
     api::{COMMON_PROBLEMS, Input, ROUTES, Route},
-    openapi,
-    problem::{Kind, Problem},
+    http::problem::{Kind, Problem},
 };
 
-const STYLE: &str = include_str!("../templates/docs.css");
+const STYLE: &str = include_str!("../../templates/docs.css");
 const POLICY: &str =
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

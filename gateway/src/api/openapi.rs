@@ -9,10 +9,10 @@ use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value, json};
 
 use crate::{
+    api::document,
     api::{COMMON_PROBLEMS, Input, ROUTES, Route},
-    document,
-    envelope::Envelope,
-    problem::{Kind, ProblemDocument},
+    http::envelope::Envelope,
+    http::problem::{Kind, ProblemDocument},
 };
 
 /// The document as text: sorted, indented, with a newline at the end.

@@ -1,20 +1,23 @@
 //! One handler for each step of the flow: takes a checked request, has it guarded, calls the SDK, says what came of it.
 
+pub mod reach;
+pub mod uniform;
+
 use std::{pin::Pin, sync::Arc};
 
 use crate::{
-    audit::Event,
-    caller::Caller,
     config::{Answers, Binding, FlowSettings, PasswordRules},
-    envelope::{Answer, Envelope},
+    flow::key_ring::{KeyRing, Named, Pseudonym},
     flow::{Flow, Flows, Stage, Token},
     guard::{Code, CodeOutcome, Guard, Reset, ResetOutcome, UpdateOutcome},
-    keys::{KeyRing, Named, Pseudonym},
-    metrics::Metrics,
-    problem::{Kind, Problem},
-    reach::{Reach, is_refusal, is_version, tells},
-    request::{CodeRedemption, PasswordUpdate, ResetRequest},
-    uniform::{DECOY_QUESTIONS, Saying, Uniform},
+    http::caller::Caller,
+    http::envelope::{Answer, Envelope},
+    http::problem::{Kind, Problem},
+    http::request_body::{CodeRedemption, PasswordUpdate, ResetRequest},
+    steps::reach::{Reach, is_refusal, is_version, tells},
+    steps::uniform::{DECOY_QUESTIONS, Saying, Uniform},
+    telemetry::audit::Event,
+    telemetry::metrics::Metrics,
 };
 use autoshares_sdk::{
     Answered, Client, Error as SdkError, ErrorKind, Login, Password, RefusalShape, ResetRequested, ResetToken,

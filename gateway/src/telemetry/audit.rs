@@ -5,7 +5,7 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::Serialize;
 use tracing::info;
 
-use crate::{document, flow::FlowId, keys::Pseudonym};
+use crate::{api::document, flow::FlowId, flow::key_ring::Pseudonym};
 
 /// The target of every line.
 pub const TARGET: &str = "autoshares_gateway::audit";

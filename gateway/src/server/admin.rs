@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::{
     guard::{Guard, LedgerState},
-    metrics::{KeyState, Metrics},
+    telemetry::metrics::{KeyState, Metrics},
 };
 
 /// What operators ask about.

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::{envelope::Envelope, problem::Problem};
+use crate::{http::envelope::Envelope, http::problem::Problem};
 
 /// How long a slow answer slows the others down, so that a quick one among them tells nothing.
 const STICKY: Duration = Duration::from_secs(60);

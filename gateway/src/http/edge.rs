@@ -14,8 +14,8 @@ use http_body_util::BodyExt;
 use tokio::time::timeout;
 
 use crate::{
-    problem::{Kind, Problem},
-    site::Site,
+    http::problem::{Kind, Problem},
+    http::site::Site,
 };
 
 /// The largest head that is read: target, header names and values, in bytes.

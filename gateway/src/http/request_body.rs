@@ -13,7 +13,7 @@ use serde::{
 use serde_json::Value;
 use url::form_urlencoded;
 
-use crate::problem::{Kind, Problem};
+use crate::http::problem::{Kind, Problem};
 
 /// Whose password is reset.
 #[derive(Debug, JsonSchema)]

@@ -1,6 +1,8 @@
 //! The flow: what binds a code to the login it was sent to. It travels sealed, as a cookie and as a header; what is counted in it lives in
 //! the store under its id, so that an old handle rewinds nothing.
 
+pub mod key_ring;
+
 use std::{
     fmt,
     sync::{
@@ -15,7 +17,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use caseless::Caseless;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::keys::{self, KeyId, KeyRing, Named, Pseudonym, Purpose, random};
+use key_ring::{KeyId, KeyRing, Named, Pseudonym, Purpose, random};
 
 /// How long a flow lives after its last answered step 1, and a token after its code.
 pub const LIFETIME: Duration = Duration::from_secs(600);
@@ -74,7 +76,7 @@ pub struct Flow {
 impl Flow {
     /// What stands for a code or a token in this flow, to whoever counts.
     pub fn mark(&self, named: Named, text: &str) -> Pseudonym {
-        keys::keyed(&self.secret, named, text.as_bytes())
+        key_ring::keyed(&self.secret, named, text.as_bytes())
     }
 }
 
@@ -246,7 +248,7 @@ fn set(headers: &mut HeaderMap, handle: &str, age: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::Secrets;
+    use crate::flow::key_ring::Secrets;
 
     fn flows(started: Option<SystemTime>) -> Flows {
         let not_before = Arc::new(AtomicU64::new(started.map_or(0, milliseconds)));

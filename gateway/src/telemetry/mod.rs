@@ -1,5 +1,8 @@
 //! Log set-up, and what surrounds every request: its id, its problem document, its one line in the log, its metrics.
 
+pub mod audit;
+pub mod metrics;
+
 use std::{
     io::{self, IsTerminal, Write},
     panic,
@@ -18,10 +21,9 @@ use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, util
 use uuid::Uuid;
 
 use crate::{
-    audit,
     config::Log,
-    metrics::{Metrics, RequestLabels},
-    problem::{Blame, Problem},
+    http::problem::{Blame, Problem},
+    telemetry::metrics::{Metrics, RequestLabels},
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

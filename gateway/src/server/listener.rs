@@ -29,10 +29,10 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 pub const MAX_CLIENTS: usize = 450;
 /// Connections of operators.
 pub const MAX_OPERATORS: usize = 32;
-/// More than [`crate::edge::MAX_HEAD`] can hold in any honest request, so that `edge` can answer with a problem document.
+/// More than [`crate::http::edge::MAX_HEAD`] can hold in any honest request, so that `edge` can answer with a problem document.
 const MAX_HEADERS: usize = 512;
 /// Twice the head that `edge` lets through, so that it can answer with a problem document up to there.
-const READ_BUFFER: usize = 2 * crate::edge::MAX_HEAD;
+const READ_BUFFER: usize = 2 * crate::http::edge::MAX_HEAD;
 
 /// A listener that is bound and not yet served.
 #[derive(Debug)]

@@ -1,5 +1,9 @@
 //! The route table: each row mounts one operation *and* is what `openapi` describes, so the two cannot drift.
 
+pub mod docs;
+pub mod document;
+pub mod openapi;
+
 use std::{
     net::SocketAddr,
     sync::{
@@ -23,15 +27,16 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use tracing::warn;
 
 use crate::{
-    audit::Event,
-    caller::Caller,
-    client_ip, edge,
-    envelope::Answer,
-    problem::{Kind, Problem},
-    proxy::Proxy,
-    request::{self, CodeRedemption, Members, PasswordUpdate, ResetRequest},
-    site::{self, Site},
+    http::caller::Caller,
+    http::client_address as client_ip,
+    http::edge,
+    http::envelope::Answer,
+    http::problem::{Kind, Problem},
+    http::request_body::{self as request, CodeRedemption, Members, PasswordUpdate, ResetRequest},
+    http::site::{self, Site},
+    steps::Proxy,
     telemetry::OperationName,
+    telemetry::audit::Event,
 };
 
 /// One operation of the gateway.

@@ -1,0 +1,4 @@
+//! What the binary does beside serving.
+
+pub mod dev;
+pub mod risk;

@@ -1,0 +1,9 @@
+//! Requests as they come in and replies as they go out.
+
+pub mod caller;
+pub mod client_address;
+pub mod edge;
+pub mod envelope;
+pub mod problem;
+pub mod request_body;
+pub mod site;
