@@ -12,7 +12,7 @@ use crate::{
     flow::{self, Flow, Flows, Stage},
     http::client_address::ClientAddress,
     http::problem::Problem,
-    telemetry::RequestId,
+    http::request_id::RequestId,
     telemetry::audit::{self, Event, Line},
 };
 

@@ -6,4 +6,5 @@ pub mod edge;
 pub mod envelope;
 pub mod problem;
 pub mod request_body;
+pub mod request_id;
 pub mod site;

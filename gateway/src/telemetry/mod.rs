@@ -12,28 +12,22 @@ use std::{
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method},
+    http::{HeaderMap, HeaderValue, Method},
     middleware::Next,
     response::Response,
 };
 use tracing::{error, info, level_filters::LevelFilter, warn};
 use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
-use uuid::Uuid;
 
 use crate::{
     config::Log,
     http::problem::{Blame, Problem},
+    http::request_id::{REQUEST_ID, RequestId},
     telemetry::metrics::{Metrics, RequestLabels},
 };
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
 /// The status that logs and metrics show for a request that was dropped; nginx made the number common.
 const DROPPED: u16 = 499;
-
-/// Rides on a request: its id.
-#[derive(Clone, Debug)]
-pub struct RequestId(pub Arc<str>);
 
 /// Rides on a response: the operation it answers.
 #[derive(Clone, Copy, Debug)]
@@ -120,8 +114,8 @@ pub fn filter(level: LevelFilter) -> Targets {
 
 /// Surrounds a request.
 pub async fn observe(State(metrics): State<Arc<Metrics>>, mut request: Request, next: Next) -> Response {
-    let request_id: Arc<str> = Uuid::new_v4().to_string().into();
-    request.extensions_mut().insert(RequestId(Arc::clone(&request_id)));
+    let request_id = RequestId::random();
+    request.extensions_mut().insert(request_id.clone());
     let mut line = Line {
         metrics,
         started: Instant::now(),
@@ -138,9 +132,9 @@ pub async fn observe(State(metrics): State<Arc<Metrics>>, mut request: Request, 
         response.extensions_mut().remove::<OperationName>().map(|OperationName(operation)| operation);
     let problem = response.extensions_mut().remove::<Problem>();
     if let Some(problem) = &problem {
-        response = problem.render(&line.request_id);
+        response = problem.render(&line.request_id.0);
     }
-    if let Ok(value) = HeaderValue::from_str(&line.request_id) {
+    if let Ok(value) = HeaderValue::from_str(&line.request_id.0) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     line.answered = Some(Answered { operation, status: response.status().as_u16(), problem });
@@ -153,7 +147,7 @@ pub async fn observe(State(metrics): State<Arc<Metrics>>, mut request: Request, 
 struct Line {
     metrics: Arc<Metrics>,
     started: Instant,
-    request_id: Arc<str>,
+    request_id: RequestId,
     method: &'static str,
     route: Option<MatchedPath>,
     client_sent_key: bool,
@@ -206,7 +200,7 @@ impl Line {
 
     /// The level says who must act: nobody, whoever looks after Autoshares, or the operator of this gateway.
     fn write(&self, duration: Duration) {
-        let request_id = &*self.request_id;
+        let request_id = &*self.request_id.0;
         let operation = self.answered.as_ref().and_then(|answered| answered.operation);
         let (method, route, status) = (self.method, self.route(), self.status());
         let duration_ms = duration.as_micros() as f64 / 1000.0;
