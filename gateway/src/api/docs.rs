@@ -24,7 +24,7 @@ const POLICY: &str =
 #[template(path = "docs.html")]
 struct Page {
     operations: Vec<Described>,
-    problems: &'static [Kind],
+    problems: Vec<Kind>,
 }
 
 struct Described {
@@ -64,7 +64,7 @@ async fn fixed(method: Method, content_type: &'static str, body: String) -> Resp
 fn page(document: &str) -> String {
     let document: Value = serde_json::from_str(document).unwrap_or_default();
     let operations = ROUTES.iter().map(|route| describe(route, &document)).collect();
-    let page = Page { operations, problems: &Kind::ALL };
+    let page = Page { operations, problems: Kind::all().collect() };
     page.render().unwrap_or_else(|error| format!("the page could not be made: {error}"))
 }
 

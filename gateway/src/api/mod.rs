@@ -84,6 +84,7 @@ pub const COMMON_PROBLEMS: &[Kind] = &[
     Kind::UpstreamFailed,
     Kind::UpstreamUnreadable,
     Kind::KeyRejected,
+    Kind::StoreAway,
     Kind::UpstreamTimeout,
 ];
 

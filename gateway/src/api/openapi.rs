@@ -136,7 +136,7 @@ fn envelope(route: &Route) -> (String, Value) {
 /// One response for each status that a problem can have.
 fn problems(problem: &schemars::Schema) -> BTreeMap<String, Value> {
     let mut by_status: BTreeMap<StatusCode, Vec<Kind>> = BTreeMap::new();
-    for kind in Kind::ALL {
+    for kind in Kind::all() {
         by_status.entry(kind.facts().status).or_default().push(kind);
     }
     let used = |status: &StatusCode| *status != StatusCode::NOT_FOUND;

@@ -236,7 +236,7 @@ impl Line {
                     "dropped before its answer, the gateway had to stop; Autoshares may have been asked"
                 );
             }
-            None | Some(Blame::Client | Blame::Flood) => line!(info, "request"),
+            None | Some(Blame::Client | Blame::ReportedElsewhere) => line!(info, "request"),
             Some(Blame::Autoshares) => line!(warn, "request failed at Autoshares"),
             Some(Blame::Gateway) => line!(error, "request failed in the gateway"),
             Some(Blame::Operator) => line!(

@@ -1,0 +1,81 @@
+//! The problem document: the body and the headers of a reply that tells a client of a problem.
+
+use std::borrow::Cow;
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Facts, Problem};
+
+/// Tells why a request ended without an answer of Autoshares (RFC 9457), with members that a client written for Autoshares reads.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub struct ProblemDocument<'a> {
+    /// Identifies the kind; resolved against the gateway's address it leads to its description.
+    r#type: String,
+    /// One sentence about what happened.
+    title: &'a str,
+    /// The HTTP status, repeated.
+    #[schemars(with = "i32")]
+    status: u16,
+    /// What the author of the client can do about it.
+    detail: &'a str,
+    /// The request id; quote it when asking for help.
+    instance: &'a str,
+    /// Present and true when Autoshares may have done what was asked although this request failed. Do not repeat it without asking the trader.
+    #[serde(rename = "mayHaveBeenApplied", skip_serializing_if = "is_false")]
+    #[schemars(default)]
+    may_have_been_applied: bool,
+    /// Sentences to show to the trader: what Autoshares wants changed, or that the request failed, or the `detail`.
+    #[serde(rename = "Errors")]
+    errors: Cow<'a, [Cow<'a, str>]>,
+    /// The code of the kind, as the only item.
+    #[serde(rename = "ErrorsCode")]
+    #[schemars(with = "Vec<String>")]
+    errors_code: [&'a str; 1],
+    /// Always false.
+    #[serde(rename = "IsSucceed")]
+    is_succeed: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+impl Problem {
+    /// Renders the problem as a reply whose `instance` is the request id.
+    pub fn render(&self, request_id: &str) -> Response {
+        let Facts { status, code, title, .. } = self.kind().facts();
+        let document = ProblemDocument {
+            r#type: format!("/docs#{code}"),
+            title,
+            status: status.as_u16(),
+            detail: self.detail(),
+            instance: request_id,
+            may_have_been_applied: self.may_have_been_applied,
+            errors: Cow::Owned(self.sentences()),
+            errors_code: [code],
+            is_succeed: false,
+        };
+        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let mut response = (status, Body::from(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.closes {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Some(allow) = self.allow {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        response
+    }
+}

@@ -1,0 +1,56 @@
+//! The one table from the errors of the SDK to the kinds of problem.
+
+use autoshares_sdk::{Error as SdkError, ErrorKind, RefusalShape};
+
+use super::{Kind, Problem};
+
+/// Seconds that a client should wait while the gateway cannot get through to Autoshares. Nobody knows how long that lasts; a client
+/// that asks twice a minute notices soon and burdens nobody.
+const RETRY_AFTER: u32 = 30;
+
+/// A refusal in an envelope is an answer of Autoshares; the handlers pass it on, and it never comes here.
+impl From<SdkError> for Problem {
+    fn from(error: SdkError) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::NotSent => Kind::UpstreamUnreachable,
+            ErrorKind::MaybeSent if error.is_timeout() => Kind::UpstreamTimeout,
+            ErrorKind::MaybeSent => Kind::UpstreamInterrupted,
+            ErrorKind::Refused(refusal) if refusal.shape() == RefusalShape::Validation => {
+                Kind::ValidationFailed
+            }
+            ErrorKind::Refused(_) => Kind::UpstreamFailed,
+            ErrorKind::KeyRejected => Kind::KeyRejected,
+            _ => Kind::UpstreamUnreadable,
+        };
+        let may_have_been_applied = error.may_have_been_applied();
+        let detail = match kind {
+            Kind::UpstreamUnreachable => "nothing was sent; try again later",
+            Kind::ValidationFailed => "`Errors` says what Autoshares wants changed",
+            // The client must not learn that there is a key.
+            Kind::KeyRejected => "try again later",
+            _ if may_have_been_applied => {
+                "it is not known whether the request was carried out; do not repeat it without asking the trader"
+            }
+            _ => "nothing was changed; try again later",
+        };
+        let errors = match error.kind() {
+            ErrorKind::Refused(refusal) if kind == Kind::ValidationFailed => {
+                Some(refusal.messages().to_vec())
+            }
+            _ => None,
+        };
+        Self {
+            errors,
+            retry_after: matches!(kind, Kind::UpstreamUnreachable | Kind::KeyRejected).then_some(RETRY_AFTER),
+            may_have_been_applied,
+            cause: Some(chain(&error)),
+            ..Self::new(kind, detail)
+        }
+    }
+}
+
+/// Writes an error and its causes on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

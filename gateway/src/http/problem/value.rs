@@ -1,0 +1,171 @@
+//! A problem as a value: handlers return it, and `telemetry` renders it once it knows the request id.
+
+use std::{borrow::Cow, time::Duration};
+
+use axum::response::{IntoResponse, Response};
+
+use super::{Blame, Kind};
+
+/// Why a request ended without an answer of Autoshares. Its cause is written to the log and is never part of the reply.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    pub(super) kind: Kind,
+    pub(super) detail: Cow<'static, str>,
+    /// The sentences in which Autoshares says what is wrong with a value.
+    pub(super) errors: Option<Vec<String>>,
+    pub(super) may_have_been_applied: bool,
+    /// The value of `Retry-After`, in seconds.
+    pub(super) retry_after: Option<u32>,
+    /// The value of `Allow`.
+    pub(super) allow: Option<&'static str>,
+    /// Whether the reply ends the connection.
+    pub(super) closes: bool,
+    pub(super) feigned: bool,
+    pub(super) cause: Option<String>,
+}
+
+impl Problem {
+    /// A problem of a kind. `detail` tells the author of the client what to do about it.
+    pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+            errors: None,
+            may_have_been_applied: false,
+            retry_after: None,
+            allow: None,
+            closes: false,
+            feigned: false,
+            cause: None,
+        }
+    }
+
+    /// [`Kind::Internal`]
+    pub fn internal() -> Self {
+        Self::new(Kind::Internal, "the gateway failed; quote `instance` when asking for help")
+    }
+
+    /// [`Kind::NotFound`]
+    pub fn not_found() -> Self {
+        Self::new(Kind::NotFound, "check the path; `/docs` lists all of them")
+    }
+
+    /// [`Kind::MethodNotAllowed`]. `allow` lists the methods of the path, as the header `Allow` does.
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        let detail = format!("use {allow}");
+        Self { allow: Some(allow), ..Self::new(Kind::MethodNotAllowed, detail) }
+    }
+
+    /// [`Kind::CrossSite`]
+    pub fn cross_site() -> Self {
+        Self::new(
+            Kind::CrossSite,
+            "open the page under the gateway's public origin, or have its origin added to `allowed_origins`",
+        )
+    }
+
+    /// [`Kind::FlowRequired`]
+    pub fn flow_required() -> Self {
+        Self::new(
+            Kind::FlowRequired,
+            "ask for a reset first, and send its cookie or its `Reset-Flow` header back within 10 minutes of the last answer",
+        )
+    }
+
+    /// [`Kind::TokenInvalid`]
+    pub fn token_invalid() -> Self {
+        Self::new(
+            Kind::TokenInvalid,
+            "send the token that redeeming the code returned in `Model`, in the same flow, within 10 minutes, and only once",
+        )
+    }
+
+    /// [`Kind::TooManyRequests`]
+    pub fn too_many(wait: Duration) -> Self {
+        Self::later(Kind::TooManyRequests, "wait as long as `Retry-After` says", wait)
+    }
+
+    /// [`Kind::ResetsPaused`]
+    pub fn resets_paused(wait: Duration) -> Self {
+        Self::later(Kind::ResetsPaused, "nothing was sent; wait as long as `Retry-After` says", wait)
+    }
+
+    /// [`Kind::CodesPaused`]
+    pub fn codes_paused(wait: Duration) -> Self {
+        let detail = "the code was not tried and is not spent; wait as long as `Retry-After` says";
+        Self::later(Kind::CodesPaused, detail, wait)
+    }
+
+    /// [`Kind::StoreAway`]
+    pub fn store_away(wait: Duration) -> Self {
+        let detail = "nothing was sent and nothing was counted; wait as long as `Retry-After` says";
+        Self::later(Kind::StoreAway, detail, wait)
+    }
+
+    fn later(kind: Kind, detail: &'static str, wait: Duration) -> Self {
+        let seconds = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
+        Self { retry_after: Some(seconds), ..Self::new(kind, detail) }
+    }
+
+    /// Marks a problem that only looks as if Autoshares had caused it, because the request was not forwarded. The client cannot
+    /// tell it from a real one; the log keeps quiet about it, for nothing is wrong with Autoshares.
+    #[must_use]
+    pub fn feigned(self) -> Self {
+        Self { feigned: true, cause: None, ..self }
+    }
+
+    /// Whether the request was not forwarded and the problem is made up.
+    pub fn is_feigned(&self) -> bool {
+        self.feigned
+    }
+
+    /// Makes the reply end the connection, which is of no use after a request that was not read to its end.
+    #[must_use]
+    pub fn closing(self) -> Self {
+        Self { closes: true, ..self }
+    }
+
+    /// The kind decides status, code and title.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The advice to the author of the client. It never repeats a value that the client sent, so it may be logged.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The error behind the problem, for the log.
+    pub fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+
+    /// The sentences that existing screens show to traders.
+    pub(super) fn sentences(&self) -> Vec<Cow<'_, str>> {
+        match &self.errors {
+            Some(errors) => errors.iter().map(|error| Cow::Borrowed(error.as_str())).collect(),
+            None if matches!(self.kind, Kind::FlowRequired | Kind::TokenInvalid) => {
+                vec![Cow::Borrowed("This password reset has ended or expired. Please start again.")]
+            }
+            None if self.kind == Kind::TooManyRequests => {
+                vec![Cow::Borrowed("Too many attempts. Please try again later.")]
+            }
+            None if self.kind.facts().blame == Blame::Client => vec![Cow::Borrowed(&*self.detail)],
+            None if self.may_have_been_applied => vec![Cow::Borrowed(
+                "We cannot tell whether your request was carried out. Check your e-mail or try to sign in before you try again.",
+            )],
+            None => {
+                vec![Cow::Borrowed("Password reset is not available at the moment. Please try again later.")]
+            }
+        }
+    }
+}
+
+/// The response is empty and carries the problem up to `telemetry`, which knows the request id and renders the document.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.kind.facts().status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
