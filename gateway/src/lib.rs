@@ -18,4 +18,5 @@ pub mod telemetry;
 pub mod http;
 
 pub mod config;
+pub mod document;
 pub mod flow;

@@ -1,7 +1,6 @@
 //! The route table: each row mounts one operation *and* is what `openapi` describes, so the two cannot drift.
 
 pub mod docs;
-pub mod document;
 pub mod openapi;
 
 use std::{

@@ -9,8 +9,8 @@ use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value, json};
 
 use crate::{
-    api::document,
     api::{COMMON_PROBLEMS, Input, ROUTES, Route},
+    document,
     http::envelope::Envelope,
     http::problem::{Kind, ProblemDocument},
 };

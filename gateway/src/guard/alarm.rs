@@ -71,7 +71,7 @@ impl Alarm {
                 "the risk ledger is empty: no code is forwarded until some of it comes back; the rest works"
             ),
             (LedgerState::Ample, LedgerState::Low) => {
-                audit::note(Event::LedgerLow);
+                audit::record_own(Event::LedgerLow);
                 warn!(
                     lane = name,
                     live_codes,

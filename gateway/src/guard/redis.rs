@@ -184,7 +184,7 @@ impl Redis {
     fn note_away(&self, failure: &str) {
         if !self.away.swap(true, Ordering::Relaxed) {
             self.metrics.note_store(false);
-            audit::note(Event::StoreAway);
+            audit::record_own(Event::StoreAway);
             error!(failure, "the store is away: this replica decides with its share of the budgets");
         }
     }
@@ -192,7 +192,7 @@ impl Redis {
     fn note_back(&self) {
         if self.away.swap(false, Ordering::Relaxed) {
             self.metrics.note_store(true);
-            audit::note(Event::StoreBack);
+            audit::record_own(Event::StoreBack);
             info!("the store is back: replicas count together again");
         }
     }

@@ -78,7 +78,7 @@ impl Caller {
     /// Writes an event of this request to the audit trail.
     pub fn tell(&self, event: Event, flow: Option<&Flow>, reason: Option<&'static str>) {
         let id = self.request_id.as_ref().map(|RequestId(id)| &**id);
-        audit::write(&Line {
+        audit::record(&Line {
             event,
             request_id: id,
             address: Some(self.address),

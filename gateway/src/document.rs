@@ -1,15 +1,17 @@
-//! How derived documents are written: sorted, indented, with a newline at the end, so that the same content is the same text.
+//! The one way in which derived documents are written as text: sorted, indented, with a newline at the end. Equal content thereby
+//! makes equal text, and a test can compare a document with its copy in the tree.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// A document as text.
+/// Writes a document as text.
 pub fn text(document: Value) -> String {
     format!("{:#}\n", sorted(document))
 }
 
-/// Sorted explicitly: whether a map of `serde_json` keeps its order depends on what other crates ask of it.
+/// Sorts the members of all objects. A map of `serde_json` is sorted, or keeps the order of insertion, depending on the features that
+/// other crates turn on.
 fn sorted(value: Value) -> Value {
     match value {
         Value::Object(members) => {

@@ -1,0 +1,186 @@
+//! The line in the log and the metrics of each request, and the layer that surrounds the request to write them.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderValue, Method},
+    middleware::Next,
+    response::Response,
+};
+use tracing::{error, info, warn};
+
+use super::metrics::{Metrics, RequestLabels};
+use crate::{
+    http::problem::{Blame, Problem},
+    http::request_id::{REQUEST_ID, RequestId},
+};
+
+/// The status that logs and metrics show for a request that was dropped without a response; nginx made the number common.
+const DROPPED: u16 = 499;
+
+/// Rides on a response: the id of the operation that a route stands for.
+#[derive(Clone, Copy, Debug)]
+pub struct OperationName(pub &'static str);
+
+/// A layer that draws the request id, renders a problem that rides on the response, and reports the request when it is over.
+pub async fn observe(State(metrics): State<Arc<Metrics>>, mut request: Request, next: Next) -> Response {
+    let request_id = RequestId::random();
+    request.extensions_mut().insert(request_id.clone());
+    let mut line = Line {
+        metrics,
+        started: Instant::now(),
+        request_id,
+        method: standard(request.method()),
+        route: request.extensions().get::<MatchedPath>().cloned(),
+        client_sent_key: carries_key(request.headers()),
+        answered: None,
+    };
+
+    let mut response = next.run(request).await;
+
+    let operation =
+        response.extensions_mut().remove::<OperationName>().map(|OperationName(operation)| operation);
+    let problem = response.extensions_mut().remove::<Problem>();
+    if let Some(problem) = &problem {
+        response = problem.render(&line.request_id.0);
+    }
+    if let Ok(value) = HeaderValue::from_str(&line.request_id.0) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    line.answered = Some(Answered { operation, status: response.status().as_u16(), problem });
+    response
+}
+
+/// Everything that logs and metrics report about a request. It holds no header, body, query or login, and no path as the client typed
+/// it.
+///
+/// It reports when it is dropped. A request that is cut short when the gateway stops is dropped in the middle, and may have reached
+/// Autoshares, so it must leave a line too.
+struct Line {
+    metrics: Arc<Metrics>,
+    started: Instant,
+    request_id: RequestId,
+    method: &'static str,
+    route: Option<MatchedPath>,
+    client_sent_key: bool,
+    answered: Option<Answered>,
+}
+
+/// Present once the request has a response.
+struct Answered {
+    operation: Option<&'static str>,
+    status: u16,
+    problem: Option<Problem>,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let duration = self.started.elapsed();
+        self.count(duration);
+        self.write(duration);
+    }
+}
+
+impl Line {
+    fn problem(&self) -> Option<&Problem> {
+        self.answered.as_ref()?.problem.as_ref()
+    }
+
+    fn status(&self) -> u16 {
+        self.answered.as_ref().map_or(DROPPED, |answered| answered.status)
+    }
+
+    fn route(&self) -> Option<&str> {
+        self.route.as_ref().map(MatchedPath::as_str)
+    }
+
+    fn count(&self, duration: Duration) {
+        let error_type = match &self.answered {
+            Some(answered) => answered.problem.as_ref().map_or("", |problem| problem.kind().facts().code),
+            None => "dropped",
+        };
+        let labels = RequestLabels {
+            http_request_method: self.method,
+            http_route: self.route().unwrap_or_default().to_owned(),
+            http_response_status_code: self.status(),
+            error_type,
+        };
+        self.metrics.request(&labels, duration);
+        if self.client_sent_key {
+            self.metrics.client_key();
+        }
+    }
+
+    /// Writes the line at a level that says who must act: nobody, the operators of Autoshares, or the operator of this gateway.
+    fn write(&self, duration: Duration) {
+        let request_id = &*self.request_id.0;
+        let operation = self.answered.as_ref().and_then(|answered| answered.operation);
+        let (method, route, status) = (self.method, self.route(), self.status());
+        let duration_ms = duration.as_micros() as f64 / 1000.0;
+        let facts = self.problem().map(|problem| problem.kind().facts());
+        let problem = facts.map(|facts| facts.code);
+        let detail = self.problem().map(Problem::detail);
+        let cause = self.problem().and_then(Problem::cause);
+        let client_sent_key = self.client_sent_key.then_some(true);
+        macro_rules! line {
+            ($level:ident, $message:literal) => {
+                $level!(
+                    request_id,
+                    operation,
+                    method,
+                    route,
+                    status,
+                    duration_ms,
+                    problem,
+                    detail,
+                    cause,
+                    client_sent_key,
+                    $message
+                )
+            };
+        }
+        let feigned = self.problem().is_some_and(Problem::is_feigned);
+        match facts.map(|facts| facts.blame) {
+            // Nothing is wrong with Autoshares, so the line must not look like a failure.
+            Some(_) if feigned => line!(info, "request"),
+            None if self.answered.is_none() => {
+                line!(
+                    warn,
+                    "dropped before its answer, the gateway had to stop; Autoshares may have been asked"
+                );
+            }
+            None | Some(Blame::Client | Blame::ReportedElsewhere) => line!(info, "request"),
+            Some(Blame::Autoshares) => line!(warn, "request failed at Autoshares"),
+            Some(Blame::Gateway) => line!(error, "request failed in the gateway"),
+            Some(Blame::Operator) => line!(
+                error,
+                "Autoshares rejects the application key: check upstream.app_key_file or upstream.app_key"
+            ),
+        }
+    }
+}
+
+/// Whether the client sent an application key of its own, in any spelling that some server might accept.
+fn carries_key(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| name.as_str().replace('_', "-") == "et-app-key")
+}
+
+/// The method as a label. All methods that HTTP does not name share one, or clients could make the metrics grow.
+fn standard(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::PATCH => "PATCH",
+        Method::TRACE => "TRACE",
+        Method::CONNECT => "CONNECT",
+        _ => "_OTHER",
+    }
+}
