@@ -29,6 +29,7 @@ use crate::{
     http::site::Site,
     steps::Proxy,
     telemetry,
+    telemetry::health::Health,
     telemetry::metrics::Metrics,
 };
 
@@ -85,25 +86,28 @@ pub struct App {
     pub public: Router,
     /// The budgets and the ledger.
     pub guard: Arc<Guard>,
-    /// What is counted.
+    /// The counters and gauges that `/metrics` shows.
     pub metrics: Arc<Metrics>,
+    /// The state that `/readyz` shows.
+    pub health: Arc<Health>,
 }
 
 /// Puts it together, on a tokio runtime.
 pub fn build(parts: Parts) -> App {
     let Parts { client, origin, allowed_origins, trusted_proxies, store, flow, limits } = parts;
-    let metrics = Arc::<Metrics>::default();
+    let (metrics, health) = (Arc::<Metrics>::default(), Arc::<Health>::default());
     // Counters in memory know nothing of what was issued before this process; once Redis is asked, it says since when it remembers.
     let not_before = Arc::new(AtomicU64::new(milliseconds(SystemTime::now())));
-    let guard = Arc::new(Guard::new(&store, limits, &not_before, Arc::clone(&metrics)));
+    let guard = Arc::new(Guard::new(&store, limits, &not_before, Arc::clone(&metrics), &health));
     let flows = Flows::new(KeyRing::new(&flow.keys, &origin.text), not_before);
     let site = Arc::new(Site::new(&origin, &allowed_origins));
     // Whoever sits in front of the browser decides on another try, and sooner than a wait would end.
     let client = client.without_retries();
-    let proxy = Proxy::new(client, flows, Arc::clone(&guard), Arc::clone(&metrics), &flow);
+    let proxy =
+        Proxy::new(client, flows, Arc::clone(&guard), Arc::clone(&metrics), Arc::clone(&health), &flow);
     let api = Api { proxy, site: Arc::clone(&site), trusted_proxies, proxy_hinted: AtomicBool::new(false) };
     let routes = api::routes().with_state(Arc::new(api)).merge(docs::routes());
-    App { public: surround(routes, &origin, site, Arc::clone(&metrics)), guard, metrics }
+    App { public: surround(routes, &origin, site, Arc::clone(&metrics)), guard, metrics, health }
 }
 
 /// The layers, outermost first.

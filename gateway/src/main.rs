@@ -208,11 +208,11 @@ async fn serve(
 ) -> Result<(), Box<dyn Error>> {
     let (stop_public, stop_admin) = (Stop::new(), Stop::new());
     let origin = parts.origin.text.clone();
-    let app::App { public: router, guard, metrics } = app::build(parts);
+    let app::App { public: router, guard, metrics, health } = app::build(parts);
     // Before anybody is told that the gateway listens, for they may tell it to stop at once.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     info!(listen = %public.address(), admin_listen = %admin.address(), public_origin = origin, "listening");
-    let operators = admin::routes(Arc::clone(&metrics), guard);
+    let operators = admin::routes(metrics, Arc::clone(&health), guard);
     let operators = tokio::spawn(admin.serve(operators, stop_admin.clone(), MAX_OPERATORS));
     let stopping = stop_public.clone();
     tokio::spawn(async move {
@@ -223,7 +223,7 @@ async fn serve(
         // Longer than the slowest request that still comes to an answer.
         let deadline = BODY_DEADLINE + upstream_timeout + Duration::from_secs(5);
         info!(deadline_s = deadline.as_secs(), "stopping: finishing requests under way");
-        metrics.drain();
+        health.drain();
         stopping.graceful_shutdown(Some(deadline));
         // Told again: now.
         tokio::select! {
@@ -257,7 +257,7 @@ async fn ask_store(config: Config) -> Result<(), Box<dyn Error>> {
     if config.store.redis.is_none() {
         return Ok(());
     }
-    let guard = Guard::new(&config.store, config.limits, &Arc::default(), Arc::default());
+    let guard = Guard::new(&config.store, config.limits, &Arc::default(), Arc::default(), &Arc::default());
     guard.probe_store().await.map_err(|reason| {
         format!("the store cannot be written to: {reason}; check store.url, its password and its permissions")
     })?;

@@ -27,6 +27,7 @@ use crate::{
     http::caller::Caller,
     http::problem::Problem,
     telemetry::audit::Event,
+    telemetry::health::Health,
     telemetry::metrics::Metrics,
 };
 use alarm::Alarm;
@@ -64,9 +65,10 @@ impl Guard {
         limits: Limits,
         not_before: &Arc<AtomicU64>,
         metrics: Arc<Metrics>,
+        health: &Arc<Health>,
     ) -> Self {
         let shared = Shared { code_lifetime: limits.code_minutes(), not_before: Arc::clone(not_before) };
-        let store = Store::new(store, &shared, &metrics);
+        let store = Store::new(store, &shared, &metrics, health);
         Self { store, limits, metrics, alarm: Alarm::default(), exhausted: Mutex::default() }
     }
 

@@ -30,6 +30,7 @@ use crate::{
     config::Rate,
     flow::{self, FlowId},
     telemetry::audit::{self, Event},
+    telemetry::health::Health,
     telemetry::metrics::Metrics,
 };
 
@@ -77,6 +78,7 @@ pub struct Redis {
     looks: AtomicU64,
     shared: Shared,
     metrics: Arc<Metrics>,
+    health: Arc<Health>,
 }
 
 impl fmt::Debug for Redis {
@@ -87,7 +89,7 @@ impl fmt::Debug for Redis {
 
 impl Redis {
     /// Looks after one on the current tokio runtime, until it is dropped.
-    pub fn watch(client: Client, shared: Shared, metrics: Arc<Metrics>) -> Arc<Self> {
+    pub fn watch(client: Client, shared: Shared, metrics: Arc<Metrics>, health: Arc<Health>) -> Arc<Self> {
         // Its client asks for whatever provider the process has; the SDK brings its own.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let redis = Arc::new(Self {
@@ -98,8 +100,9 @@ impl Redis {
             looks: AtomicU64::new(0),
             shared,
             metrics,
+            health,
         });
-        redis.metrics.note_store(true);
+        redis.note_store(true);
         tokio::spawn(look_after(Arc::downgrade(&redis)));
         redis
     }
@@ -180,10 +183,15 @@ impl Redis {
         }
     }
 
+    fn note_store(&self, answers: bool) {
+        self.health.note_store(answers);
+        self.metrics.store(answers);
+    }
+
     /// Told once, by whoever finds out first.
     fn note_away(&self, failure: &str) {
         if !self.away.swap(true, Ordering::Relaxed) {
-            self.metrics.note_store(false);
+            self.note_store(false);
             audit::record_own(Event::StoreAway);
             error!(failure, "the store is away: this replica decides with its share of the budgets");
         }
@@ -191,7 +199,7 @@ impl Redis {
 
     fn note_back(&self) {
         if self.away.swap(false, Ordering::Relaxed) {
-            self.metrics.note_store(true);
+            self.note_store(true);
             audit::record_own(Event::StoreBack);
             info!("the store is back: replicas count together again");
         }

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     config::{StoreSettings, share},
     flow::FlowId,
+    telemetry::health::Health,
     telemetry::metrics::Metrics,
 };
 
@@ -35,8 +36,13 @@ const MINUTE: u64 = 60_000_000;
 
 impl Store {
     /// With Redis when there is one. Watches over it on the current tokio runtime.
-    pub fn new(settings: &StoreSettings, shared: &Shared, metrics: &Arc<Metrics>) -> Self {
-        let watch = |client| Redis::watch(client, shared.clone(), Arc::clone(metrics));
+    pub fn new(
+        settings: &StoreSettings,
+        shared: &Shared,
+        metrics: &Arc<Metrics>,
+        health: &Arc<Health>,
+    ) -> Self {
+        let watch = |client| Redis::watch(client, shared.clone(), Arc::clone(metrics), Arc::clone(health));
         let redis = settings.redis.clone().map(watch);
         Self {
             replicas: if redis.is_some() { settings.replicas } else { 1 },

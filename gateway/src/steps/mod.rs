@@ -17,6 +17,7 @@ use crate::{
     steps::reach::{Reach, is_refusal, is_version, tells},
     steps::uniform::{DECOY_QUESTIONS, Saying, Uniform},
     telemetry::audit::Event,
+    telemetry::health::Health,
     telemetry::metrics::Metrics,
 };
 use autoshares_sdk::{
@@ -33,6 +34,7 @@ pub struct Proxy {
     flows: Flows,
     guard: Arc<Guard>,
     metrics: Arc<Metrics>,
+    health: Arc<Health>,
     uniform: Uniform,
     binding: Binding,
     answers: Answers,
@@ -60,6 +62,7 @@ impl Proxy {
         flows: Flows,
         guard: Arc<Guard>,
         metrics: Arc<Metrics>,
+        health: Arc<Health>,
         settings: &FlowSettings,
     ) -> Self {
         Self {
@@ -67,6 +70,7 @@ impl Proxy {
             flows,
             guard,
             metrics,
+            health,
             uniform: Uniform::new(settings.floor),
             binding: settings.binding,
             answers: settings.answers,
@@ -400,14 +404,19 @@ impl Proxy {
     {
         let called = call.await;
         match called.as_ref().map_err(SdkError::kind) {
-            Ok(_) => self.metrics.key(true),
+            Ok(_) => self.note_key(true),
             Err(ErrorKind::Refused(refusal)) if refusal.shape() == RefusalShape::Envelope => {
-                self.metrics.key(true);
+                self.note_key(true);
             }
-            Err(ErrorKind::KeyRejected) => self.metrics.key(false),
+            Err(ErrorKind::KeyRejected) => self.note_key(false),
             Err(_) => {}
         }
         called
+    }
+
+    fn note_key(&self, accepted: bool) {
+        self.health.set_key_accepted(accepted);
+        self.metrics.key(accepted);
     }
 
     fn long_enough(&self, password: &Password) -> Result<(), Problem> {

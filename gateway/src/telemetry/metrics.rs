@@ -1,9 +1,6 @@
-//! What the gateway counts, in OpenTelemetry's names and Prometheus' form, and how it is doing.
+//! The counters and gauges that `/metrics` shows, in OpenTelemetry's names and Prometheus' format.
 
-use std::{
-    sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
-    time::Duration,
-};
+use std::{sync::atomic::AtomicU64, time::Duration};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -14,180 +11,104 @@ use prometheus_client::{
 /// Bounds in seconds, as OpenTelemetry advises for request durations.
 const BUCKETS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
-/// Labels of an answered request; all of them from closed sets, so that no client can make the metrics grow.
+/// The labels of a request. Each has a closed set of values, so that no client can make the metrics grow.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RequestLabels {
-    /// The method, `_OTHER` for one that HTTP does not name.
+    /// The method, or `_OTHER` for one that HTTP does not name.
     pub http_request_method: &'static str,
-    /// The route as the table writes it, or empty for a path that there is not.
+    /// The path of the route, or empty when no route has the path.
     pub http_route: String,
-    /// The status.
     pub http_response_status_code: u16,
     /// The code of the problem, or empty.
     pub error_type: &'static str,
 }
 
-/// A label from a closed set.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Outcome {
-    outcome: &'static str,
-}
-
-/// A label from a closed set.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Budget {
-    budget: &'static str,
-}
-
-/// A label from a closed set.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Lane {
-    lane: &'static str,
-}
-
-/// All metrics, and the state that readiness tells.
-#[derive(Debug)]
-pub struct Metrics {
-    registry: Registry,
-    requests: Family<RequestLabels, Histogram>,
-    client_keys: Counter,
-    key_rejections: Counter,
-    key_rejected: Gauge,
-    key: AtomicU8,
-    draining: AtomicBool,
-    resets: Family<Outcome, Counter>,
-    guesses: Family<Outcome, Counter>,
-    budget_hits: Family<Budget, Counter>,
-    risk_spent: Family<Lane, Gauge<f64, AtomicU64>>,
-    codes_paused: Family<Lane, Gauge>,
-    risk_alarm: Family<Lane, Gauge>,
-    live_codes: Gauge,
-    store_away: Gauge,
-    shared_store: AtomicBool,
-}
-
-/// What is known of the application key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyState {
-    /// Autoshares was not asked yet.
-    Untried,
-    /// Autoshares took it the last time.
-    Accepted,
-    /// Autoshares rejected it the last time.
-    Rejected,
-}
-
-impl Default for Metrics {
-    fn default() -> Self {
-        let requests = Family::new_with_constructor((|| Histogram::new(BUCKETS)) as fn() -> Histogram);
-        let (client_keys, key_rejections) = (Counter::default(), Counter::default());
-        let key_rejected = Gauge::default();
-        let mut registry = Registry::default();
-        registry.register_with_unit(
-            "http_server_request_duration",
-            "Requests by method, route, status and problem",
-            Unit::Seconds,
-            requests.clone(),
-        );
-        registry.register(
-            "gateway_client_keys",
-            "Requests that carried an Et-App-Key of the client's, which was ignored",
-            client_keys.clone(),
-        );
-        registry.register(
-            "gateway_app_key_rejections",
-            "Calls that Autoshares refused for the application key",
-            key_rejections.clone(),
-        );
-        registry.register(
-            "gateway_app_key_rejected",
-            "1 while the last call was refused for the application key",
-            key_rejected.clone(),
-        );
-        let (resets, guesses, budget_hits) = (Family::default(), Family::default(), Family::default());
-        let (risk_spent, codes_paused, risk_alarm) =
-            (Family::default(), Family::default(), Family::default());
-        let (live_codes, store_away) = (Gauge::default(), Gauge::default());
-        registry.register("gateway_resets", "Step 1 by what became of it", Family::clone(&resets));
-        registry.register("gateway_code_guesses", "Codes by what became of them", Family::clone(&guesses));
-        registry.register(
-            "gateway_budget_hits",
-            "Requests that found a budget exhausted",
-            Family::clone(&budget_hits),
-        );
-        registry.register(
-            "gateway_risk_spent",
-            "How much of the risk ledger the last hour has spent, from 0 to 1",
-            Family::clone(&risk_spent),
-        );
-        registry.register(
-            "gateway_codes_paused",
-            "1 while no code is forwarded because the risk ledger is empty",
-            Family::clone(&codes_paused),
-        );
-        registry.register(
-            "gateway_risk_alarm",
-            "1 while half of the risk ledger is spent, or more",
-            Family::clone(&risk_alarm),
-        );
-        registry.register(
-            "gateway_live_codes",
-            "Codes that are assumed to be live",
-            Gauge::clone(&live_codes),
-        );
-        registry.register(
-            "gateway_store_away",
-            "1 while Redis does not answer and this replica decides with its share",
-            Gauge::clone(&store_away),
-        );
-        Self {
-            resets,
-            guesses,
-            budget_hits,
-            risk_spent,
-            codes_paused,
-            risk_alarm,
-            live_codes,
-            store_away,
-            shared_store: AtomicBool::new(false),
-            registry,
-            requests,
-            client_keys,
-            key_rejections,
-            key_rejected,
-            key: AtomicU8::new(KeyState::Untried as u8),
-            draining: AtomicBool::new(false),
+/// The label sets of single labels. Their values are literals in the source, and so a closed set too.
+macro_rules! labels {
+    ($($set:ident { $label:ident })*) => {$(
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+        struct $set {
+            $label: &'static str,
         }
-    }
+    )*};
+}
+
+labels! {
+    Outcome { outcome }
+    Budget { budget }
+    Lane { lane }
+}
+
+/// A gauge from 0 to 1.
+type Share = Gauge<f64, AtomicU64>;
+
+/// Declares a metric and registers it under its name and its help text, one metric a line.
+macro_rules! metrics {
+    ($($field:ident: $metric:ty = $name:literal, $help:literal;)*) => {
+        /// The metrics of one gateway.
+        #[derive(Debug)]
+        pub struct Metrics {
+            registry: Registry,
+            requests: Family<RequestLabels, Histogram>,
+            $($field: $metric,)*
+        }
+
+        impl Default for Metrics {
+            fn default() -> Self {
+                let mut registry = Registry::default();
+                let requests = request_durations(&mut registry);
+                $(
+                    let $field = <$metric>::default();
+                    registry.register($name, $help, $field.clone());
+                )*
+                Self { registry, requests, $($field,)* }
+            }
+        }
+    };
+}
+
+metrics! {
+    client_keys: Counter = "gateway_client_keys", "Requests that carried an Et-App-Key of the client's, which was ignored";
+    key_rejections: Counter = "gateway_app_key_rejections", "Calls that Autoshares refused for the application key";
+    key_rejected: Gauge = "gateway_app_key_rejected", "1 while the last call was refused for the application key";
+    resets: Family<Outcome, Counter> = "gateway_resets", "Step 1 by what became of it";
+    guesses: Family<Outcome, Counter> = "gateway_code_guesses", "Codes by what became of them";
+    budget_hits: Family<Budget, Counter> = "gateway_budget_hits", "Requests that found a budget exhausted";
+    risk_spent: Family<Lane, Share> = "gateway_risk_spent", "How much of the risk ledger the last hour has spent, from 0 to 1";
+    codes_paused: Family<Lane, Gauge> = "gateway_codes_paused", "1 while no code is forwarded because the risk ledger is empty";
+    risk_alarm: Family<Lane, Gauge> = "gateway_risk_alarm", "1 while half of the risk ledger is spent, or more";
+    live_codes: Gauge = "gateway_live_codes", "Codes that are assumed to be live";
+    store_away: Gauge = "gateway_store_away", "1 while Redis does not answer and this replica decides with its share";
+}
+
+/// The one metric that has buckets and a unit.
+fn request_durations(registry: &mut Registry) -> Family<RequestLabels, Histogram> {
+    let requests = Family::new_with_constructor((|| Histogram::new(BUCKETS)) as fn() -> Histogram);
+    registry.register_with_unit(
+        "http_server_request_duration",
+        "Requests by method, route, status and problem",
+        Unit::Seconds,
+        requests.clone(),
+    );
+    requests
 }
 
 impl Metrics {
-    /// Counts an answered request.
+    /// Counts a request that is over, and how long it took.
     pub fn request(&self, labels: &RequestLabels, duration: Duration) {
         self.requests.get_or_create(labels).observe(duration.as_secs_f64());
     }
 
-    /// Counts a key that a client sent.
+    /// Counts a request in which the client sent an application key of its own.
     pub fn client_key(&self) {
         self.client_keys.inc();
     }
 
-    /// Notes what Autoshares made of the application key.
+    /// Shows whether Autoshares accepted the application key in the last call, and counts a rejection.
     pub fn key(&self, accepted: bool) {
-        let state = if accepted { KeyState::Accepted } else { KeyState::Rejected };
-        self.key.store(state as u8, Ordering::Relaxed);
         self.key_rejected.set(i64::from(!accepted));
         if !accepted {
             self.key_rejections.inc();
-        }
-    }
-
-    /// What is known of the application key.
-    pub fn key_state(&self) -> KeyState {
-        match self.key.load(Ordering::Relaxed) {
-            state if state == KeyState::Accepted as u8 => KeyState::Accepted,
-            state if state == KeyState::Rejected as u8 => KeyState::Rejected,
-            _ => KeyState::Untried,
         }
     }
 
@@ -196,17 +117,18 @@ impl Metrics {
         self.resets.get_or_create(&Outcome { outcome }).inc();
     }
 
-    /// Counts a code.
+    /// Counts a code that a client tried.
     pub fn guess(&self, outcome: &'static str) {
         self.guesses.get_or_create(&Outcome { outcome }).inc();
     }
 
-    /// Counts an exhausted budget.
+    /// Counts a request that found a budget exhausted.
     pub fn budget_hit(&self, budget: &'static str) {
         self.budget_hits.get_or_create(&Budget { budget }).inc();
     }
 
-    /// Notes what the ledger of a lane holds, whether codes are paused for it, and whether somebody should look.
+    /// Shows the share of a lane's ledger that is spent, whether codes are paused for it, and whether an operator should look; and how
+    /// many codes are live in all lanes.
     pub fn ledger(&self, lane: &'static str, spent: f64, paused: bool, alarm: bool, live: u32) {
         self.risk_spent.get_or_create(&Lane { lane }).set(spent);
         self.codes_paused.get_or_create(&Lane { lane }).set(i64::from(paused));
@@ -214,28 +136,12 @@ impl Metrics {
         self.live_codes.set(i64::from(live));
     }
 
-    /// Notes whether Redis answers.
-    pub fn note_store(&self, answers: bool) {
-        self.shared_store.store(true, Ordering::Relaxed);
+    /// Shows whether Redis answers.
+    pub fn store(&self, answers: bool) {
         self.store_away.set(i64::from(!answers));
     }
 
-    /// Whether Redis answers; `None` when there is none.
-    pub fn store_answers(&self) -> Option<bool> {
-        self.shared_store.load(Ordering::Relaxed).then(|| self.store_away.get() == 0)
-    }
-
-    /// From now on readiness says no.
-    pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether the gateway is about to stop.
-    pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
-    }
-
-    /// All metrics as text.
+    /// All metrics in the text format of OpenMetrics.
     pub fn text(&self) -> String {
         let mut text = String::new();
         // Writing into a string does not fail.

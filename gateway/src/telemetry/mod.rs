@@ -1,6 +1,7 @@
-//! The gateway as its operators see it: logs, a line for each request, metrics and the audit trail.
+//! The gateway as its operators see it: logs, a line for each request, metrics, the audit trail, and its health.
 
 pub mod audit;
+pub mod health;
 mod logs;
 pub mod metrics;
 mod request_line;

@@ -44,7 +44,8 @@ async fn of_fifty_wrong_codes_at_once_five_go_on() {
     let mut tries = JoinSet::new();
     for guess in 0..50 {
         let (router, handle) = (app.router.clone(), handle.clone());
-        let app = TestApp { router, metrics: app.metrics.clone(), flows: flows() };
+        let app =
+            TestApp { router, metrics: app.metrics.clone(), health: app.health.clone(), flows: flows() };
         tries.spawn(async move { app.step(&handle, CODE, code(&format!("{guess:06}"))).await.body });
     }
     assert!(tries.join_all().await.iter().all(|body| body == WRONG));
@@ -65,7 +66,8 @@ async fn of_eight_right_codes_at_once_one_succeeds() {
     let mut tries = JoinSet::new();
     for _ in 0..8 {
         let (router, handle, mail) = (app.router.clone(), handle.clone(), mail.clone());
-        let app = TestApp { router, metrics: app.metrics.clone(), flows: flows() };
+        let app =
+            TestApp { router, metrics: app.metrics.clone(), health: app.health.clone(), flows: flows() };
         tries.spawn(async move { app.step(&handle, CODE, code(&mail)).await.body });
     }
     let bodies = tries.join_all().await;

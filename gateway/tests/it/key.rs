@@ -1,6 +1,6 @@
 //! The application key: ours goes in, nobody else's does, and none comes out.
 
-use autoshares_gateway::{config::Answers, telemetry::metrics::KeyState};
+use autoshares_gateway::{config::Answers, telemetry::health::KeyState};
 use axum::http::Method;
 
 use crate::{
@@ -128,7 +128,7 @@ async fn a_rejected_key_is_neutral_outside_and_loud_inside() {
     for (status, body) in [(200, rejected), (401, rejected), (403, rejected), (500, rejected), (403, more)] {
         let upstream = Upstream::json(status, body);
         let app = TestApp::new(&upstream.base_url());
-        assert_eq!(app.metrics.key_state(), KeyState::Untried);
+        assert_eq!(app.health.key_state(), KeyState::Untried);
         for index in 0..DOCUMENTED.len() {
             let answered = app.documented(index).await;
             let problem = answered.problem(503, "unavailable");
@@ -139,7 +139,7 @@ async fn a_rejected_key_is_neutral_outside_and_loud_inside() {
                 assert!(!out.replace("content-type\": \"application/", "").contains(word), "{word} in {out}");
             }
         }
-        assert_eq!(app.metrics.key_state(), KeyState::Rejected);
+        assert_eq!(app.health.key_state(), KeyState::Rejected);
         assert!(app.metrics.text().contains("gateway_app_key_rejections_total 4\n"));
         assert!(app.metrics.text().contains("gateway_app_key_rejected 1\n"));
     }
@@ -162,7 +162,7 @@ async fn another_error_is_no_rejected_key_and_no_acceptance() {
         for index in 0..DOCUMENTED.len() {
             assert_eq!(app.documented(index).await.status, 502, "{body}");
         }
-        assert_eq!(app.metrics.key_state(), KeyState::Untried);
+        assert_eq!(app.health.key_state(), KeyState::Untried);
     }
 }
 

@@ -157,7 +157,7 @@ async fn scripts_that_were_flushed_are_loaded_again() {
         let (): () = redis.ask(&["SCRIPT", "FLUSH"]);
     }
     assert_eq!(sandbox.calls(Operation::RequestReset), 3);
-    assert_eq!(app.metrics.store_answers(), Some(true));
+    assert_eq!(app.health.store_answers(), Some(true));
 }
 
 /// S1: whatever happens to Redis, a request is not held up, the local share decides, and all is well when Redis is.
@@ -170,7 +170,7 @@ async fn a_store_that_is_away_holds_nobody_up_and_lets_nobody_through() {
             parts.limits.resets = vec!["100000/h".parse().unwrap()];
             parts.limits.resets_per_address = vec!["100000/h".parse().unwrap()];
         });
-        assert_eq!(app.metrics.store_answers(), Some(true));
+        assert_eq!(app.health.store_answers(), Some(true));
         reset(&app, "warm").await;
         match fate {
             "killed" => redis.kill(),
@@ -212,7 +212,7 @@ async fn a_store_that_is_away_holds_nobody_up_and_lets_nobody_through() {
             "{fate}: worst {:?}",
             took[took.len() - 1]
         );
-        assert_eq!(app.metrics.store_answers(), Some(false), "{fate}");
+        assert_eq!(app.health.store_answers(), Some(false), "{fate}");
         // A third of three mails.
         assert_eq!(sandbox.calls(Operation::RequestReset) - before, 1, "{fate}");
 
@@ -222,7 +222,7 @@ async fn a_store_that_is_away_holds_nobody_up_and_lets_nobody_through() {
             "read-only" => redis.ask(&["REPLICAOF", "NO", "ONE"]),
             _ => continue,
         }
-        until(fate, || app.metrics.store_answers() == Some(true)).await;
+        until(fate, || app.health.store_answers() == Some(true)).await;
         let before = sandbox.calls(Operation::RequestReset);
         for _ in 0..4 {
             reset(&app, "somebody-else").await;
@@ -262,7 +262,7 @@ async fn live_codes_are_not_forgotten_when_the_store_comes_back() {
     // Two that Redis knew of, five here, as many on each of two other replicas; a third of 300 pays for five guesses of 17.
     assert_eq!(spent(10).await, 5);
     redis.restart();
-    until("back", || app.metrics.store_answers() == Some(true)).await;
+    until("back", || app.health.store_answers() == Some(true)).await;
     assert_eq!(spent(30).await, 20, "fifteen are still taken as live");
 }
 

@@ -15,6 +15,7 @@ use autoshares_gateway::{
     flow::key_ring::KeyRing,
     flow::{Flow, Flows, Stage},
     server::{Listener, Stop},
+    telemetry::health::Health,
     telemetry::metrics::Metrics,
 };
 use autoshares_sdk::{AppKey, Client};
@@ -73,6 +74,7 @@ pub const DOCUMENTED: [(Method, &str, &str); 4] = [
 pub struct TestApp {
     pub router: Router,
     pub metrics: Arc<Metrics>,
+    pub health: Arc<Health>,
     /// Seals what the gateway opens.
     pub flows: Flows,
 }
@@ -113,8 +115,8 @@ impl TestApp {
         let mut parts = Parts::with_defaults(client.clone(), origin).unwrap();
         change(&mut parts);
         let flows = Flows::new(KeyRing::new(&parts.flow.keys, &parts.origin.text), Arc::default());
-        let App { public: router, metrics, .. } = app::build(parts);
-        Self { router, metrics, flows }
+        let App { public: router, metrics, health, .. } = app::build(parts);
+        Self { router, metrics, health, flows }
     }
 
     /// The handle of a new flow about a login.
