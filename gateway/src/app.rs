@@ -1,4 +1,4 @@
-//! Every route and every layer.
+//! The one place where the parts of the gateway, its routes and its layers are put together.
 
 use std::{
     sync::{
@@ -33,22 +33,22 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-/// What the gateway is made of.
+/// The parts that the gateway is built from.
 #[derive(Debug)]
 pub struct Parts {
-    /// The client of Autoshares.
+    /// The client that forwards requests to Autoshares.
     pub client: Client,
     /// The origin that browsers see.
     pub origin: PublicOrigin,
     /// Other origins whose pages may call.
     pub allowed_origins: Vec<String>,
-    /// Whose word on the client's address is believed.
+    /// The proxies that the gateway trusts to name the address of a client.
     pub trusted_proxies: Vec<IpNet>,
-    /// Where counters live.
+    /// Where the counters of the budgets are kept.
     pub store: StoreSettings,
-    /// How the flow is kept.
+    /// The rules of the flow, and the keys that seal its handles.
     pub flow: FlowSettings,
-    /// What is bounded, and by how much.
+    /// The budgets.
     pub limits: Limits,
 }
 
@@ -67,11 +67,11 @@ impl From<Config> for Parts {
 }
 
 impl Parts {
-    /// With the default of every setting that has one.
+    /// The parts with the default of every setting that has one.
     ///
     /// # Errors
     ///
-    /// [`Faults`] when a default is none, which a test rules out.
+    /// [`Faults`] when a default cannot be read as a setting, which a test rules out.
     pub fn with_defaults(client: Client, origin: PublicOrigin) -> Result<Self, Faults> {
         let (store, flow, limits) = config::defaults()?;
         let (allowed_origins, trusted_proxies) = (Vec::new(), Vec::new());
@@ -79,10 +79,10 @@ impl Parts {
     }
 }
 
-/// What clients see, and what operators ask.
+/// The gateway, ready to be served: the routes of clients, and the parts that the routes of operators show.
 #[derive(Debug)]
 pub struct App {
-    /// The public routes.
+    /// The routes that clients call.
     pub public: Router,
     /// The budgets and the ledger.
     pub guard: Arc<Guard>,
@@ -92,16 +92,17 @@ pub struct App {
     pub health: Arc<Health>,
 }
 
-/// Puts it together, on a tokio runtime.
+/// Builds the gateway. It must be called on a tokio runtime, on which the connection to Redis is looked after.
 pub fn build(parts: Parts) -> App {
     let Parts { client, origin, allowed_origins, trusted_proxies, store, flow, limits } = parts;
     let (metrics, health) = (Arc::<Metrics>::default(), Arc::<Health>::default());
-    // Counters in memory know nothing of what was issued before this process; once Redis is asked, it says since when it remembers.
+    // Counters in memory know nothing of handles that were issued before this process started. Once Redis is queried, it says since when
+    // it remembers.
     let not_before = Arc::new(AtomicU64::new(milliseconds(SystemTime::now())));
     let guard = Arc::new(Guard::new(&store, limits, &not_before, Arc::clone(&metrics), &health));
     let flows = Flows::new(KeyRing::new(&flow.keys, &origin.text), not_before);
     let site = Arc::new(Site::new(&origin, &allowed_origins));
-    // Whoever sits in front of the browser decides on another try, and sooner than a wait would end.
+    // The trader decides on another try, and sooner than a wait would end.
     let client = client.without_retries();
     let proxy =
         Proxy::new(client, flows, Arc::clone(&guard), Arc::clone(&metrics), Arc::clone(&health), &flow);
@@ -110,14 +111,14 @@ pub fn build(parts: Parts) -> App {
     App { public: surround(routes, &origin, site, Arc::clone(&metrics)), guard, metrics, health }
 }
 
-/// The layers, outermost first.
+/// Surrounds the routes with the layers, outermost first.
 fn surround(routes: Router, origin: &PublicOrigin, site: Arc<Site>, metrics: Arc<Metrics>) -> Router {
     routes.fallback(async || Problem::not_found()).layer(
         ServiceBuilder::new()
             // Outermost, for `telemetry` replaces the whole response when it renders a problem.
             .layer(from_fn_with_state(Origins { https: origin.https, site }, edge::headers))
             .layer(from_fn_with_state(metrics, telemetry::observe))
-            // Inside `telemetry`, or a panic would leave no line and no metric.
+            // Inside `telemetry`, or a request that panics would leave no line and no metric.
             .layer(CatchPanicLayer::custom(edge::panicked))
             .layer(from_fn(edge::small)),
     )

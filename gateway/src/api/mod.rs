@@ -41,29 +41,26 @@ use crate::{
 /// One operation of the gateway.
 #[derive(Debug)]
 pub struct Route {
-    /// The operation it stands for at Autoshares; gives it its name.
+    /// The operation of Autoshares that the route offers; its id names the route in the document and in logs.
     pub operation: Operation,
-    /// The method it takes.
     pub method: Method,
-    /// Its path, in the spelling of Autoshares' documentation.
+    /// The path, in the spelling of Autoshares' documentation.
     pub path: &'static str,
-    /// Another spelling that is taken too.
+    /// Another spelling of the path that the gateway accepts too.
     pub other_path: Option<&'static str>,
-    /// Its summary in the document.
     pub summary: &'static str,
-    /// Its description in the document, in Markdown.
+    /// The description in the document, in Markdown.
     pub description: &'static str,
-    /// What it takes.
     pub input: Input,
-    /// What `Model` holds, for an operation whose envelope carries one.
+    /// The description of `Model`, for an operation whose envelope carries one.
     pub model: Option<&'static str>,
-    /// Envelopes it can end in, each with a name.
+    /// Examples of the envelopes that the operation can answer with, each with a name.
     pub examples: &'static [(&'static str, &'static str)],
-    /// The kinds of problem it can end in, beside those of every operation.
+    /// The kinds of problem that the operation can end in, beside [`COMMON_PROBLEMS`].
     pub problems: &'static [Kind],
 }
 
-/// What an operation takes.
+/// The input of an operation.
 #[derive(Clone, Copy, Debug)]
 pub enum Input {
     /// A JSON body with this schema.
@@ -175,16 +172,16 @@ pub const ROUTES: &[Route] = &[
     },
 ];
 
-/// What the routes work with.
+/// The state that the routes share.
 #[derive(Debug)]
 pub struct Api {
-    /// The steps of the flow.
+    /// The handlers of the steps.
     pub proxy: Proxy,
-    /// Which pages may call.
+    /// The origins whose pages may call.
     pub site: Arc<Site>,
-    /// Whose word on the client's address is believed.
+    /// The proxies that the gateway trusts to name the address of a client.
     pub trusted_proxies: Vec<IpNet>,
-    /// Whether an operator was told of a proxy that is not trusted.
+    /// Whether the log already warns of a proxy that is not trusted.
     pub proxy_hinted: AtomicBool,
 }
 
@@ -222,7 +219,7 @@ impl Api {
             caller.tell(Event::CrossSiteRefused, None, None);
             return Problem::cross_site().into_response();
         }
-        // `edge` has read it already, within its limit.
+        // `edge` has already read the body, within its limit.
         let body = to_bytes(body, edge::MAX_BODY).await.unwrap_or_default();
         self.step(route.operation, &caller, &head, &body).await.into_response()
     }
@@ -251,7 +248,7 @@ impl Api {
         }
     }
 
-    /// Tells an operator once: behind a proxy that is not trusted all clients share one address, and one budget.
+    /// Warns the operator once of an untrusted proxy: behind a proxy that is not trusted all clients share one address, and one budget.
     fn hint_at_proxy(&self, head: &Parts) {
         if self.trusted_proxies.is_empty()
             && !self.proxy_hinted.load(Ordering::Relaxed)

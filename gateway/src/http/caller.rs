@@ -1,4 +1,5 @@
-//! Who is calling: from which address, in which flow, at what time. Made at the edge, so that handlers see no header and no clock.
+//! The caller of a request: its address, its flow, and the time. The routes read it from the head of the request, so that the handlers
+//! of the steps see no header and no clock.
 
 use std::{net::SocketAddr, time::SystemTime};
 
@@ -16,14 +17,14 @@ use crate::{
     telemetry::audit::{self, Event, Line},
 };
 
-/// See the module.
+/// The client behind one request.
 #[derive(Debug)]
 pub struct Caller {
-    /// The pseudonym of the network that it came from.
+    /// The pseudonym of the network that the request came from.
     pub address: Pseudonym,
-    /// The flow of the handle that it brought, if that is ours and fresh.
+    /// The flow of the handle that the client sent, if this gateway issued the handle and it has not expired.
     pub flow: Option<Flow>,
-    /// When the handler began, by a clock that only goes forward.
+    /// The moment at which the handler began, by a clock that only goes forward.
     pub started: Instant,
     began: SystemTime,
     brought_handle: bool,
@@ -31,7 +32,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Reads it from the head of a request.
+    /// Reads the caller from the head of a request.
     pub fn of(head: &Parts, flows: &Flows, trusted: &[IpNet]) -> Self {
         let now = SystemTime::now();
         let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
@@ -42,18 +43,19 @@ impl Caller {
             began: now,
             address: flows.ring().pseudonym(Named::Address, &network.bytes()),
             brought_handle: handles.peek().is_some(),
-            // More than two handles come from nobody who was given one.
+            // The gateway gives a client at most a cookie and a header; a request with more handles is an attempt to make it open many.
             flow: handles.take(2).find_map(|handle| flows.open(handle, now)),
             request_id: head.extensions.get::<RequestId>().cloned(),
         }
     }
 
-    /// What time it is.
+    /// The current time of day. It is the time at which the handler began plus the time that has passed since, so that a clock that is
+    /// set meanwhile does not make a flow older or younger.
     pub fn now(&self) -> SystemTime {
         self.began + self.started.elapsed()
     }
 
-    /// The flow, if it has come to one of these stages. Without any handle, `None` where that is allowed.
+    /// The flow, if it has come to one of these stages. `None` if the client sent no usable handle and `binding` does not require one.
     ///
     /// # Errors
     ///
@@ -65,7 +67,7 @@ impl Caller {
                 self.tell(Event::HandleInvalid, Some(flow), Some("another step"));
                 Err(Problem::flow_required())
             }
-            // A handle that does not open counts as none, also where none is needed.
+            // A handle that does not open counts as no handle.
             None if binding != Binding::Required => Ok(None),
             None => {
                 let event = if self.brought_handle { Event::HandleInvalid } else { Event::HandleMissing };
@@ -75,7 +77,7 @@ impl Caller {
         }
     }
 
-    /// Writes an event of this request to the audit trail.
+    /// Records an event of this request in the audit trail.
     pub fn tell(&self, event: Event, flow: Option<&Flow>, reason: Option<&'static str>) {
         let id = self.request_id.as_ref().map(|RequestId(id)| &**id);
         audit::record(&Line {

@@ -19,33 +19,33 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 use tower::Service;
 
-/// How long a head may take, and how long a connection may be silent between requests.
+/// How long a client may take to send a head, and how long a connection may be silent between requests.
 const HEADER_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a new connection may take to its first request.
 const FIRST_REQUEST_DEADLINE: Duration = Duration::from_secs(15);
-/// How long an answer may go unread. Without this, whoever asks for much and reads nothing would hold a connection for ever.
+/// How long a reply may go unread. Without this limit, a client that asks for much and reads nothing would hold a connection for ever.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
-/// Connections of clients. Each may need one to Autoshares, and a process commonly gets 1,024 descriptors.
+/// How many connections clients may have at once. Each may need one to Autoshares, and a process commonly gets 1,024 descriptors.
 pub const MAX_CLIENTS: usize = 450;
-/// Connections of operators.
+/// How many connections operators may have at once.
 pub const MAX_OPERATORS: usize = 32;
-/// More than [`crate::http::edge::MAX_HEAD`] can hold in any honest request, so that `edge` can answer with a problem document.
+/// More headers than an honest request within [`crate::http::edge::MAX_HEAD`] has, so that `edge` can answer with a problem document.
 const MAX_HEADERS: usize = 512;
-/// Twice the head that `edge` lets through, so that it can answer with a problem document up to there.
+/// Twice the head that `edge` lets through, so that `edge` can refuse a head of up to this size with a problem document.
 const READ_BUFFER: usize = 2 * crate::http::edge::MAX_HEAD;
 
-/// A listener that is bound and not yet served.
+/// A socket that is bound and not yet served.
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
 }
 
-/// Stops what it was given to, when asked.
+/// Stops the listener that it was given to.
 pub type Stop = Handle<SocketAddr>;
 
 impl Listener {
-    /// Binds an address.
+    /// Binds a socket to an address.
     ///
     /// # Errors
     ///
@@ -57,12 +57,12 @@ impl Listener {
         Ok(Self { address: socket.local_addr()?, socket })
     }
 
-    /// The address, with the port that was given when 0 was asked for.
+    /// The bound address. Where the settings ask for port 0, it holds the port that the system chose.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until `stop` is told, at most so many connections at once.
+    /// Serves the routes until `stop` is called. A connection over `max_connections` is closed at once.
     ///
     /// # Errors
     ///
@@ -76,8 +76,8 @@ impl Listener {
             .first_request_timeout(FIRST_REQUEST_DEADLINE);
         let mut http = server.http_builder().http1();
         http.header_read_timeout(HEADER_DEADLINE).max_buf_size(READ_BUFFER).max_headers(MAX_HEADERS);
-        // A client that has said all it has to say still wants its answer; and one that goes away must not cancel a call to Autoshares
-        // that spends something, or nobody would learn what came of it.
+        // A client that has closed its sending side still wants its answer. And a client that goes away must not cancel a call to Autoshares
+        // that spends something, or nobody would learn how the call ended.
         http.half_close(true);
         server.serve(router.into_make_service_with_connect_info::<SocketAddr>()).await
     }
@@ -105,7 +105,7 @@ impl<S> Accept<TcpStream, S> for Capped {
     }
 }
 
-/// A connection's service; the connection counts as long as it lives.
+/// The service of a connection. It holds the permit, so that the connection counts until the last request on it is done.
 #[derive(Clone)]
 struct Counted<S> {
     service: S,

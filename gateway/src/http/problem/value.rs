@@ -125,7 +125,6 @@ impl Problem {
         Self { closes: true, ..self }
     }
 
-    /// The kind decides status, code and title.
     pub fn kind(&self) -> Kind {
         self.kind
     }
