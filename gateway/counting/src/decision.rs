@@ -1,0 +1,332 @@
+//! The words of counting: what an act costs, what was decided, and what is undone when the act has ended.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::{
+    id::Id,
+    ledger::{Lane, Reading},
+    rate::{Rate, micros},
+};
+
+/// Everything that one act costs. A store charges all of it or none of it.
+///
+/// The store looks at the parts in this order: the record must stand, at the right stage and for the right owner; the `open` budgets, the
+/// ledger and the counters must have room; then the `silent` budgets. Where an open part has no room, nothing is charged. Where a
+/// counter or a silent budget has none, the open parts stay charged, for the act is about to look as if it had been done.
+#[derive(Clone, Debug, Serialize)]
+pub struct Decision<'a> {
+    /// Names the receipts; random. A [`Settlement`] of the same name undoes some of them.
+    pub id: Id,
+    /// Budgets whose exhaustion may show: those of networks, and that of everybody together.
+    pub open: Vec<Charge<'a>>,
+    /// The ledger that a guess is booked in, at a price that only the store knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<Booking>,
+    /// The record that the act begins, or happens in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<RecordUse<'a>>,
+    /// Budgets whose exhaustion must not show. They are charged together or not at all.
+    pub silent: Vec<Charge<'a>>,
+    /// Whether a secret becomes live by this act, which raises the price of every guess.
+    pub makes_live: bool,
+}
+
+impl<'a> Decision<'a> {
+    /// The budget or counter of a name; names come back from Redis as text.
+    pub(crate) fn name(&self, name: &str) -> Option<&'static str> {
+        let charges = self.open.iter().chain(&self.silent).map(|charge| charge.budget);
+        let counters = self.counters().iter().map(|counter| counter.name);
+        let mark = self.mark().map(|mark| mark.name);
+        charges.chain(counters).chain(mark).chain([LIVE, BOOKING]).find(|known| *known == name)
+    }
+
+    pub(crate) fn mark(&self) -> Option<&Mark<'a>> {
+        match &self.record {
+            Some(RecordUse::Visit(visit)) => visit.mark.as_ref(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn counters(&self) -> &[Counter] {
+        match &self.record {
+            Some(RecordUse::Visit(visit)) => &visit.counters,
+            Some(RecordUse::Begin(beginning)) => &beginning.counters,
+            None => &[],
+        }
+    }
+
+    /// A decision that costs nothing yet.
+    pub fn new(id: Id) -> Self {
+        Self { id, open: Vec::new(), ledger: None, record: None, silent: Vec::new(), makes_live: false }
+    }
+}
+
+/// One of a budget.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Charge<'a> {
+    /// The name of the budget, which is also the name of its receipt.
+    pub budget: &'static str,
+    /// Whose budget it is.
+    pub subject: Subject,
+    /// What may be spent; all of the rates must have room.
+    pub rates: &'a [Rate],
+    /// Makes the budget one of distinct things: charging is free when this one was charged for the same subject within the last hour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distinct: Option<Id>,
+    /// Charge only records whose stage has one of these bits. All bits by default.
+    pub stages: u8,
+    /// The bits that a record that begins with this act gets when this silent budget is exhausted.
+    pub stage_when_exhausted: u8,
+    /// Whether a settlement may undo it.
+    pub receipt: bool,
+}
+
+impl<'a> Charge<'a> {
+    /// A charge that nothing undoes.
+    pub fn new(budget: &'static str, subject: Subject, rates: &'a [Rate]) -> Self {
+        Self {
+            budget,
+            subject,
+            rates,
+            distinct: None,
+            stages: u8::MAX,
+            stage_when_exhausted: 0,
+            receipt: false,
+        }
+    }
+}
+
+/// Whose budget is charged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// Everybody together.
+    All,
+    /// One subject.
+    Of(Id),
+    /// The subject of the record that the act happens in; free when the record has none.
+    OfRecord,
+}
+
+impl Serialize for Subject {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Subject::All => serializer.serialize_str("all"),
+            Subject::Of(id) => id.serialize(serializer),
+            Subject::OfRecord => serializer.serialize_str("record"),
+        }
+    }
+}
+
+/// A guess in a ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Booking {
+    /// Which ledger.
+    pub lane: Lane,
+    /// What its window may hold, in millionths.
+    pub capacity: u32,
+    /// How long a secret stays live, in minutes.
+    pub live_minutes: u64,
+    /// Whether to book the guess, or only to read how the ledger stands.
+    pub book: bool,
+}
+
+/// What an act does with a record.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordUse<'a> {
+    /// It renews a record that has room left, or begins a new one.
+    Begin(Beginning),
+    /// It happens in a record that stands.
+    Visit(Visit<'a>),
+}
+
+/// The id of a record, with what proves to whom it belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Owned {
+    /// The id, random.
+    pub id: Id,
+    /// A keyed hash of the owner, different in each record.
+    pub owner: Id,
+}
+
+/// Renews a record, or begins one.
+#[derive(Clone, Debug, Serialize)]
+pub struct Beginning {
+    /// Records that may be renewed, best first: the first that stands, has this owner, and has room in each of the counters.
+    pub current: Vec<Owned>,
+    /// The record that begins otherwise.
+    pub fresh: Owned,
+    /// Whose budgets are charged by acts in the record.
+    pub subject: Id,
+    /// Counters that must not be used up in a record that is renewed.
+    pub counters: Vec<Counter>,
+    /// The stage that the record gets, beside what is `sticky`.
+    pub stage: u8,
+    /// Bits of the stage that a record keeps once it has them.
+    pub sticky: u8,
+    /// How long the record stands from now on.
+    #[serde(serialize_with = "as_micros")]
+    pub lifetime: Duration,
+}
+
+/// Acts in a record.
+#[derive(Clone, Debug, Serialize)]
+pub struct Visit<'a> {
+    /// The id of the record.
+    pub id: Id,
+    /// To whom the record must belong, if that matters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Id>,
+    /// The stage must have one of these bits.
+    pub stages: u8,
+    /// A record that does not stand begins with this stage and lifetime, without owner and subject.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub or_begin: Option<OrBegin>,
+    /// What is counted in the record.
+    pub counters: Vec<Counter>,
+    /// What may be done only once in the record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Mark<'a>>,
+}
+
+/// How a record begins that a [`Visit`] does not find.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct OrBegin {
+    /// Its stage.
+    pub stage: u8,
+    /// How long it stands.
+    #[serde(serialize_with = "as_micros")]
+    pub lifetime: Duration,
+}
+
+/// A number of tries in a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Counter {
+    /// Its name, which is also the name of its receipt.
+    pub name: &'static str,
+    /// The most tries.
+    pub most: u32,
+    /// Whether a settlement may undo a try.
+    pub receipt: bool,
+}
+
+/// Something that may be done only once in a record. Whoever does it again gets the outcome of the first time.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Mark<'a> {
+    /// The name of its receipt. Undoing it forgets that the thing was done.
+    pub name: &'static str,
+    /// A keyed hash of it.
+    pub id: Id,
+    /// How long the first one may take. Later its outcome counts as unknown, and another try may be charged; `None` never allows one.
+    #[serde(serialize_with = "as_optional_micros", skip_serializing_if = "Option::is_none")]
+    pub busy: Option<Duration>,
+    /// The act is worth doing only in a record whose stage has one of these bits. In any other it is charged, nothing is booked or
+    /// made live, and its outcome is `otherwise` at once.
+    pub worthwhile: u8,
+    /// See `worthwhile`.
+    pub otherwise: &'a str,
+}
+
+/// The name of the receipt for a secret that became live.
+pub const LIVE: &str = "live";
+/// The name of the receipt for a booking in a ledger.
+pub const BOOKING: &str = "booking";
+
+/// Stands for the names of all receipts.
+pub(crate) const EVERYTHING: &str = "*";
+
+/// What a store made of a [`Decision`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// Whether the act may be done.
+    pub verdict: Verdict,
+    /// The record as it is after the decision, where one stands.
+    pub record: Option<Record>,
+    /// How the ledger stands, where it was consulted.
+    pub reading: Option<Reading>,
+    /// The names of the charges that a [`Settlement`] may undo. Empty when nothing is left to settle.
+    pub receipts: Vec<&'static str>,
+}
+
+/// Whether an act may be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may: everything is charged.
+    Charged,
+    /// It may not, for an open budget has no room; nothing is charged.
+    Exhausted {
+        /// The name of the budget.
+        budget: &'static str,
+        /// How long until one has come back.
+        wait: Duration,
+    },
+    /// It may not, for the ledger has no room; nothing is charged.
+    LedgerExhausted {
+        /// How long until the oldest booking leaves the window.
+        wait: Duration,
+    },
+    /// It may not, and that must not show, for a silent budget has no room.
+    Suppressed {
+        /// The name of the budget.
+        budget: &'static str,
+    },
+    /// It may not, for the tries of the record are used up.
+    UsedUp {
+        /// The name of the counter.
+        counter: &'static str,
+    },
+    /// It was done before: its outcome, or `None` while the first one is under way.
+    Repeated(Option<String>),
+    /// No such record stands; nothing is charged.
+    Absent,
+    /// The record is at another stage; nothing is charged.
+    OtherStage,
+    /// The record belongs to somebody else; nothing is charged.
+    OtherOwner,
+}
+
+/// A record, as it is after a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Record {
+    /// Its id.
+    pub id: Id,
+    /// Whose budgets its acts are charged to, if anybody's.
+    pub subject: Option<Id>,
+    /// Its stage.
+    pub stage: u8,
+}
+
+/// What is undone when an act has ended.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Settlement<'a> {
+    /// The names of the receipts that are undone.
+    pub undo: Vec<&'static str>,
+    /// The outcome of what was marked, given to whoever does it again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<&'a str>,
+    /// The stage that the record gets, beside the bits that it keeps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<StageChange>,
+    /// How long the record stands from now on, if that changes.
+    #[serde(serialize_with = "as_optional_micros", skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<Duration>,
+}
+
+/// A new stage of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct StageChange {
+    /// The bits that it gets.
+    pub to: u8,
+    /// The bits that it keeps if it has them.
+    pub sticky: u8,
+}
+
+fn as_micros<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(micros(*duration))
+}
+
+fn as_optional_micros<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    duration.map(micros).serialize(serializer)
+}

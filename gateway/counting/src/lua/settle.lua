@@ -1,0 +1,87 @@
+-- Undoes what a settlement names, once: settling again does nothing, and a decision that arrives after its settlement does nothing either.
+-- `Memory::settle` does the same.
+--
+-- KEYS  1  the prefix of every key of the installation, in its hash tag: {password-reset}
+-- ARGV  1  the id of the decision
+--       2  the settlement as JSON, see `Settlement` in decision.rs; `undo` may hold "*" for everything that has a receipt
+--       3  the time in microseconds for tests; empty for the server's clock
+--       4  how long it is remembered that the decision is settled, in microseconds
+-- Reply    1 when something was settled, 0 when there was nothing to settle
+--
+-- Example  EVAL <script> 1 {password-reset} 0…1 '{"undo":["booking"],"outcome":"right"}' '' 900000000     → 1
+if #KEYS ~= 1 or #ARGV ~= 4 then
+  return redis.error_reply('settle.lua takes 1 key and 4 arguments')
+end
+local prefix, id, settlement = KEYS[1], ARGV[1], cjson.decode(ARGV[2])
+local now = tonumber(ARGV[3])
+if not now then
+  local time = redis.call('TIME')
+  now = time[1] * 1000000 + time[2]
+end
+
+local receipts_key = prefix .. ':receipts:' .. id
+local stored = redis.call('GET', receipts_key)
+redis.call('SET', receipts_key, 'settled', 'PX', math.ceil(tonumber(ARGV[4]) / 1000))
+if not stored or stored == 'settled' then
+  return 0
+end
+local receipts = cjson.decode(stored)
+local undo = {}
+for _, name in ipairs(settlement.undo) do
+  undo[name] = true
+end
+local function undone(name)
+  return undo[name] or undo['*']
+end
+
+for _, budget in ipairs(receipts.budgets) do
+  if undone(budget.name) then
+    local arrival = tonumber(redis.call('GET', budget.key) or 0) - budget.interval
+    if arrival > now then
+      redis.call('SET', budget.key, string.format('%.0f', arrival), 'PX', math.ceil((arrival - now) / 1000))
+    else
+      redis.call('DEL', budget.key)
+    end
+  end
+end
+
+-- Takes a count back, never below zero.
+local function take(key, field, count)
+  local left = tonumber(redis.call('HGET', key, field) or 0)
+  if left > 0 then
+    redis.call('HINCRBY', key, field, -math.min(left, count))
+  end
+end
+if receipts.live and undone('live') then
+  take(prefix .. ':live', receipts.live, 1)
+end
+if receipts.booking and undone('booking') then
+  take(receipts.booking.key, receipts.booking.minute, receipts.booking.price)
+end
+
+local record = receipts.record
+if not record or tonumber(redis.call('HGET', record, 'ends') or 0) <= now then
+  return 1
+end
+for _, counter in ipairs(receipts.counters) do
+  if undone(counter) then
+    take(record, 'used:' .. counter, 1)
+  end
+end
+if receipts.mark then
+  local field = 'mark:' .. receipts.mark.id
+  if undone(receipts.mark.name) then
+    redis.call('HDEL', record, field)
+  elseif settlement.outcome and redis.call('HEXISTS', record, field) == 1 then
+    redis.call('HSET', record, field, 'done:' .. settlement.outcome)
+  end
+end
+if settlement.stage then
+  local stage = tonumber(redis.call('HGET', record, 'stage'))
+  redis.call('HSET', record, 'stage', bit.bor(bit.band(stage, settlement.stage.sticky), settlement.stage.to))
+end
+if settlement.lifetime then
+  redis.call('HSET', record, 'ends', string.format('%.0f', now + settlement.lifetime))
+  redis.call('PEXPIRE', record, math.ceil(settlement.lifetime / 1000))
+end
+return 1

@@ -1,0 +1,577 @@
+//! Counters in this process. Pure in the time. `lua/decide.lua` and `lua/settle.lua` do the same in Redis, in the same order.
+//!
+//! Bounded: budgets that are far from exhausted are dropped first, exhausted ones never. Where none can be dropped, newcomers share
+//! one budget. Not built on governor, which cannot give anything back and can only drop what is full again.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, VecDeque},
+    time::Duration,
+};
+
+use crate::{
+    Micros,
+    decision::{
+        BOOKING, Beginning, Charge, Decided, Decision, LIVE, Mark, Record, RecordUse, Settlement, Subject,
+        Verdict, Visit,
+    },
+    id::Id,
+    ledger::{Ledger, minute},
+    rate::{Rate, micros},
+    store::Recalled,
+};
+
+/// So many budgets take some ten megabytes.
+const MAX_BUDGETS: usize = 100_000;
+/// So many records take some twenty megabytes. When there are more, those that would end soonest end now.
+const MAX_RECORDS: usize = 100_000;
+/// How long a distinct thing is remembered, in microseconds.
+pub(crate) const DISTINCT: Micros = 3_600_000_000;
+/// How long receipts wait for their settlement, in microseconds. Afterwards everything stays charged.
+pub(crate) const SETTLEMENT: Micros = 900_000_000;
+
+/// All counters.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    budgets: HashMap<BudgetKey, Arrival>,
+    /// Until when a thing counts as seen by a subject.
+    distinct: HashMap<(Subject, Id), Micros>,
+    records: HashMap<Id, Stored>,
+    /// When records end, the next one first; a record that was renewed stands here more than once.
+    endings: BinaryHeap<Reverse<(Micros, Id)>>,
+    receipts: HashMap<Id, Receipts>,
+    /// Receipts in the order in which they are dropped.
+    unsettled: VecDeque<(Micros, Id)>,
+    ledger: Ledger,
+    max_budgets: usize,
+    distinct_to_sweep: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct BudgetKey {
+    /// `None` is the budget that newcomers share when there is no room.
+    subject: Option<Subject>,
+    name: &'static str,
+    period: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Arrival {
+    at: Micros,
+    rate: Rate,
+}
+
+#[derive(Debug, Default)]
+struct Stored {
+    owner: Option<Id>,
+    subject: Option<Id>,
+    stage: u8,
+    ends: Micros,
+    used: Vec<(&'static str, u32)>,
+    marks: Vec<(Id, State)>,
+}
+
+#[derive(Debug)]
+enum State {
+    BusySince(Micros),
+    Done(String),
+}
+
+/// What a settlement may undo.
+#[derive(Debug, Default)]
+struct Receipts {
+    budgets: Vec<(&'static str, BudgetKey, Micros)>,
+    live: Option<u64>,
+    booking: Option<(&'static str, u64, u32)>,
+    record: Option<Id>,
+    counters: Vec<&'static str>,
+    mark: Option<(&'static str, Id)>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::with_capacity(MAX_BUDGETS)
+    }
+}
+
+impl Memory {
+    fn with_capacity(max_budgets: usize) -> Self {
+        Self {
+            budgets: HashMap::new(),
+            distinct: HashMap::new(),
+            records: HashMap::new(),
+            endings: BinaryHeap::new(),
+            receipts: HashMap::new(),
+            unsettled: VecDeque::new(),
+            ledger: Ledger::default(),
+            max_budgets,
+            distinct_to_sweep: 1024,
+        }
+    }
+
+    /// Decides, and charges everything or nothing.
+    pub(crate) fn decide(&mut self, decision: &Decision<'_>, now: Micros) -> Decided {
+        self.drop_what_is_over(now);
+        let mut decided =
+            Decided { verdict: Verdict::Charged, record: None, reading: None, receipts: Vec::new() };
+        let mut begins = false;
+
+        // The record that the act happens in.
+        let id = match &decision.record {
+            None => None,
+            Some(RecordUse::Begin(beginning)) => {
+                let current =
+                    beginning.current.iter().find(|owned| self.has_room(owned.id, owned.owner, beginning));
+                begins = current.is_none();
+                Some(current.map_or(beginning.fresh.id, |owned| owned.id))
+            }
+            Some(RecordUse::Visit(visit)) => {
+                match self.visit(visit) {
+                    Ok(()) => {}
+                    Err(verdict) => {
+                        decided.record = self.view(visit.id);
+                        return Decided { verdict, ..decided };
+                    }
+                }
+                begins = !self.records.contains_key(&visit.id);
+                Some(visit.id)
+            }
+        };
+        let standing = id.filter(|_| !begins);
+        let stored = standing.and_then(|id| self.records.get(&id));
+        let stage = match (&decision.record, stored) {
+            (Some(RecordUse::Visit(Visit { or_begin: Some(begin), .. })), None) => begin.stage,
+            (_, stored) => stored.map_or(0, |stored| stored.stage),
+        };
+        let subject = stored.and_then(|stored| stored.subject);
+        decided.record = standing.and_then(|id| self.view(id));
+
+        // What may refuse openly.
+        let open = match self.spend(&decision.open, subject, stage, now) {
+            Ok(open) => open,
+            Err((budget, wait)) => {
+                return Decided { verdict: Verdict::Exhausted { budget, wait }, ..decided };
+            }
+        };
+        let (mark, counters) = match &decision.record {
+            Some(RecordUse::Visit(visit)) => (visit.mark.as_ref(), &visit.counters[..]),
+            _ => (None, &[][..]),
+        };
+        if let (Some(id), Some(mark)) = (standing, mark)
+            && let Some(outcome) = self.outcome(id, mark, now)
+        {
+            self.charge(&open, now);
+            return Decided { verdict: Verdict::Repeated(outcome), ..decided };
+        }
+        if let Some(booking) = &decision.ledger {
+            let (reading, wait) = self.ledger.consult(booking, minute(now));
+            decided.reading = Some(reading);
+            if booking.book && reading.is_exhausted() {
+                return Decided { verdict: Verdict::LedgerExhausted { wait }, ..decided };
+            }
+        }
+
+        // From here on the act looks as if it had been done.
+        self.charge(&open, now);
+        let used_up = counters.iter().find(|counter| {
+            let stored = standing.and_then(|id| self.records.get(&id));
+            stored.is_some_and(|stored| stored.used(counter.name) >= counter.most)
+        });
+        if let Some(counter) = used_up {
+            return Decided { verdict: Verdict::UsedUp { counter: counter.name }, ..decided };
+        }
+        let silent = self.spend(&decision.silent, subject, stage, now);
+        let mut receipts = Receipts { record: id, ..Receipts::default() };
+        if let Some(id) = id {
+            match &decision.record {
+                Some(RecordUse::Begin(beginning)) => {
+                    let to = match &silent {
+                        Ok(_) => beginning.stage,
+                        Err((budget, _)) => {
+                            let charge = decision.silent.iter().find(|charge| charge.budget == *budget);
+                            charge.map_or(0, |charge| charge.stage_when_exhausted)
+                        }
+                    };
+                    self.begin(beginning, id, begins, to, now);
+                }
+                Some(RecordUse::Visit(Visit { or_begin: Some(begin), .. })) if begins => {
+                    let stored = Stored { stage: begin.stage, ..Stored::default() };
+                    self.insert(id, stored, now + micros(begin.lifetime));
+                }
+                _ => {}
+            }
+            if let Some(stored) = self.records.get_mut(&id) {
+                for counter in counters {
+                    stored.count(counter.name);
+                }
+            }
+            decided.record = self.view(id);
+        }
+        let silent = match silent {
+            Ok(silent) => silent,
+            Err((budget, _)) => return Decided { verdict: Verdict::Suppressed { budget }, ..decided },
+        };
+        self.charge(&silent, now);
+        let worthwhile = mark.is_none_or(|mark| stage & mark.worthwhile != 0);
+        if let (Some(id), Some(mark)) = (id, mark)
+            && let Some(stored) = self.records.get_mut(&id)
+        {
+            let state =
+                if worthwhile { State::BusySince(now) } else { State::Done(mark.otherwise.to_owned()) };
+            stored.marks.push((mark.id, state));
+        }
+        if !worthwhile {
+            return decided;
+        }
+        if let (Some(booking), Some(reading)) = (&decision.ledger, &mut decided.reading)
+            && booking.book
+        {
+            self.ledger.book(booking.lane.0, minute(now), reading.live);
+            receipts.booking = Some((booking.lane.0, minute(now), reading.live));
+            reading.spent += reading.live;
+        }
+        if decision.makes_live {
+            self.ledger.add_live(minute(now));
+            receipts.live = Some(minute(now));
+        }
+        let undoable = decision.open.iter().chain(&decision.silent).filter(|charge| charge.receipt);
+        let undoable: Vec<_> = undoable.map(|charge| charge.budget).collect();
+        let charged = open.iter().chain(&silent).filter(|spent| undoable.contains(&spent.key.name));
+        receipts.budgets =
+            charged.map(|spent| (spent.key.name, spent.key, spent.arrival.rate.interval())).collect();
+        receipts.counters =
+            counters.iter().filter(|counter| counter.receipt).map(|counter| counter.name).collect();
+        receipts.mark = mark.map(|mark| (mark.name, mark.id));
+        decided.receipts = receipts.names();
+        if !decided.receipts.is_empty() || matches!(decision.record, Some(RecordUse::Begin(_))) {
+            self.unsettled.push_back((now + SETTLEMENT, decision.id));
+            self.receipts.insert(decision.id, receipts);
+        }
+        decided
+    }
+
+    /// Undoes what a settlement names, once.
+    pub(crate) fn settle(&mut self, id: Id, settlement: &Settlement<'_>, now: Micros) {
+        self.drop_what_is_over(now);
+        let Some(receipts) = self.receipts.remove(&id) else { return };
+        let undone = |name: &str| settlement.undo.contains(&name);
+        for (_, key, interval) in receipts.budgets.iter().filter(|(name, ..)| undone(name)) {
+            if let Some(arrival) = self.budgets.get_mut(key) {
+                arrival.at = arrival.at.saturating_sub(*interval);
+            }
+        }
+        if let Some(minute) = receipts.live.filter(|_| undone(LIVE)) {
+            self.ledger.take_live(minute);
+        }
+        if let Some((lane, minute, price)) = receipts.booking.filter(|_| undone(BOOKING)) {
+            self.ledger.take_back(lane, minute, price);
+        }
+        let Some(id) = receipts.record else { return };
+        let Some(stored) = self.records.get_mut(&id) else { return };
+        for counter in receipts.counters.iter().filter(|name| undone(name)) {
+            stored.take_back(counter);
+        }
+        if let Some((name, mark)) = receipts.mark {
+            if undone(name) {
+                stored.marks.retain(|(known, _)| *known != mark);
+            } else if let Some(outcome) = settlement.outcome
+                && let Some((_, state)) = stored.marks.iter_mut().find(|(known, _)| *known == mark)
+            {
+                *state = State::Done(outcome.to_owned());
+            }
+        }
+        if let Some(stage) = settlement.stage {
+            stored.stage = stored.stage & stage.sticky | stage.to;
+        }
+        if let Some(lifetime) = settlement.lifetime {
+            stored.ends = now + micros(lifetime);
+            self.endings.push(Reverse((stored.ends, id)));
+        }
+    }
+
+    /// The outcome of something that was marked.
+    pub(crate) fn recall(&mut self, record: Id, mark: Id, now: Micros) -> Recalled {
+        self.drop_what_is_over(now);
+        let marks = self.records.get(&record).map(|stored| &stored.marks[..]).unwrap_or_default();
+        match marks.iter().find(|(known, _)| *known == mark) {
+            None => Recalled::Nothing,
+            Some((_, State::BusySince(_))) => Recalled::UnderWay,
+            Some((_, State::Done(outcome))) => Recalled::Outcome(outcome.clone()),
+        }
+    }
+
+    /// Drops records and receipts whose time is over: little work for each that was ever added, none for the others.
+    fn drop_what_is_over(&mut self, now: Micros) {
+        while let Some(&Reverse((ends, id))) = self.endings.peek()
+            && (ends <= now || self.records.len() > MAX_RECORDS)
+        {
+            self.endings.pop();
+            if self.records.get(&id).is_some_and(|stored| stored.ends == ends) {
+                self.records.remove(&id);
+            }
+        }
+        while let Some((_, id)) = self.unsettled.pop_front_if(|(until, _)| *until <= now) {
+            self.receipts.remove(&id);
+        }
+    }
+
+    fn view(&self, id: Id) -> Option<Record> {
+        self.records.get(&id).map(|stored| Record { id, subject: stored.subject, stage: stored.stage })
+    }
+
+    fn has_room(&self, id: Id, owner: Id, beginning: &Beginning) -> bool {
+        self.records.get(&id).is_some_and(|stored| {
+            let has_room = |counter: &crate::Counter| stored.used(counter.name) < counter.most;
+            stored.owner == Some(owner) && beginning.counters.iter().all(has_room)
+        })
+    }
+
+    fn visit(&self, visit: &Visit<'_>) -> Result<(), Verdict> {
+        match self.records.get(&visit.id) {
+            None if visit.or_begin.is_some() => Ok(()),
+            None => Err(Verdict::Absent),
+            Some(stored) if stored.stage & visit.stages == 0 => Err(Verdict::OtherStage),
+            Some(stored) if visit.owner.is_some() && stored.owner != visit.owner => Err(Verdict::OtherOwner),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// The outcome of an earlier try, `None` when there was none or its outcome counts as unknown.
+    fn outcome(&mut self, id: Id, mark: &Mark<'_>, now: Micros) -> Option<Option<String>> {
+        let marks = &mut self.records.get_mut(&id)?.marks;
+        let position = marks.iter().position(|(known, _)| *known == mark.id)?;
+        match &marks[position].1 {
+            State::Done(outcome) => Some(Some(outcome.clone())),
+            State::BusySince(since) if mark.busy.is_some_and(|busy| since + micros(busy) <= now) => {
+                marks.remove(position);
+                None
+            }
+            State::BusySince(_) => Some(None),
+        }
+    }
+
+    fn begin(&mut self, beginning: &Beginning, id: Id, is_fresh: bool, to: u8, now: Micros) {
+        let ends = now + micros(beginning.lifetime);
+        if is_fresh {
+            let stored = Stored {
+                owner: Some(beginning.fresh.owner),
+                subject: Some(beginning.subject),
+                stage: to,
+                ..Stored::default()
+            };
+            self.insert(id, stored, ends);
+        } else if let Some(stored) = self.records.get_mut(&id) {
+            stored.stage = stored.stage & beginning.sticky | to;
+            stored.subject = Some(beginning.subject);
+            stored.ends = ends;
+            self.endings.push(Reverse((ends, id)));
+        }
+    }
+
+    fn insert(&mut self, id: Id, stored: Stored, ends: Micros) {
+        self.records.insert(id, Stored { ends, ..stored });
+        self.endings.push(Reverse((ends, id)));
+    }
+
+    /// What charging would come to: nothing is written yet.
+    fn spend(
+        &mut self,
+        charges: &[Charge<'_>],
+        subject: Option<Id>,
+        stage: u8,
+        now: Micros,
+    ) -> Result<Vec<Spent>, (&'static str, Duration)> {
+        let mut spent = Vec::new();
+        for charge in charges {
+            let subject = match (charge.subject, subject) {
+                (Subject::OfRecord, None) => continue,
+                (Subject::OfRecord, Some(id)) => Subject::Of(id),
+                (subject, _) => subject,
+            };
+            let distinct = charge.distinct.map(|id| (subject, id));
+            let known = distinct.is_some_and(|key| self.distinct.get(&key).is_some_and(|until| *until > now));
+            if known || charge.stages != u8::MAX && stage & charge.stages == 0 {
+                continue;
+            }
+            for rate in charge.rates {
+                let key = BudgetKey { subject: Some(subject), name: charge.budget, period: rate.period };
+                let key = self.place(key, now);
+                let arrival = self.budgets.get(&key).map_or(0, |arrival| arrival.at);
+                match rate.spend(arrival, now) {
+                    Ok(at) => spent.push(Spent { key, arrival: Arrival { at, rate: *rate }, distinct }),
+                    Err(wait) => return Err((charge.budget, Duration::from_micros(wait))),
+                }
+            }
+        }
+        Ok(spent)
+    }
+
+    fn charge(&mut self, spent: &[Spent], now: Micros) {
+        for Spent { key, arrival, distinct } in spent {
+            self.budgets.insert(*key, *arrival);
+            if let Some(distinct) = distinct {
+                self.remember(*distinct, now);
+            }
+        }
+    }
+
+    fn remember(&mut self, distinct: (Subject, Id), now: Micros) {
+        if self.distinct.len() >= self.distinct_to_sweep {
+            self.distinct.retain(|_, until| *until > now);
+            if self.distinct.len() >= self.max_budgets {
+                // A thing that is forgotten is charged again: stricter, never laxer.
+                self.distinct.clear();
+            }
+            self.distinct_to_sweep = (self.distinct.len() * 2).max(1024).min(self.max_budgets);
+        }
+        self.distinct.insert(distinct, now + DISTINCT);
+    }
+
+    /// The key itself when it is known or there is room, else the one that newcomers share.
+    fn place(&mut self, key: BudgetKey, now: Micros) -> BudgetKey {
+        if self.budgets.len() < self.max_budgets || self.budgets.contains_key(&key) {
+            return key;
+        }
+        self.budgets.retain(|_, arrival| arrival.at > now);
+        if self.budgets.len() < self.max_budgets {
+            return key;
+        }
+        // The budgets that are left are in use. A quarter of them goes, the least used first, but none that is exhausted.
+        let used = |arrival: &Arrival| (arrival.at - now) as f64 / arrival.rate.burst() as f64;
+        let exhausted = |arrival: &Arrival| arrival.rate.spend(arrival.at, now).is_err();
+        let spare = self.budgets.iter().filter(|(_, arrival)| !exhausted(arrival));
+        let mut spare: Vec<_> = spare.map(|(key, arrival)| (used(arrival), *key)).collect();
+        spare.sort_unstable_by(|(one, _), (other, _)| one.total_cmp(other));
+        spare.truncate((self.max_budgets / 4).max(1));
+        if spare.is_empty() {
+            return BudgetKey { subject: None, ..key };
+        }
+        for (_, key) in spare {
+            self.budgets.remove(&key);
+        }
+        key
+    }
+}
+
+/// A charge that has room and is not written yet.
+struct Spent {
+    key: BudgetKey,
+    arrival: Arrival,
+    distinct: Option<(Subject, Id)>,
+}
+
+impl Stored {
+    fn used(&self, counter: &str) -> u32 {
+        self.used.iter().find(|(name, _)| *name == counter).map_or(0, |(_, used)| *used)
+    }
+
+    fn count(&mut self, counter: &'static str) {
+        match self.used.iter_mut().find(|(name, _)| *name == counter) {
+            Some((_, used)) => *used += 1,
+            None => self.used.push((counter, 1)),
+        }
+    }
+
+    fn take_back(&mut self, counter: &str) {
+        if let Some((_, used)) = self.used.iter_mut().find(|(name, _)| *name == counter) {
+            *used = used.saturating_sub(1);
+        }
+    }
+}
+
+impl Receipts {
+    fn names(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.budgets.iter().map(|(name, ..)| *name).collect();
+        names.dedup();
+        names.extend(self.live.map(|_| LIVE));
+        names.extend(self.booking.map(|_| BOOKING));
+        names.extend(&self.counters);
+        names.extend(self.mark.map(|(name, _)| name));
+        names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::OrBegin;
+
+    const HOUR: Micros = 3_600_000_000;
+
+    /// Whether one of a subject's budget could be spent.
+    fn spend(memory: &mut Memory, subject: u64, rate: &str, now: Micros) -> bool {
+        let rates = [rate.parse().unwrap()];
+        let subject = Subject::Of(Id(u128::from(subject).to_be_bytes()));
+        let open = vec![Charge::new("test", subject, &rates)];
+        let decision = Decision { open, ..Decision::new(Id([0; 16])) };
+        memory.decide(&decision, now).verdict == Verdict::Charged
+    }
+
+    #[test]
+    fn a_million_random_keys_do_not_grow_it_and_free_no_exhausted_one() {
+        let mut memory = Memory::default();
+        for blocked in 0..1000 {
+            for admitted in [true, true, true, false] {
+                assert_eq!(spend(&mut memory, blocked, "3/h", HOUR), admitted);
+            }
+        }
+        for subject in 1000..1_000_000 {
+            spend(&mut memory, subject, "3/h", HOUR + subject);
+        }
+        assert!(memory.budgets.len() <= MAX_BUDGETS);
+        for blocked in 0..1000 {
+            assert!(!spend(&mut memory, blocked, "3/h", HOUR + 2_000_000), "{blocked}");
+        }
+    }
+
+    #[test]
+    fn when_all_are_exhausted_newcomers_share_one_budget() {
+        let mut memory = Memory::with_capacity(100);
+        for subject in 0..100 {
+            assert!(spend(&mut memory, subject, "1/h", HOUR));
+        }
+        assert!(spend(&mut memory, 100, "1/h", HOUR), "the first of them");
+        for subject in 101..200 {
+            assert!(!spend(&mut memory, subject, "1/h", HOUR));
+        }
+        assert!(!spend(&mut memory, 5, "1/h", HOUR));
+        assert!(spend(&mut memory, 5, "1/h", 2 * HOUR) && spend(&mut memory, 101, "1/h", 2 * HOUR));
+    }
+
+    /// Visits a record, and begins it if it does not stand.
+    fn visit(memory: &mut Memory, number: u128, or_begin: Option<OrBegin>, now: Micros) -> Verdict {
+        let id = Id(number.to_be_bytes());
+        let (stages, counters) = (u8::MAX, Vec::new());
+        let visit = Visit { id, owner: None, stages, or_begin, counters, mark: None };
+        let decision = Decision { record: Some(RecordUse::Visit(visit)), ..Decision::new(id) };
+        memory.decide(&decision, now).verdict
+    }
+
+    #[test]
+    fn records_end_in_their_time_and_too_many_of_them_end_the_oldest() {
+        let mut memory = Memory::default();
+        let begin = Some(OrBegin { stage: 1, lifetime: Duration::from_secs(600) });
+        for number in 0..MAX_RECORDS as u128 + 5 {
+            assert_eq!(visit(&mut memory, number, begin, HOUR), Verdict::Charged);
+        }
+        assert_eq!(visit(&mut memory, MAX_RECORDS as u128, None, HOUR), Verdict::Charged);
+        assert_eq!(memory.records.len(), MAX_RECORDS);
+        let standing =
+            (0..10).filter(|number| visit(&mut memory, *number, None, HOUR) == Verdict::Charged).count();
+        assert_eq!(standing, 5);
+        assert_eq!(visit(&mut memory, 9, None, HOUR + 600_000_000), Verdict::Absent);
+        assert!(memory.records.is_empty() && memory.endings.is_empty());
+    }
+
+    #[test]
+    fn receipts_that_nobody_settles_are_dropped() {
+        let mut memory = Memory::default();
+        let decision =
+            |number: u128| Decision { makes_live: true, ..Decision::new(Id(number.to_be_bytes())) };
+        for number in 0..100 {
+            memory.decide(&decision(number), HOUR);
+        }
+        memory.decide(&decision(100), HOUR + SETTLEMENT);
+        assert_eq!((memory.receipts.len(), memory.unsettled.len()), (1, 1));
+    }
+}

@@ -1,0 +1,354 @@
+//! Counters in Redis or Valkey. A decision is one script, which the server runs whole and by its own clock; so is a settlement. All keys of
+//! an installation share one hash tag, its namespace, so that a cluster keeps them in one slot.
+//!
+//! A task beside the requests connects, with a deadline of its own, and looks every two seconds whether the server can still be written to.
+//! A decision that fails or is not made in time closes the connection: every later decision is refused at once until the task has connected
+//! again. Then it first settles whatever was decided without anybody hearing of it.
+//!
+//! Records lie under a prefix that holds the server's `run_id` and `master_replid`. After a restart, a failover, a failback or a restored
+//! snapshot these are others, so no record of before is found and nothing that was spent can be spent again. Budgets and ledgers are
+//! kept under keys without them.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, Script, aio::MultiplexedConnection};
+use serde::Deserialize;
+use tokio::{
+    sync::{Notify, watch},
+    time::{sleep, timeout},
+};
+
+use crate::{
+    Micros,
+    decision::{Decided, Decision, EVERYTHING, Record, Settlement, Verdict},
+    id::Id,
+    ledger::Reading,
+    memory::{DISTINCT, SETTLEMENT},
+    store::{Away, Presence, Recalled},
+};
+
+/// How long resolving, connecting, TLS, logging in and loading the scripts may take together.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// How long nobody connects after a failure, and how often the task looks otherwise.
+const PAUSE: Duration = Duration::from_secs(2);
+/// When a deadline is over, a reply that has arrived meanwhile is still read: the timer may be late because this process was busy, which
+/// says nothing about the server.
+const LATENESS: Duration = Duration::from_millis(20);
+/// Settlements that are kept for a server that is away. Those beyond are dropped, and what they would undo stays charged.
+const MAX_KEPT: usize = 10_000;
+
+static DECIDE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/decide.lua")));
+static SETTLE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/settle.lua")));
+
+/// How to use a Redis.
+pub struct RedisSettings {
+    /// Where it is, and how to log in.
+    pub client: Client,
+    /// The name of the installation, which is the hash tag of all its keys.
+    pub namespace: String,
+    /// How long a decision may wait.
+    pub timeout: Duration,
+    /// Lets the scripts use the time of the caller instead of the server's clock. For tests.
+    pub callers_time: bool,
+}
+
+impl fmt::Debug for RedisSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The address may hold a password.
+        f.debug_struct("RedisSettings").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}
+
+pub(crate) struct Redis {
+    settings: RedisSettings,
+    /// The namespace in its hash tag, with which every key begins.
+    prefix: String,
+    connection: Mutex<Option<Connected>>,
+    presence: watch::Sender<Presence>,
+    /// Wakes the task when the connection was closed.
+    closed: Arc<Notify>,
+    /// Settlements that the server has not heard of, by the id of their decision.
+    kept: Mutex<VecDeque<(Id, String)>>,
+}
+
+#[derive(Clone)]
+struct Connected {
+    connection: MultiplexedConnection,
+    /// The prefix of records.
+    records: Arc<str>,
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis").field("presence", &*self.presence.borrow()).finish_non_exhaustive()
+    }
+}
+
+/// What `decide.lua` replies.
+#[derive(Deserialize)]
+struct Reply {
+    verdict: String,
+    /// The place of a budget or counter in its list, from 1.
+    place: Option<usize>,
+    #[serde(default)]
+    wait: u64,
+    outcome: Option<String>,
+    record: Option<Record>,
+    reading: Option<Reading>,
+    #[serde(default)]
+    receipts: Vec<String>,
+}
+
+impl Redis {
+    pub(crate) fn keep_connected(settings: RedisSettings) -> Arc<Self> {
+        // Redis' client asks for the provider of the process; nothing else here installs one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let redis = Arc::new(Self {
+            prefix: format!("{{{}}}", settings.namespace),
+            settings,
+            connection: Mutex::default(),
+            presence: watch::Sender::new(Presence::Connecting),
+            closed: Arc::default(),
+            kept: Mutex::default(),
+        });
+        tokio::spawn(keep_connected(Arc::downgrade(&redis), Arc::clone(&redis.closed)));
+        redis
+    }
+
+    pub(crate) fn presence(&self) -> watch::Receiver<Presence> {
+        self.presence.subscribe()
+    }
+
+    pub(crate) async fn decide(&self, decision: &Decision<'_>, now: Micros) -> Result<Decided, Away> {
+        let connected = self.connected().await?;
+        let json = serde_json::to_string(decision).unwrap_or_default();
+        let mut script = DECIDE.prepare_invoke();
+        script.key(&self.prefix).arg(json).arg(&*connected.records).arg(self.time(now));
+        script.arg(DISTINCT).arg(SETTLEMENT);
+        let mut connection = connected.connection;
+        let decided = match self.within(script.invoke_async::<String>(&mut connection)).await {
+            Ok(reply) => {
+                read(&reply, decision).ok_or_else(|| "a reply that is none of decide.lua".to_owned())
+            }
+            Err(failure) => Err(failure),
+        };
+        decided.map_err(|failure| {
+            // It may be decided all the same.
+            let settlement = Settlement { undo: vec![EVERYTHING], ..Settlement::default() };
+            self.keep(decision.id, &settlement);
+            self.close(&failure)
+        })
+    }
+
+    pub(crate) async fn settle(&self, decision: Id, settlement: &Settlement<'_>, now: Micros) {
+        let settled = match self.connected().await {
+            Ok(Connected { mut connection, .. }) => {
+                let json = serde_json::to_string(settlement).unwrap_or_default();
+                self.within(self.settle_over(&mut connection, decision, &json, self.time(now))).await
+            }
+            Err(Away { .. }) => Err(String::new()),
+        };
+        if let Err(failure) = settled {
+            self.keep(decision, settlement);
+            if !failure.is_empty() {
+                self.close(&failure);
+            }
+        }
+    }
+
+    async fn settle_over(
+        &self,
+        connection: &mut MultiplexedConnection,
+        decision: Id,
+        settlement: &str,
+        time: String,
+    ) -> RedisResult<u32> {
+        let mut script = SETTLE.prepare_invoke();
+        script.key(&self.prefix).arg(decision.to_string()).arg(settlement).arg(time).arg(SETTLEMENT);
+        script.invoke_async(connection).await
+    }
+
+    pub(crate) async fn recall(&self, record: Id, mark: Id, now: Micros) -> Result<Recalled, Away> {
+        let Connected { mut connection, records } = self.connected().await?;
+        let mut command = redis::cmd("HMGET");
+        command.arg(format!("{records}:record:{record}")).arg(format!("mark:{mark}")).arg("ends");
+        let recalled =
+            self.within(command.query_async::<(Option<String>, Option<u64>)>(&mut connection)).await;
+        let (state, ends) = recalled.map_err(|failure| self.close(&failure))?;
+        // The server itself ends records by its own clock.
+        let is_over = self.settings.callers_time && ends.is_some_and(|ends| ends <= now);
+        Ok(match state.filter(|_| !is_over) {
+            None => Recalled::Nothing,
+            Some(state) => match state.strip_prefix("done:") {
+                Some(outcome) => Recalled::Outcome(outcome.to_owned()),
+                None => Recalled::UnderWay,
+            },
+        })
+    }
+
+    fn time(&self, now: Micros) -> String {
+        if self.settings.callers_time { now.to_string() } else { String::new() }
+    }
+
+    /// The connection. While the first one is being made, a decision waits for it as long as it would wait for a reply.
+    async fn connected(&self) -> Result<Connected, Away> {
+        if let Some(connected) = &*self.connection() {
+            return Ok(connected.clone());
+        }
+        let mut presence = self.presence();
+        let made = presence.wait_for(|presence| *presence != Presence::Connecting);
+        let _ = timeout(self.settings.timeout, made).await;
+        self.connection().clone().ok_or(Away { wait: PAUSE })
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Option<Connected>> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a reply within the deadline of a decision; what has arrived by then is read.
+    async fn within<T>(&self, reply: impl Future<Output = RedisResult<T>>) -> Result<T, String> {
+        let mut reply = std::pin::pin!(reply);
+        let mut read = timeout(self.settings.timeout.saturating_sub(LATENESS), &mut reply).await;
+        if read.is_err() {
+            read = timeout(LATENESS, &mut reply).await;
+        }
+        match read {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(error)) => Err(reason(&error)),
+            Err(_) => Err("no reply in time".to_owned()),
+        }
+    }
+
+    /// A connection that failed may still bring replies that nobody waits for any more, so it is not used again.
+    fn close(&self, failure: &str) -> Away {
+        *self.connection() = None;
+        self.presence.send_if_modified(|presence| {
+            let news = !matches!(presence, Presence::Away { .. });
+            if news {
+                *presence = Presence::Away { reason: failure.into() };
+            }
+            news
+        });
+        self.closed.notify_one();
+        Away { wait: PAUSE }
+    }
+
+    fn keep(&self, decision: Id, settlement: &Settlement<'_>) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < MAX_KEPT {
+            kept.push_back((decision, serde_json::to_string(settlement).unwrap_or_default()));
+        }
+    }
+
+    /// Connects, sees that the server can be written to, and settles what was kept for it.
+    async fn connect(&self) -> RedisResult<()> {
+        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+        let mut connection =
+            self.settings.client.get_multiplexed_async_connection_with_config(&config).await?;
+        for script in [&*DECIDE, &*SETTLE] {
+            script.load_async(&mut connection).await?;
+        }
+        let records = self.look(&mut connection).await?;
+        loop {
+            let next = self.kept.lock().unwrap_or_else(PoisonError::into_inner).front().cloned();
+            let Some((decision, settlement)) = next else { break };
+            // With the server's clock also in tests, for nobody knows any more when it was.
+            self.settle_over(&mut connection, decision, &settlement, String::new()).await?;
+            self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        }
+        *self.connection() = Some(Connected { connection, records });
+        self.presence.send_replace(Presence::Back);
+        Ok(())
+    }
+
+    /// Writes, so that a server that cannot be written to is noticed, and reads which server it is: the prefix of its records.
+    async fn look(&self, connection: &mut MultiplexedConnection) -> RedisResult<Arc<str>> {
+        let mut look = redis::pipe();
+        look.cmd("SET").arg(format!("{}:looked", self.prefix)).arg(1).arg("PX").arg(60_000).ignore();
+        look.cmd("INFO").arg("server").cmd("INFO").arg("replication");
+        let (server, replication): (String, String) = look.query_async(connection).await?;
+        let field = |info: &str, name: &str| {
+            let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            line.unwrap_or_default().trim().to_owned()
+        };
+        let (run_id, replication_id) = (field(&server, "run_id"), field(&replication, "master_replid"));
+        Ok(format!("{}:{run_id}:{replication_id}", self.prefix).into())
+    }
+
+    /// Looks over the connection that decisions use.
+    async fn look_again(&self) -> Result<(), String> {
+        let Some(Connected { mut connection, .. }) = self.connection().clone() else {
+            return Err("the connection was closed".to_owned());
+        };
+        let records = self.within(self.look(&mut connection)).await?;
+        if let Some(connected) = &mut *self.connection() {
+            connected.records = records;
+        }
+        Ok(())
+    }
+}
+
+/// Connects, and connects again whenever the connection was closed. Ends with the store.
+async fn keep_connected(redis: Weak<Redis>, closed: Arc<Notify>) {
+    loop {
+        let Some(connecting) = redis.upgrade() else { return };
+        let failure = match timeout(CONNECT_DEADLINE, connecting.connect()).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(reason(&error)),
+            Err(_) => Some("no connection in time".to_owned()),
+        };
+        if let Some(failure) = failure {
+            connecting.close(&failure);
+            drop(connecting);
+            sleep(PAUSE).await;
+            continue;
+        }
+        drop(connecting);
+        loop {
+            // Not longer than a pause, so that the task ends soon after its store.
+            let _ = timeout(PAUSE, closed.notified()).await;
+            let Some(looking) = redis.upgrade() else { return };
+            if let Err(failure) = looking.look_again().await {
+                looking.close(&failure);
+                break;
+            }
+        }
+    }
+}
+
+/// A decision as the caller knows it: names instead of places and texts.
+fn read(reply: &str, decision: &Decision<'_>) -> Option<Decided> {
+    let reply: Reply = serde_json::from_str(reply).ok()?;
+    let place = |count: usize| reply.place?.checked_sub(1).filter(|place| *place < count);
+    let wait = Duration::from_micros(reply.wait);
+    let verdict = match reply.verdict.as_str() {
+        "charged" => Verdict::Charged,
+        "exhausted" => Verdict::Exhausted { budget: decision.open[place(decision.open.len())?].budget, wait },
+        "ledger_exhausted" => Verdict::LedgerExhausted { wait },
+        "suppressed" => Verdict::Suppressed { budget: decision.silent[place(decision.silent.len())?].budget },
+        "used_up" => {
+            let counters = decision.counters();
+            Verdict::UsedUp { counter: counters[place(counters.len())?].name }
+        }
+        "repeated" => Verdict::Repeated(reply.outcome),
+        "absent" => Verdict::Absent,
+        "other_stage" => Verdict::OtherStage,
+        "other_owner" => Verdict::OtherOwner,
+        _ => return None,
+    };
+    let receipts = reply.receipts.iter().map(|name| decision.name(name)).collect::<Option<_>>()?;
+    Some(Decided { verdict, record: reply.record, reading: reply.reading, receipts })
+}
+
+/// What went wrong, in a few words: the text of an error may hold the address, and with it a password.
+fn reason(error: &RedisError) -> String {
+    match error.code() {
+        Some(code) => format!("{} ({code})", error.category()),
+        None => error.category().to_owned(),
+    }
+}

@@ -1,0 +1,130 @@
+//! Where counters live: in this process, or in a Redis that several processes share. There is no third way.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use crate::{
+    Micros,
+    decision::{Decided, Decision, Settlement},
+    id::Id,
+    memory::Memory,
+    redis::{Redis, RedisSettings},
+};
+
+/// Counters, and the place where they live.
+#[derive(Debug)]
+pub struct Store(Backend);
+
+#[derive(Debug)]
+enum Backend {
+    Memory(Box<Mutex<Memory>>),
+    Redis(Arc<Redis>),
+}
+
+/// Redis does not reply, or too late. Nothing may be done, for nothing can be counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Away {
+    /// How long until somebody looks again.
+    pub wait: Duration,
+}
+
+/// Whether Redis replies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// The first connection is being made.
+    Connecting,
+    /// It replies.
+    Back,
+    /// It does not. No decision queries it until a look beside the requests has succeeded.
+    Away {
+        /// Why, in a few words that hold no address and no password.
+        reason: Arc<str>,
+    },
+}
+
+/// The outcome of something that was marked in a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recalled {
+    /// Nothing is known of it, or not any more.
+    Nothing,
+    /// The first one is still under way.
+    UnderWay,
+    /// It is known.
+    Outcome(String),
+}
+
+impl Store {
+    /// Counters in this process, which forgets them when it ends.
+    pub fn memory() -> Self {
+        Self(Backend::Memory(Box::default()))
+    }
+
+    /// Counters in Redis or Valkey. A task on the current tokio runtime keeps connected, until the store is dropped.
+    pub fn redis(settings: RedisSettings) -> Self {
+        Self(Backend::Redis(Redis::keep_connected(settings)))
+    }
+
+    /// Decides, and charges everything or nothing. In Redis this is one round trip. `now` is the time for counters in this process; Redis
+    /// uses the clock of its server.
+    ///
+    /// # Errors
+    ///
+    /// [`Away`] when Redis does not reply in time. A decision that it made all the same is undone as soon as it replies again.
+    pub async fn decide(&self, decision: &Decision<'_>, now: Micros) -> Result<Decided, Away> {
+        match &self.0 {
+            Backend::Memory(memory) => Ok(lock(memory).decide(decision, now)),
+            Backend::Redis(redis) => redis.decide(decision, now).await,
+        }
+    }
+
+    /// Undoes what a settlement names, once, however often it is repeated. While Redis does not reply, the settlement is kept and made up
+    /// for when it does. In Redis this is one round trip.
+    pub async fn settle(&self, decision: Id, settlement: &Settlement<'_>, now: Micros) {
+        match &self.0 {
+            Backend::Memory(memory) => lock(memory).settle(decision, settlement, now),
+            Backend::Redis(redis) => redis.settle(decision, settlement, now).await,
+        }
+    }
+
+    /// The outcome of something that was marked in a record. Charges nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Away`] when Redis does not reply in time.
+    pub async fn recall(&self, record: Id, mark: Id, now: Micros) -> Result<Recalled, Away> {
+        match &self.0 {
+            Backend::Memory(memory) => Ok(lock(memory).recall(record, mark, now)),
+            Backend::Redis(redis) => redis.recall(record, mark, now).await,
+        }
+    }
+
+    /// Whether Redis replies, as a value to watch; `None` for counters in this process.
+    pub fn presence(&self) -> Option<watch::Receiver<Presence>> {
+        match &self.0 {
+            Backend::Memory(_) => None,
+            Backend::Redis(redis) => Some(redis.presence()),
+        }
+    }
+
+    /// Waits until Redis was reached, or was not for the first time.
+    ///
+    /// # Errors
+    ///
+    /// Why Redis cannot be used: in a few words that hold no address and no password.
+    pub async fn probe(&self) -> Result<(), Arc<str>> {
+        let Some(mut presence) = self.presence() else { return Ok(()) };
+        let settled = presence.wait_for(|presence| *presence != Presence::Connecting).await;
+        match settled.as_deref() {
+            Ok(Presence::Away { reason }) => Err(Arc::clone(reason)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn lock(memory: &Mutex<Memory>) -> std::sync::MutexGuard<'_, Memory> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,7 @@
+//! Counters in memory and in a real Redis.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+mod away;
+mod redis_server;
+mod twins;
