@@ -1,4 +1,4 @@
-//! Document in, client out: reads `openapi/autoshares.yaml`, checks it, and lets progenitor write the client into `OUT_DIR`.
+//! Generates the client: reads `openapi/autoshares.yaml`, checks it, and has progenitor write Rust code for it into `OUT_DIR`.
 
 #[path = "build/check.rs"]
 mod check;

@@ -1,14 +1,14 @@
-//! What the document must hold before progenitor sees it. Progenitor answers most of these faults with a panic that names
-//! neither file nor place, and one of them, a secret that stays a plain string, with silence.
+//! Checks the OpenAPI document before progenitor reads it. At most of these faults progenitor would panic without naming the file or
+//! the place. One it would not notice at all: a secret whose generated type is a plain string that can be printed.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-/// The methods of a path item.
+/// The HTTP methods that an OpenAPI path item can have.
 pub(crate) const METHODS: [&str; 7] = ["get", "put", "post", "delete", "patch", "head", "options"];
 
-/// Every fault of the document, each as `place: what is wrong; how to mend it`. Empty when the generator can have it.
+/// Returns all faults of the document, each as `place: what is wrong; how to mend it`. Empty when the document is fit for the generator.
 pub(crate) fn faults(document: &Value) -> Vec<String> {
     let mut check = Check { document, faults: Vec::new(), operation_ids: BTreeSet::new() };
     let version = document["openapi"].as_str().unwrap_or_default();
@@ -21,14 +21,14 @@ pub(crate) fn faults(document: &Value) -> Vec<String> {
     }
     check.references(document, "");
     check.secrets(document, "");
-    // A dangling reference would show up again below, as something else.
+    // The checks of the paths follow references, and would report a dangling one a second time as some other fault.
     if check.faults.is_empty() {
         check.paths();
     }
     check.faults
 }
 
-/// Follows a `$ref` inside the document; a node without one is its own target.
+/// Follows a node's `$ref` to its target in the document. A node without `$ref` is returned as it is.
 pub(crate) fn resolve<'document>(document: &'document Value, node: &'document Value) -> &'document Value {
     match node["$ref"].as_str().and_then(|reference| reference.strip_prefix('#')) {
         Some(pointer) => document.pointer(pointer).unwrap_or(&Value::Null),
@@ -36,7 +36,7 @@ pub(crate) fn resolve<'document>(document: &'document Value, node: &'document Va
     }
 }
 
-/// The members of an object, or nothing.
+/// Iterates over the members of an object; over nothing when the node is no object.
 pub(crate) fn members(node: &Value) -> impl Iterator<Item = (&String, &Value)> {
     node.as_object().into_iter().flatten()
 }
@@ -66,7 +66,8 @@ impl Check<'_> {
         for_each_child(node, place, |child, place| self.references(child, place));
     }
 
-    /// A secret is a named component that says so; the generator then takes the SDK's own type, which cannot print.
+    /// Requires every secret to be a named component with `x-autoshares-redact`. Only then does the generator use the SDK's own type for
+    /// it, which cannot be printed.
     fn secrets(&mut self, node: &Value, place: &str) {
         let component = place.strip_prefix("components.schemas.").is_some_and(|name| !name.contains('.'));
         let redacted = node["x-autoshares-redact"] == true;
@@ -172,7 +173,8 @@ impl Check<'_> {
         self.content(resolve(self.document, body), &place);
     }
 
-    /// All successes of one operation must share one type, and so must all failures; `default` would count as both.
+    /// Requires all successes of an operation to share one type, and all its failures another, because the generator knows one type for
+    /// each. The status `default` is refused, because it would count as both.
     fn responses(&mut self, operation: &Value, place: &str) {
         let mut types = [BTreeSet::new(), BTreeSet::new()];
         for (status, response) in members(&operation["responses"]) {
@@ -209,7 +211,7 @@ impl Check<'_> {
         }
     }
 
-    /// One media type, JSON, with a named schema. Returns the name.
+    /// Requires a body to have JSON as its only media type, with a schema by reference. Returns the reference.
     fn content(&mut self, holder: &Value, place: &str) -> Option<String> {
         let types: Vec<_> = members(&holder["content"]).collect();
         let [(media_type, media)] = types[..] else {

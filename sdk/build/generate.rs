@@ -1,4 +1,4 @@
-//! Runs progenitor over the checked document, and writes the table of operations.
+//! Runs progenitor on the checked document, and writes the table of operations as Rust code.
 
 use std::{panic, str::FromStr};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::check::{METHODS, members};
 
-/// The generated client as source text.
+/// Returns the source code of the client, or a sentence that says why it could not be generated.
 pub(crate) fn client(document: &Value) -> Result<String, String> {
     let openapi: openapiv3::OpenAPI = serde_json::from_value(document.clone())
         .map_err(|error| format!("not an OpenAPI document: {error}"))?;
@@ -16,14 +16,15 @@ pub(crate) fn client(document: &Value) -> Result<String, String> {
     settings.with_interface(InterfaceStyle::Positional).with_hooks(HooksMode::Expected).with_inner_type(
         FromStr::from_str("crate::call::Call").map_err(|_| "`Call` is not a type".to_owned())?,
     );
-    // By component name: a conversion by schema stops matching, in silence, as soon as the schema gains a length.
+    // The types are replaced by component name. Progenitor's conversion by schema would silently stop matching, and the secret become a
+    // plain string, as soon as somebody added a `maxLength` to the schema.
     for (name, schema) in members(&document["components"]["schemas"]) {
         if schema["x-autoshares-redact"] == true {
             settings.with_replacement(name, format!("crate::secret::Wire<crate::{name}>"), [].into_iter());
         }
     }
 
-    // What `check` did not foresee still ends in a sentence with a file name.
+    // Progenitor panics at documents that it cannot handle. If `check` missed such a fault, the build still ends with a readable sentence.
     panic::set_hook(Box::new(|_| {}));
     let tokens = panic::catch_unwind(|| Generator::new(&settings).generate_tokens(&openapi));
     let _ = panic::take_hook();
@@ -43,7 +44,7 @@ pub(crate) fn client(document: &Value) -> Result<String, String> {
     Ok(prettyplease::unparse(&file))
 }
 
-/// One row for each operation: identifier, method, path and whether it may be repeated.
+/// Returns the source code of the table of operations: the identifier, method, path and retry class of each.
 pub(crate) fn operations(document: &Value) -> String {
     let mut rows = String::new();
     for (path, item) in members(&document["paths"]) {
@@ -63,7 +64,8 @@ pub(crate) fn operations(document: &Value) -> String {
     format!("pub(crate) const OPERATIONS: &[Row] = &[\n{rows}];\n")
 }
 
-/// The generator sorts members by name; requests go out in the order of the document, byte for byte as documented.
+/// Puts the fields of the generated types into the order of the document, so that requests are byte for byte those of Autoshares'
+/// documentation. Progenitor sorts them by name.
 fn keep_member_order(file: &mut syn::File, document: &Value) {
     for item in &mut file.items {
         let syn::Item::Mod(syn::ItemMod { ident, content: Some((_, items)), .. }) = item else { continue };
@@ -89,7 +91,7 @@ fn serialized_name(field: &syn::Field) -> String {
     let mut name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
     for attribute in &field.attrs {
         if attribute.path().is_ident("serde") {
-            // Other arguments of `serde` are none of our business; a rename is written first by the generator.
+            // Progenitor writes `rename` as the first argument. The others do not matter here, and neither does failing to parse them.
             let _ = attribute.parse_nested_meta(|meta| {
                 if meta.path.is_ident("rename") {
                     name = meta.value()?.parse::<syn::LitStr>()?.value();

@@ -1,6 +1,7 @@
 //! Walks a password reset from a terminal: `cargo run --package autoshares-sdk --example reset --features sandbox`.
 //!
-//! With `AUTOSHARES_BASE_URL` and a key in the environment it asks that Autoshares; without, it brings a sandbox and shows its mails.
+//! With `AUTOSHARES_BASE_URL` and an application key in the environment it calls that Autoshares. Without them it starts a sandbox and
+//! prints the e-mails that the sandbox would have sent.
 
 use std::{
     env,

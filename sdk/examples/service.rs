@@ -1,6 +1,6 @@
 //! A small service that resets passwords for a help desk, with its tests: `cargo test --package autoshares-sdk --example service`.
 //!
-//! Its own API has one route: `POST /resets/{login}` asks for a reset and says in plain words what came of it.
+//! Its own API has one route: `POST /resets/{login}` requests a reset and replies in plain words whether a code is on its way.
 
 use std::{env, error::Error};
 
@@ -24,7 +24,7 @@ async fn ask(State(client): State<Client>, Path(login): Path<String>) -> (Status
             (StatusCode::NOT_FOUND, "Autoshares refused")
         }
         Err(error) => {
-            // One line, causes beside it; neither holds a login or a key.
+            // The error prints as one line and contains no login and no key, so it may be logged.
             eprintln!("{error}");
             if error.may_have_been_applied() {
                 (StatusCode::BAD_GATEWAY, "a code may be on its way; do not ask again before looking")

@@ -1,4 +1,4 @@
-//! What a client needs: where Autoshares is, which key, how long to wait. Every fault at once when something is wrong with it.
+//! The builder of a client: it collects the base URL, the application key and the timeouts, and reports all their faults together.
 
 use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
@@ -17,17 +17,19 @@ const API_VERSION: &str = "1.0";
 const TIMEOUT: Duration = Duration::from_secs(10);
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Shorter than the keep-alive of common servers, so that a request seldom meets a connection that is being closed.
+/// Shorter than the keep-alive of common servers, so that the SDK seldom sends a request on a connection that the server is closing.
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 
 impl Client {
-    /// Starts a client for an installation. `base_url` usually ends in `/api`; it is https, or http to a loopback address.
+    /// Starts building a client of the Autoshares installation at `base_url`, which usually ends in `/api`. The URL must be https,
+    /// or http to a loopback address, because the application key must not travel unencrypted; [`build`](ClientBuilder::build)
+    /// checks it.
     pub fn builder(base_url: impl Into<String>) -> ClientBuilder {
         ClientBuilder::new(base_url.into())
     }
 }
 
-/// Collects what a [`Client`] needs.
+/// Collects the settings of a [`Client`]. Only the base URL and the application key are required.
 #[derive(Debug)]
 #[must_use]
 pub struct ClientBuilder {
@@ -53,47 +55,52 @@ impl ClientBuilder {
         }
     }
 
-    /// The key of the calling application, or where it comes from. Required.
+    /// Sets the application key, or the source that the SDK reads it from before every attempt. Required.
     pub fn app_key(mut self, key: impl Into<AppKeySource>) -> Self {
         self.app_key = Some(key.into());
         self
     }
 
-    /// The version in the path, `1.0` unless set. Letters, digits and dots.
+    /// Sets the API version that goes into the path of every request, such as the default `1.0`. Letters, digits and dots only.
     pub fn api_version(mut self, version: impl Into<String>) -> Self {
         self.api_version = version.into();
         self
     }
 
-    /// How long a whole call may take, from the first attempt to the last byte of the last answer. 10 seconds unless set.
+    /// Sets how long a whole call may take: getting the application key, all attempts, and the waits between them, to the last
+    /// byte of the last reply. 10 seconds by default, at most a day.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// How long one attempt may take when another may follow, which is so for `fetch_question` only. Half of the whole unless set.
+    /// Sets how long one attempt of `fetch_question` may take before the SDK gives it up and tries again. The other operations must
+    /// not be repeated after a timeout, so each of their attempts may use all the time left. Half of [`timeout`](Self::timeout) by
+    /// default.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = Some(timeout);
         self
     }
 
-    /// How often a call is tried; see [`RetryPolicy`] for the default.
+    /// Sets how often the SDK tries a call and how long it waits in between; see [`RetryPolicy`] for the default.
     pub fn retries(mut self, retries: RetryPolicy) -> Self {
         self.retries = retries;
         self
     }
 
-    /// How long connecting may take, within the whole. 3 seconds unless set.
+    /// Sets how long connecting, TLS included, may take. 3 seconds by default, and never more than three quarters of an attempt:
+    /// an attempt that ends while connecting would look as if its request may have been sent.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// Builds the client. Sends nothing.
+    /// Checks all settings and builds the client. Connects to nothing, but reads the application key if it comes from a file or
+    /// an environment variable.
     ///
     /// # Errors
     ///
-    /// [`BuildError`] with every fault at once.
+    /// [`BuildError`], which lists all faults together so that they can be mended in one go.
     pub fn build(self) -> Result<Client, BuildError> {
         let mut faults = Vec::new();
         let base_url = check_base_url(&self.base_url);
@@ -128,15 +135,16 @@ impl ClientBuilder {
             return Err(BuildError { faults, source: None });
         };
 
-        // Below the deadline of an attempt, or a connection that never came about would look like a call that may have been sent.
+        // An attempt must not reach its deadline while it is still connecting: that would look like a call that may have been sent.
         let connect_timeout = self.connect_timeout.min(attempt_timeout.min(self.timeout) * 3 / 4);
         let https = base_url.scheme() == "https";
         let http = reqwest::Client::builder()
-            // A custom header such as the key travels along with a redirect, to whatever host it names.
+            // reqwest sends custom headers such as `Et-App-Key` along when it follows a redirect, to any host that the redirect names.
             .redirect(reqwest::redirect::Policy::none())
             .https_only(https)
             .no_proxy()
-            // Also protocol refusals may not repeat a call that spends something.
+            // reqwest would by itself repeat a request that the server refused at the level of the protocol. Only `crate::retry`
+            // decides what is repeated, because a repeated call can spend a code or send a second e-mail.
             .retry(reqwest::retry::never())
             .connect_timeout(connect_timeout)
             .pool_idle_timeout(IDLE_CONNECTION)
@@ -160,7 +168,7 @@ impl ClientBuilder {
     }
 }
 
-/// Says what is wrong with a base URL, never repeating it: it may hold credentials.
+/// Parses and checks the base URL. The error describes the fault without quoting the URL, which may hold credentials.
 fn check_base_url(text: &str) -> Result<Url, &'static str> {
     if text.is_empty() {
         return Err("is not set");
@@ -182,38 +190,38 @@ fn check_base_url(text: &str) -> Result<Url, &'static str> {
     }
 }
 
-/// Why a client could not be built: every fault at once, none holding a secret.
+/// Why a client could not be built: all faults of its settings together. None of them quotes a value, so none can reveal a secret.
 #[derive(Debug)]
 pub struct BuildError {
     pub(crate) faults: Vec<BuildFault>,
     pub(crate) source: Option<reqwest::Error>,
 }
 
-/// One thing that keeps a client from being built.
+/// One reason why a client could not be built: the setting, and what is wrong with it.
 #[derive(Clone, Debug)]
 pub struct BuildFault {
     pub(crate) part: BuildPart,
     pub(crate) problem: String,
 }
 
-/// What a [`BuildFault`] is about.
+/// The setting that a [`BuildFault`] is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildPart {
-    /// The base URL.
+    /// The base URL of the Autoshares installation.
     BaseUrl,
-    /// The application key.
+    /// The application key, or its source.
     AppKey,
-    /// The API version.
+    /// The API version in the path.
     ApiVersion,
-    /// One of the timeouts.
+    /// The timeout of a call, of an attempt or of connecting.
     Timeout,
     /// The TLS library or the certificates of this machine.
     Tls,
 }
 
 impl BuildError {
-    /// The faults, in a fixed order.
+    /// All faults, at least one, in a fixed order.
     pub fn faults(&self) -> &[BuildFault] {
         &self.faults
     }
@@ -224,12 +232,12 @@ impl BuildFault {
         Self { part, problem: problem.into() }
     }
 
-    /// What it is about.
+    /// The setting that is at fault.
     pub fn part(&self) -> BuildPart {
         self.part
     }
 
-    /// What is wrong, such as `is not set`. Never repeats a value.
+    /// What is wrong with the setting, as a fragment such as `is not set`. Never quotes the value of the setting.
     pub fn problem(&self) -> &str {
         &self.problem
     }

@@ -1,4 +1,4 @@
-//! One attempt: what the generated client does on the way out and back, and what is remembered of it.
+//! One attempt of a call: the hooks that adapt the generated client's request and reply, and the facts kept of the reply.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -17,27 +17,27 @@ use crate::{
     secret::AppKey,
 };
 
-/// The longest answer that is read; the documented ones have a few hundred bytes.
+/// The largest reply body that is read, in bytes; the documented ones have a few hundred.
 const MAX_BODY: usize = 64 * 1024;
 
-/// The longest request id of Autoshares' that is kept.
+/// The longest request id of Autoshares that is kept, in bytes.
 const MAX_REQUEST_ID: usize = 128;
 
-/// The context of one attempt, carried by the generated client as its inner value.
+/// The context of one attempt. The generated client carries it as its inner value and hands it to the hooks.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     operation: Operation,
     key: AppKey,
-    /// What the user gave for this call; upstream may send it back where nobody expects it.
+    /// The login, secret answer, code, token or password that the caller passed. Autoshares may send one back in its request id,
+    /// which must then not be logged.
     secrets: Arc<[SecretString]>,
-    /// How many attempts there were, this one included.
+    /// The number of attempts so far, this one included.
     attempts: u32,
-    /// How long this attempt may take.
     timeout: Duration,
     seen: Arc<Mutex<Seen>>,
 }
 
-/// What came back, as far as it is told.
+/// The facts of the reply that errors and traces may report. They hold none of its text except a checked request id.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) status: Option<u16>,
@@ -55,14 +55,14 @@ impl ClientHooks<Call> for generated::Client {
     ) -> Result<(), GeneratedError<E>> {
         *request.timeout_mut() = Some(self.inner().timeout);
         let headers = request.headers_mut();
-        // Progenitor adds `api-version` to every request; Autoshares versions by path.
+        // Progenitor adds an `api-version` header to every request, but Autoshares takes the version from the path.
         headers.remove("api-version");
         headers.insert("et-app-key", self.inner().key.header());
         Ok(())
     }
 
-    /// Sends the request once, reads the answer up to the cap, and makes its status agree with its body: the generated
-    /// code picks the type by status, while at Autoshares the body decides.
+    /// Sends the request once, reads the reply up to the cap, and replaces its status by the one that fits its body. The generated
+    /// code chooses the type to parse by status, but Autoshares sends refusals with status 200 too, so the body has to decide.
     async fn exec(&self, request: reqwest::Request, _: &OperationInfo) -> reqwest::Result<reqwest::Response> {
         let call = self.inner();
         let response = self.client().execute(request).await?;
@@ -85,7 +85,7 @@ impl ClientHooks<Call> for generated::Client {
         let declared = match shape {
             Shape::Envelope => http::StatusCode::OK,
             Shape::Refusal => http::StatusCode::INTERNAL_SERVER_ERROR,
-            // Declared for no operation, so the generated code reads no body.
+            // The document declares 501 for no operation, so the generated code does not parse the body.
             Shape::KeyRejected | Shape::Unreadable(_) => http::StatusCode::NOT_IMPLEMENTED,
         };
         let mut answer = http::Response::new(body.unwrap_or_default());
@@ -94,7 +94,7 @@ impl ClientHooks<Call> for generated::Client {
     }
 }
 
-/// The whole body, or `None` when it is larger than [`MAX_BODY`]; the rest is then left unread.
+/// Reads the whole body. Returns `None`, and leaves the rest unread, when it is larger than [`MAX_BODY`].
 async fn read_capped(mut response: reqwest::Response) -> reqwest::Result<Option<Vec<u8>>> {
     if response.content_length().is_some_and(|length| length > MAX_BODY as u64) {
         return Ok(None);
@@ -120,7 +120,8 @@ impl Call {
         Self { operation, key, secrets: Arc::clone(secrets), attempts, timeout, seen: Arc::default() }
     }
 
-    /// An id goes into logs, so it must look like one, and hold nothing of the call.
+    /// Whether a reply header is fit to be kept as the request id. Request ids are logged, so it must consist of harmless characters
+    /// and must not contain the application key or a value that the caller passed.
     fn is_request_id(&self, text: &str) -> bool {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
         let lower = text.to_ascii_lowercase();
@@ -132,7 +133,7 @@ impl Call {
             && !self.secrets.iter().any(tells)
     }
 
-    /// Turns the generated client's result into an outcome, by its ruling, or an [`Error`].
+    /// Turns the generated client's result into the outcome that `rule` reads from the parsed body, or into an [`Error`].
     pub(crate) fn conclude<T, U>(
         &self,
         answered: Result<ResponseValue<T>, GeneratedError<types::Refusal>>,
@@ -144,7 +145,7 @@ impl Call {
                 Err(self.error(outcome::refused(refusal.into_inner(), self.seen().size)))
             }
             Err(GeneratedError::CommunicationError(error)) => Err(self.transport(error)),
-            // The generated error prints bodies and addresses: nothing of it goes on.
+            // The generated error prints reply bodies and URLs, so it is dropped; only the size of the body is kept.
             Err(GeneratedError::InvalidResponsePayload(body, _)) => {
                 Err(self.error(ErrorKind::Unreadable(Unreadable::UnknownShape { size: body.len() })))
             }
@@ -163,7 +164,7 @@ impl Call {
         let sent = !error.is_connect() && !error.is_builder();
         Error {
             timeout: error.is_timeout(),
-            // The address holds the login.
+            // The URL of `fetch_question` holds the login.
             source: Some(Box::new(error.without_url())),
             ..self.error(if sent { ErrorKind::MaybeSent } else { ErrorKind::NotSent })
         }

@@ -1,4 +1,4 @@
-//! The client: one method for each operation, and the attempts that each of them may take.
+//! The client: one method for each operation of the API, and the loop that sends a call again where that is harmless.
 
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
@@ -21,8 +21,9 @@ use crate::{
 
 /// A client of Autoshares' password-reset API. Cloning is cheap; clones share one pool of connections and one budget of retries.
 ///
-/// It never follows a redirect, ignores the system's proxy settings, and repeats only what cannot happen twice (see
-/// [`RetryPolicy`]). A future that is dropped may have sent its request: treat it like [`ErrorKind::MaybeSent`].
+/// It never follows a redirect, ignores the system's proxy settings, and sends a call again only when Autoshares cannot thereby
+/// carry it out twice (see [`RetryPolicy`]). If you drop the future of a call, its request may already have been sent: treat that
+/// like [`ErrorKind::MaybeSent`].
 #[derive(Clone)]
 pub struct Client {
     pub(crate) inner: Arc<Inner>,
@@ -41,9 +42,9 @@ pub(crate) struct Inner {
     pub(crate) budget: RetryBudget,
 }
 
-/// What a call came to, with what is known of the exchange.
+/// The value that a successful call returned, together with the number of attempts and the request id of Autoshares.
 ///
-/// It stands for its value wherever a reference to that will do; [`into_inner`](Self::into_inner) takes it out.
+/// It dereferences to the value; [`into_inner`](Self::into_inner) returns the value itself.
 #[derive(Clone, Debug)]
 pub struct Answered<T> {
     value: T,
@@ -52,17 +53,18 @@ pub struct Answered<T> {
 }
 
 impl<T> Answered<T> {
-    /// The value.
+    /// The value that the call returned, without the details of the exchange.
     pub fn into_inner(self) -> T {
         self.value
     }
 
-    /// How often sending was tried.
+    /// How many times the SDK tried to send the request, the successful attempt included; at least 1.
     pub fn attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// The id that Autoshares gave the request, when it sent one.
+    /// The id that Autoshares gave this request in a reply header, for looking the request up with its operators. `None` when
+    /// it sent no id, or one that the SDK does not trust: over-long, of unusual characters, or holding a value of the call.
     pub fn request_id(&self) -> Option<&str> {
         self.request_id.as_deref()
     }
@@ -77,20 +79,23 @@ impl<T> Deref for Answered<T> {
 }
 
 impl Client {
-    /// The same client without retries: `client.without_retries().fetch_question(…)`.
+    /// A copy of this client that makes one attempt for each call: `client.without_retries().fetch_question(…)`. It shares the
+    /// connections of the original. A call whose application key Autoshares rejects is still sent once more if the key has changed.
     pub fn without_retries(&self) -> Self {
         Self { inner: Arc::clone(&self.inner), retries: RetryPolicy::off() }
     }
 
-    /// Asks for a reset of the trader's password (`request_reset`).
+    /// Requests a reset of the trader's password, upon which Autoshares e-mails the trader a confirmation code (`request_reset`).
     ///
-    /// `login` goes out as it is. `answer` is the answer to the secret question; `None` when the trader has none or is yet
-    /// to be asked. An empty answer is left out, as the API wants it.
+    /// `login` is the trader's login or e-mail address and is sent unchanged. `answer` is the trader's answer to the secret
+    /// question; pass `None` when the trader has no question or has not seen it yet. An empty answer is left out of the request,
+    /// because the API does not accept an empty one.
+    ///
+    /// Returns [`ResetRequested::AnswerNeeded`] when Autoshares wants a secret answer first or the given one is wrong.
     ///
     /// # Errors
     ///
-    /// [`Error`] for anything but an acceptance or a missing answer. The mail may have gone out when
-    /// [`Error::may_have_been_applied`] says so.
+    /// [`Error`] for every other result. When [`Error::may_have_been_applied`] is true, the e-mail may have been sent.
     pub async fn request_reset(
         &self,
         login: &Login,
@@ -105,11 +110,12 @@ impl Client {
         self.run(Operation::RequestReset, &secrets, send, outcome::reset_requested).await
     }
 
-    /// Fetches the trader's secret question (`fetch_question`); `None` when there is none. Takes a login or an e-mail address.
+    /// Fetches the trader's secret question (`fetch_question`). `login` is a login or an e-mail address. Returns `None` when the
+    /// trader has no secret question.
     ///
     /// # Errors
     ///
-    /// [`Error`] for anything but a question or its absence. Changes nothing, so it may be repeated.
+    /// [`Error`] for every other result. The call changes nothing at Autoshares, so you may safely repeat it.
     pub async fn fetch_question(&self, login: &Login) -> Result<Answered<Option<SecretQuestion>>, Error> {
         let username = &Wire(login.clone());
         let version = self.inner.api_version.as_str();
@@ -117,12 +123,13 @@ impl Client {
         self.run(Operation::FetchQuestion, &[login.expose()], send, outcome::question).await
     }
 
-    /// Trades the code from the e-mail for a token (`redeem_code`). Take the code as spent: whether it can be used again is not
-    /// documented.
+    /// Exchanges the confirmation code from the e-mail for a reset token (`redeem_code`). Treat the code as spent afterwards: the
+    /// documentation does not say whether Autoshares accepts it a second time.
     ///
     /// # Errors
     ///
-    /// [`Error`], [`ErrorKind::Refused`] for a wrong code. The code may be spent when [`Error::may_have_been_applied`] says so.
+    /// [`Error`], of kind [`ErrorKind::Refused`] for a wrong code. When [`Error::may_have_been_applied`] is true, the code may be
+    /// spent.
     pub async fn redeem_code(&self, code: &ConfirmationCode) -> Result<Answered<ResetToken>, Error> {
         let body = &types::CodeRedemption { code: Wire(code.clone()) };
         let version = self.inner.api_version.as_str();
@@ -130,12 +137,13 @@ impl Client {
         self.run(Operation::RedeemCode, &[code.expose()], send, outcome::token).await
     }
 
-    /// Sets the new password with the token (`set_password`). The confirmation that the API wants is filled in here.
+    /// Sets the trader's new password with the reset token (`set_password`). The API takes the password twice; the SDK fills in the
+    /// second one.
     ///
     /// # Errors
     ///
-    /// [`Error`], [`ErrorKind::Refused`] for a token that is not valid or a password that does not please. The password may be set
-    /// when [`Error::may_have_been_applied`] says so.
+    /// [`Error`], of kind [`ErrorKind::Refused`] when the token is not valid or the password breaks a rule of Autoshares. When
+    /// [`Error::may_have_been_applied`] is true, the new password may be in force.
     pub async fn set_password(&self, token: &ResetToken, password: &Password) -> Result<Answered<()>, Error> {
         let body = &types::PasswordUpdate {
             token: Wire(token.clone()),
@@ -148,7 +156,8 @@ impl Client {
             .await
     }
 
-    /// Attempts until one is final: an outcome, an error that may not be repeated, or the end of attempts, budget or time.
+    /// Sends the call again until an attempt succeeds, fails in a way that forbids another, or uses up the attempts, the retry
+    /// budget or the time.
     async fn run<T, U, F>(
         &self,
         operation: Operation,
@@ -188,7 +197,8 @@ impl Client {
                 };
 
                 if matches!(error.kind, ErrorKind::KeyRejected) && !key_refreshed {
-                    // Rejected at the door, so it cannot happen twice; no matter of retries, for it is another key.
+                    // Autoshares rejected the key before it looked at the request, so sending it again cannot apply it twice.
+                    // This is not charged to the retries, because the second attempt carries another key.
                     key_refreshed = true;
                     match self.key(operation, Refresh::Yes, attempts, deadline).await {
                         Ok(fresh) if !fresh.is_same_as(&key) && Instant::now() < deadline => key = fresh,
@@ -196,8 +206,8 @@ impl Client {
                     }
                     continue;
                 }
-                // What is left must at least do for connecting, or a connection that does not come about would look like a call that
-                // may have been sent.
+                // Another attempt must have time to connect. If the deadline ended it while it was still connecting, the failure
+                // would look like a call that may have been sent.
                 let left =
                     deadline.saturating_duration_since(Instant::now()).saturating_sub(inner.connect_timeout);
                 match self.retries.wait(&error) {
@@ -213,7 +223,8 @@ impl Client {
         attempts.instrument(span).await
     }
 
-    /// The key, within the deadline of the call: a source of the user's own may wait for something else.
+    /// Gets the application key from its source. The deadline of the call applies here too, because a custom source may wait for
+    /// a vault or another service.
     async fn key(
         &self,
         operation: Operation,
@@ -239,7 +250,8 @@ impl Client {
         })
     }
 
-    /// An attempt that may be followed by another leaves it time; one that may not takes all there is.
+    /// How long this attempt may take. If the call may be retried, the attempt must leave time for the next one; otherwise it may
+    /// use all the time that the call has left.
     fn attempt_timeout(&self, operation: Operation, deadline: Instant) -> Duration {
         let left = deadline.saturating_duration_since(Instant::now());
         if operation.retry() == Retry::Safe && !self.retries.is_off() {

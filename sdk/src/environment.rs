@@ -1,4 +1,4 @@
-//! A client from the environment.
+//! Builds a client from environment variables.
 
 use std::env;
 
@@ -13,18 +13,23 @@ const KEY_FILE: &str = "AUTOSHARES_APP_KEY_FILE";
 const KEY: &str = "AUTOSHARES_APP_KEY";
 
 impl Client {
-    /// A client from the environment: `AUTOSHARES_BASE_URL`, one of `AUTOSHARES_APP_KEY_FILE` (read again when it changes) and
-    /// `AUTOSHARES_APP_KEY`, and optionally `AUTOSHARES_API_VERSION` (`1.0`) and `AUTOSHARES_TIMEOUT` (`10s`).
+    /// Builds a client from environment variables. An empty variable counts as not set.
+    ///
+    /// - `AUTOSHARES_BASE_URL`: required, such as `https://host/api`.
+    /// - `AUTOSHARES_APP_KEY_FILE` or `AUTOSHARES_APP_KEY`: exactly one of them. The file is read again when it changes.
+    /// - `AUTOSHARES_API_VERSION`: `1.0` by default.
+    /// - `AUTOSHARES_TIMEOUT`: how long a whole call may take, `10s` by default.
     ///
     /// # Errors
     ///
-    /// [`BuildError`] with every fault at once, each naming its variable.
+    /// [`BuildError`], which lists all faults together and names the variable of each.
     pub fn from_env() -> Result<Self, BuildError> {
         client(|name| env::var(name).ok())
     }
 }
 
-/// A client from variables, which `lookup` reads. An empty variable is how many tools unset one.
+/// Builds a client from the variables that `lookup` returns, so that tests need not change the environment of the process. An
+/// empty variable counts as absent, because many tools unset a variable by emptying it.
 fn client(lookup: impl Fn(&str) -> Option<String>) -> Result<Client, BuildError> {
     let lookup = |name: &str| lookup(name).filter(|text| !text.is_empty());
     let mut faults = Vec::new();

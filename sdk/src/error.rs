@@ -1,4 +1,4 @@
-//! How a call failed, and how far it got.
+//! The error of a failed call. It says how far the call got, so that the caller knows whether it is safe to repeat.
 
 use std::{error::Error as StdError, fmt, time::Duration};
 
@@ -7,9 +7,10 @@ use crate::{
     refusal::{Refusal, RefusalShape},
 };
 
-/// A call that failed, and how far it got.
+/// A failed call: which operation, how far it got, and how often it was tried.
 ///
-/// One line in `Display`, causes in the source chain; neither holds a secret, a login or a text of Autoshares'.
+/// `Display` prints one line; the causes are in the source chain. Neither contains a secret, a login or text from Autoshares, so
+/// both may be logged.
 #[derive(Debug)]
 pub struct Error {
     pub(crate) operation: Operation,
@@ -26,41 +27,42 @@ pub struct Error {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The request was not sent, though connecting may have been tried; the call can be repeated.
+    /// The request was not sent: the application key could not be had, or no connection to Autoshares came about. The call can be
+    /// repeated safely.
     NotSent,
-    /// The request left, or began to; no whole answer came.
+    /// The request was sent at least in part, but no complete reply arrived. Autoshares may or may not have carried it out.
     MaybeSent,
-    /// Autoshares said no.
+    /// Autoshares replied that it refuses the request, for example because of a wrong confirmation code, or that it failed itself.
     Refused(Refusal),
-    /// Autoshares did not take the application key. Never the fault of the trader.
+    /// Autoshares did not accept the application key. This is for the operator of your service to mend; the trader did nothing wrong.
     KeyRejected,
-    /// An answer came that is none of the documented ones.
+    /// A reply arrived, but in none of the documented forms.
     Unreadable(Unreadable),
 }
 
-/// Why an answer could not be read. Keeps its size in bytes, never its text.
+/// Why a reply could not be understood. Keeps at most the size of its body, never its text, which may hold a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unreadable {
-    /// The body is empty.
+    /// The reply has no body.
     Empty,
-    /// The body is not JSON: HTML of a load balancer, or cut off.
+    /// The body is not JSON, for example the HTML page of a load balancer, or JSON that breaks off.
     NotJson {
-        /// Bytes received.
+        /// The size of the body in bytes.
         size: usize,
     },
-    /// The body is JSON in no documented shape.
+    /// The body is JSON, but in none of the documented shapes.
     UnknownShape {
-        /// Bytes received.
+        /// The size of the body in bytes.
         size: usize,
     },
     /// The body is larger than 64 KiB; the rest was not read.
     TooLarge,
-    /// A redirect; it was not followed, for the key must not travel on.
+    /// The reply is a redirect. The SDK does not follow it, because the application key would be sent to the host it names.
     Redirect,
-    /// The body holds the application key and was thrown away.
+    /// The body contains the application key, so the SDK discarded it.
     EchoesKey,
-    /// A success of `redeem_code` without a token.
+    /// `redeem_code` succeeded according to the reply, but the reply holds no reset token.
     NoToken,
 }
 
@@ -75,44 +77,47 @@ impl Error {
         &self.kind
     }
 
-    /// The HTTP status of Autoshares' answer, when one came.
+    /// The HTTP status of the reply to the last attempt; `None` when no reply began to arrive.
     pub fn status(&self) -> Option<u16> {
         self.status
     }
 
-    /// How often sending was tried; 0 when the call failed before that.
+    /// How many times the SDK tried to send the request; 0 when it could not get the application key.
     pub fn attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// How long Autoshares asked to wait before the next try, when it did.
+    /// How long to wait before trying again, if Autoshares named a time in `Retry-After`. Counted from the arrival of the reply.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// The id that Autoshares gave the request, when it sent one. Quote it when asking its operators for help.
+    /// The id that Autoshares gave the request in a reply header. Quote it when you ask Autoshares' operators for help. `None` when
+    /// it sent no id, or one that the SDK does not trust: over-long, of unusual characters, or holding a value of the call.
     pub fn request_id(&self) -> Option<&str> {
         self.request_id.as_deref()
     }
 
-    /// Whether a deadline ran out.
+    /// Whether the call failed because a timeout of the client ran out: that of the call, of an attempt or of connecting.
     pub fn is_timeout(&self) -> bool {
         self.timeout
     }
 
-    /// Whether Autoshares may have done what was asked although no success was seen. Such a call must not be repeated
-    /// unasked: the mail may have gone out, the code or the token may be spent.
+    /// Whether Autoshares may have carried out the call although the SDK saw no success. Do not repeat such a call without the
+    /// trader's consent: the e-mail may have been sent, the code or the token may be spent.
     ///
-    /// Always false for operations that change nothing, for answers in an envelope, and for statuses with which a server says
-    /// that it turned the request away. Where it cannot be known, the worst is assumed.
+    /// False for `fetch_question`, which changes nothing; for calls that were not sent; for a rejected application key; for a
+    /// refusal in Autoshares' ordinary form ([`RefusalShape::Envelope`]); and for a status with which a server says that it turned
+    /// the request away, such as 404 or 429. A platform failure ([`RefusalShape::ServerFailure`]) and everything that leaves the
+    /// question open count as true.
     pub fn may_have_been_applied(&self) -> bool {
         if self.operation.retry() == Retry::Safe {
             return false;
         }
-        // 408, and whatever else comes from something in between, may be said of a request that went through.
+        // 408 is not among them: like 502 and 504 it may come from a proxy in between, about a request that Autoshares carried out.
         let turned_away = match self.status {
             Some(400 | 401 | 403 | 404 | 405 | 413 | 415 | 422 | 429) => true,
-            // Told to come back later: stopped at the door.
+            // A server that names a time for coming back has not begun to process the request.
             Some(503) => self.retry_after.is_some(),
             _ => false,
         };

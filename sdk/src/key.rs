@@ -1,4 +1,5 @@
-//! Where the application key comes from. It is asked for before every attempt, so that a key can change without a restart.
+//! The sources of the application key. The SDK reads the key from its source before every attempt, so that an operator can replace it
+//! without restarting the service.
 
 use std::{
     env,
@@ -14,9 +15,10 @@ use std::{
 
 use crate::secret::AppKey;
 
-/// Where the application key comes from: a fixed one, an environment variable, a file, or code of your own.
+/// Where the SDK gets the application key from: a fixed value, an environment variable, a file, or code of your own.
 ///
-/// When Autoshares rejects a key, it is asked for again, past any cache, and the call is repeated once if the key changed.
+/// When Autoshares rejects the key, the SDK reads the source again with [`Refresh::Yes`], and sends the call once more if that
+/// gives another key.
 #[derive(Clone)]
 pub struct AppKeySource(Source);
 
@@ -30,45 +32,49 @@ enum Source {
 
 type KeyFuture = Pin<Box<dyn Future<Output = Result<AppKey, KeyError>> + Send>>;
 
-/// Whether a cached key will do.
+/// Tells a custom source whether it may return a cached application key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refresh {
-    /// A cached key will do.
+    /// A cached key is good enough.
     No,
-    /// Autoshares has just rejected the key: look again.
+    /// Autoshares has just rejected the key that the source returned last, so the source should fetch it anew.
     Yes,
 }
 
-/// Why there is no key. Its text must not hold one.
+/// Why a source has no application key to give. It ends up in the source chain of [`Error`](crate::Error), which services log,
+/// so its text must not contain a key.
 pub type KeyError = Box<dyn StdError + Send + Sync>;
 
-/// A file that holds a key, read again when it changes.
+/// A file that holds the application key, with the key as it was read last.
 struct File {
     path: PathBuf,
     read: Mutex<Option<(Stamp, AppKey)>>,
 }
 
-/// What tells one content of a file from another without reading it.
+/// Modification time, size and inode: a cheap way to notice that a file has changed without reading it.
 type Stamp = (Option<SystemTime>, u64, u64);
 
 impl AppKeySource {
-    /// One key for the life of the client. An [`AppKey`] can also be given to the builder as it is.
+    /// Uses one key for the life of the client. You can also pass the [`AppKey`] itself to
+    /// [`ClientBuilder::app_key`](crate::ClientBuilder::app_key).
     pub fn fixed(key: AppKey) -> Self {
         Self(Source::Fixed(key))
     }
 
-    /// An environment variable of this process, read before every attempt.
+    /// Reads the key from an environment variable of this process before every attempt.
     pub fn environment(variable: impl Into<String>) -> Self {
         Self(Source::Environment(variable.into()))
     }
 
-    /// A file, such as a mounted secret. It is read again when it changes; while its new content is no key, the old one is kept.
+    /// Reads the key from a file, such as a mounted secret, and reads it again when the file changes. While the file is missing or
+    /// holds no valid key, as happens for a moment when it is being replaced, the SDK keeps using the previous key.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self(Source::File(Arc::new(File { path: path.into(), read: Mutex::new(None) })))
     }
 
-    /// Code of your own, such as a client of a vault. It is called before every attempt and should cache; with
-    /// [`Refresh::Yes`] it should look past its cache.
+    /// Gets the key from code of your own, such as a client of a vault. The SDK calls `provide` before every attempt, so it should
+    /// cache the key; when called with [`Refresh::Yes`], it should bypass its cache. The time it takes counts towards the timeout
+    /// of the call.
     pub fn custom<F, R>(provide: F) -> Self
     where
         F: Fn(Refresh) -> R + Send + Sync + 'static,
@@ -77,11 +83,6 @@ impl AppKeySource {
         Self(Source::Custom(Arc::new(move |refresh| Box::pin(provide(refresh)))))
     }
 
-    /// The key for the next attempt.
-    ///
-    /// # Errors
-    ///
-    /// A [`KeyError`] when there is none.
     pub(crate) async fn key(&self, refresh: Refresh) -> Result<AppKey, KeyError> {
         match &self.0 {
             Source::Custom(provide) => provide(refresh).await,
@@ -89,7 +90,8 @@ impl AppKeySource {
         }
     }
 
-    /// The same where it can be had without waiting; code of your own is not asked. Lets a client be refused when it is built.
+    /// Tries the source when a client is built, so that a missing key is reported at start and not with the first call. A custom
+    /// source is not tried, because it may have to wait for another service, and building a client does not wait.
     pub(crate) fn check(&self) -> Result<(), KeyError> {
         match &self.0 {
             Source::Custom(_) => Ok(()),
@@ -111,7 +113,7 @@ impl AppKeySource {
 }
 
 impl File {
-    /// Blocks for as long as looking at a small file takes, which is less than handing the work to another thread would.
+    /// Blocks the thread while it looks at the file; for a small file that takes less time than handing the work to another thread.
     fn key(&self, refresh: Refresh) -> Result<AppKey, KeyError> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = stamp(&self.path);
@@ -123,14 +125,14 @@ impl File {
         let fresh = fs::read_to_string(&self.path).map_err(|error| unreadable(&error));
         match fresh.and_then(|text| AppKey::new(text).map_err(KeyError::from)) {
             Ok(key) => {
-                // Without a stamp it is read again next time.
+                // If the file's metadata could not be read, nothing is cached, and the next attempt reads the file again.
                 *read = stamp.ok().map(|stamp| (stamp, key.clone()));
                 Ok(key)
             }
             // A file is often empty or gone for a moment while it is replaced.
             Err(error) => match &mut *read {
                 Some((known, key)) => {
-                    // Told once, and read again when it changes again.
+                    // Remembers that this version of the file was looked at: it is not read, and not warned about, a second time.
                     if let Ok(stamp) = stamp {
                         *known = stamp;
                     }
@@ -154,7 +156,8 @@ fn stamp(path: &Path) -> io::Result<Stamp> {
     Ok((metadata.modified().ok(), metadata.len(), inode(&metadata)))
 }
 
-/// A mounted secret is replaced by a link to another file, whose time and size may be the same.
+/// Kubernetes replaces a mounted secret by linking to another file, which may have the same modification time and size. Only the
+/// inode then shows that the file has changed.
 #[cfg(unix)]
 fn inode(metadata: &fs::Metadata) -> u64 {
     std::os::unix::fs::MetadataExt::ino(metadata)
@@ -215,7 +218,7 @@ mod tests {
         fs::write(&path, "one-key-A").unwrap();
         let source = AppKeySource::file(&path);
         assert_eq!(key(&source, Refresh::No), "one-key-A");
-        // Same size, inode and time: only a refresh looks inside.
+        // The new content leaves size, inode and modification time as they were, so only a refresh can notice it.
         let times = fs::FileTimes::new().set_modified(fs::metadata(&path).unwrap().modified().unwrap());
         fs::write(&path, "one-key-B").unwrap();
         fs::File::options().write(true).open(&path).unwrap().set_times(times).unwrap();

@@ -19,7 +19,8 @@ mod trace;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 
-/// What progenitor wrote from `openapi/autoshares.yaml`. Its types can print and its errors do, so nothing of it is public.
+/// The client that progenitor generates from `openapi/autoshares.yaml` in the build script. It stays private: its types can be
+/// printed, and its errors print reply bodies and URLs, which hold logins.
 #[allow(unused_qualifications, missing_docs, dead_code, clippy::all, clippy::unwrap_used)]
 mod generated {
     include!(concat!(env!("OUT_DIR"), "/client.rs"));

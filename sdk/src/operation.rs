@@ -1,28 +1,30 @@
-//! The four operations, as the document lists them.
+//! The four operations of the password-reset API. The build script takes their methods, paths and retry classes from the OpenAPI
+//! document.
 
 use std::fmt;
 
 include!(concat!(env!("OUT_DIR"), "/operations.rs"));
 
-/// An operation of the API. Its identifier is the `operationId` of the document.
+/// An operation of the password-reset API. `Display` prints its `operationId`, such as `request_reset`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
-    /// Asks for a reset; the trader gets a code by e-mail.
+    /// Requests a reset; Autoshares e-mails the trader a confirmation code.
     RequestReset,
     /// Fetches the trader's secret question.
     FetchQuestion,
-    /// Trades the code for a token.
+    /// Exchanges the confirmation code for a reset token.
     RedeemCode,
-    /// Sets the new password.
+    /// Sets the new password with the reset token.
     SetPassword,
 }
 
-/// Whether a call may be repeated, as `x-autoshares-retry` of the document states it.
+/// Whether a failed call may be sent again, as the OpenAPI document states it in `x-autoshares-retry`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// Always: the call changes nothing.
+    /// It may always be sent again, because it changes nothing.
     Safe,
-    /// Only when the first one provably never left: the call spends something.
+    /// It may be sent again only when Autoshares provably did not carry it out, because it sends an e-mail or spends a code or a
+    /// token.
     UnsentOnly,
 }
 
@@ -34,11 +36,11 @@ pub(crate) struct Row {
 }
 
 impl Operation {
-    /// All of them, in the order of the flow.
+    /// All four operations, in the order in which a password reset uses them.
     pub const ALL: [Operation; 4] =
         [Operation::RequestReset, Operation::FetchQuestion, Operation::RedeemCode, Operation::SetPassword];
 
-    /// The `operationId`, which is also the name of the method on [`Client`](crate::Client).
+    /// The `operationId` of the OpenAPI document, which is also the name of the method on [`Client`](crate::Client).
     pub const fn id(self) -> &'static str {
         match self {
             Operation::RequestReset => "request_reset",
@@ -48,17 +50,17 @@ impl Operation {
         }
     }
 
-    /// The HTTP method, in capitals.
+    /// The HTTP method in capitals, such as `POST`.
     pub fn method(self) -> &'static str {
         self.row().method
     }
 
-    /// The path below the base URL, with `{version}` in place of the version.
+    /// The path below the base URL, with `{version}` in place of the API version: `/v{version}/users/password/reset`.
     pub fn path_template(self) -> &'static str {
         self.row().path
     }
 
-    /// Whether a call may be repeated.
+    /// Whether a failed call of this operation may be sent again.
     pub fn retry(self) -> Retry {
         self.row().retry
     }

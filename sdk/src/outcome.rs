@@ -1,9 +1,13 @@
-//! What a call can come to. The rulings on what the documentation leaves open live here and nowhere else:
+//! Decides what a reply of Autoshares means. Where its documentation leaves that open, the rulings are here and nowhere else:
 //!
-//! 1. The body decides, the status is kept. Only a redirect is never an answer.
-//! 2. `IsSucceed` decides nothing on `request_reset`; elsewhere success is `true` without errors. Errors are always a refusal.
-//! 3. Reading is tolerant: `Errors`, `ErrorsCode` and `Model` may be missing or null, unknown members are ignored.
-//! 4. An empty question means that there is none.
+//! 1. The body of a reply decides what it means; the status is only reported. The one exception is a redirect, which is never taken
+//!    for a valid reply.
+//! 2. A listed error or error code always makes a refusal. Without one, `request_reset` succeeds whatever `IsSucceed` says, because
+//!    the documented acceptance says `false`; the other operations succeed only if `IsSucceed` is `true`.
+//! 3. Parsing is tolerant: `Errors`, `ErrorsCode` and `Model` may be missing or null, and unknown members are ignored.
+//! 4. An empty secret question means that the trader has none.
+//!
+//! The *envelope* is the form of Autoshares' ordinary replies, `{"Model": …, "Errors": […], "IsSucceed": …}`.
 
 use std::collections::BTreeMap;
 
@@ -16,19 +20,19 @@ use crate::{
     secret::{AppKey, ResetToken, SecretQuestion},
 };
 
-/// What asking for a reset came to.
+/// The result of a request for a reset that Autoshares understood.
 #[derive(Clone, Debug)]
 #[must_use = "an answer may still be needed"]
 #[non_exhaustive]
 pub enum ResetRequested {
-    /// The trader gets a code by e-mail.
+    /// Autoshares accepted the request and e-mails the trader a confirmation code.
     Accepted(Accepted),
-    /// The trader has a secret question, and the answer was missing or, if one was given, wrong. Fetch the question, then
-    /// ask again.
+    /// The trader has a secret question, and the request carried no answer or a wrong one. Fetch the question, let the trader
+    /// answer it, then request the reset again with the answer.
     AnswerNeeded(Refusal),
 }
 
-/// An accepted request for a reset.
+/// An accepted request for a reset. It has no details that a service needs; fields may be added.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Accepted {
@@ -36,15 +40,15 @@ pub struct Accepted {
 }
 
 impl Accepted {
-    /// The `IsSucceed` that Autoshares wrote beside its acceptance, for a proxy that gives the answer on byte for byte. Hidden, for it
-    /// means nothing: the documented acceptance says `false`.
+    /// The `IsSucceed` of the reply with which Autoshares accepted the request, for the gateway, which reproduces the reply
+    /// exactly. Hidden, because its value means nothing: the documented acceptance says `false`.
     #[doc(hidden)]
     pub fn sent_flag(&self) -> bool {
         self.sent_flag
     }
 }
 
-/// Which of the document's answers a body is, whatever its status.
+/// Which of the documented forms a reply has, judged by its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     Envelope,
@@ -53,7 +57,7 @@ pub(crate) enum Shape {
     Unreadable(Unreadable),
 }
 
-/// Ruling 1. `body` is `None` when it was larger than the cap.
+/// Classifies a reply by ruling 1. `body` is `None` when it was too large to be read.
 pub(crate) fn shape(status: u16, body: Option<&[u8]>, key: &AppKey) -> Shape {
     let Some(body) = body else { return Shape::Unreadable(Unreadable::TooLarge) };
     let size = body.len();
@@ -73,7 +77,7 @@ pub(crate) fn shape(status: u16, body: Option<&[u8]>, key: &AppKey) -> Shape {
     if value["error"].as_str().is_some_and(|text| text.starts_with("Application key")) {
         return Shape::KeyRejected;
     }
-    // An `error` beside `IsSucceed` is documented nowhere; taking it for an envelope would take it for an acceptance.
+    // No documented envelope has an `error` member. If one came and was taken for an envelope, `request_reset` would count it as accepted.
     if value["IsSucceed"].is_boolean() && !holds("error") && !holds("Error") {
         return Shape::Envelope;
     }
@@ -83,7 +87,7 @@ pub(crate) fn shape(status: u16, body: Option<&[u8]>, key: &AppKey) -> Shape {
     Shape::Unreadable(Unreadable::UnknownShape { size })
 }
 
-/// Asks the decoded texts, so that no escape hides the key.
+/// Whether the application key appears anywhere in the body. Searches the decoded strings, so that a JSON escape cannot hide it.
 fn holds_key(value: &Value, key: &AppKey) -> bool {
     match value {
         Value::String(text) => key.appears_in(text),
@@ -96,10 +100,10 @@ fn holds_key(value: &Value, key: &AppKey) -> bool {
     }
 }
 
-/// An answer without an envelope; `size` in bytes.
+/// Turns a refusal that came without an envelope into an error. `size` is the size of its body in bytes.
 pub(crate) fn refused(refusal: types::Refusal, size: usize) -> ErrorKind {
     let (shape, messages, codes) = match refusal {
-        // `shape` has taken out the one sentence that is documented in this shape.
+        // `shape` has already recognised the one documented sentence of this form, so this `error` is some other text.
         types::Refusal::KeyRejection(_) => return ErrorKind::Unreadable(Unreadable::UnknownShape { size }),
         types::Refusal::ServerFailure(failure) => {
             (RefusalShape::ServerFailure, vec![failure.message, failure.error], Vec::new())
@@ -110,7 +114,7 @@ pub(crate) fn refused(refusal: types::Refusal, size: usize) -> ErrorKind {
             vec![ErrorCode::read(rejection.error.code)],
         ),
         types::Refusal::RequestRejection(rejection) => {
-            // A hash map iterates in any order; sentences should not change places from one answer to the next.
+            // A hash map iterates in random order; sorting by member gives the trader the sentences in the same order every time.
             let by_member: BTreeMap<_, _> = rejection.model_state.into_iter().flatten().collect();
             let sentences: Vec<_> = by_member.into_values().flatten().collect();
             if sentences.is_empty() {
@@ -148,7 +152,7 @@ pub(crate) fn password_set(answer: types::Acknowledgement) -> Result<(), ErrorKi
     succeeded(answer.errors, answer.errors_code, answer.is_succeed)
 }
 
-/// Ruling 2 for every step but the first.
+/// Applies ruling 2 to the operations other than `request_reset`.
 fn succeeded(
     errors: Option<types::Errors>,
     codes: Option<types::ErrorsCode>,
@@ -156,7 +160,7 @@ fn succeeded(
 ) -> Result<(), ErrorKind> {
     match refusal(errors, codes) {
         None if is_succeed => Ok(()),
-        // `false` with an empty list: a refusal without a reason.
+        // `IsSucceed: false` without an error is a refusal that gives no reason.
         None => Err(ErrorKind::Refused(Refusal {
             shape: RefusalShape::Envelope,
             messages: Vec::new(),
@@ -166,7 +170,7 @@ fn succeeded(
     }
 }
 
-/// A refusal, if any error or code is listed.
+/// Returns the refusal that an envelope lists in `Errors` and `ErrorsCode`, or `None` when both are empty.
 fn refusal(errors: Option<types::Errors>, codes: Option<types::ErrorsCode>) -> Option<Refusal> {
     let messages = errors.and_then(|errors| errors.0).unwrap_or_default();
     let codes = codes.and_then(|codes| codes.0).unwrap_or_default();

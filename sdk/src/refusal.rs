@@ -1,10 +1,12 @@
-//! What Autoshares says when it says no.
+//! A refusal by Autoshares: its form, its sentences for the trader and its error codes.
 
 use std::fmt;
 
-/// A refusal by Autoshares.
+/// A documented reply by which Autoshares does not grant a request, for example because the confirmation code is wrong. A reply that
+/// Autoshares itself failed ([`RefusalShape::ServerFailure`]) counts as a refusal too.
 ///
-/// `Debug` shows shape and codes only: the sentences are Autoshares' and may name a person.
+/// `Debug` prints the shape, the documented codes and the number of sentences. It leaves out the sentences, because Autoshares
+/// wrote them and they may name a person.
 #[derive(Clone)]
 pub struct Refusal {
     pub(crate) shape: RefusalShape,
@@ -12,19 +14,19 @@ pub struct Refusal {
     pub(crate) codes: Vec<ErrorCode>,
 }
 
-/// Which of the documented shapes a refusal came in.
+/// The JSON form in which a refusal arrived. `Display` prints its meaning in a few words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RefusalShape {
-    /// `{"Errors": […], "IsSucceed": …}`: an ordinary answer that says no.
+    /// `{"Errors": […], "IsSucceed": …}`: Autoshares processed the request and refused it.
     Envelope,
-    /// `{"Message": …, "ModelState": …}`: members of the request did not pass validation.
+    /// `{"Message": …, "ModelState": …}`: a value in the request did not pass validation.
     Validation,
-    /// `{"Message": …}`: the request was rejected as a whole.
+    /// `{"Message": …}`: the request as a whole was invalid or not authorized.
     Request,
-    /// `{"Error": {"Code": …}}`: the version is not served.
+    /// `{"Error": {"Code": …}}`: the installation does not serve this API version.
     Version,
-    /// `{"message": …, "error": …}`: the platform failed.
+    /// `{"message": …, "error": …}`: Autoshares itself failed; it may have carried out the request all the same.
     ServerFailure,
 }
 
@@ -40,30 +42,30 @@ impl fmt::Display for RefusalShape {
     }
 }
 
-/// A code beside a refusal.
+/// The machine-readable reason of a refusal.
 ///
-/// `Debug` does not show the text of one that the documentation does not name; [`as_str`](Self::as_str) does.
+/// `Debug` does not print the text of an undocumented code; [`as_str`](Self::as_str) returns it.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorCode {
-    /// `ErrorIncorrectAnswer`: the answer to the secret question is missing or wrong.
+    /// `ErrorIncorrectAnswer`: the trader's answer to the secret question is missing or wrong.
     IncorrectAnswer,
-    /// A code that the documentation does not name, as text.
+    /// A code that the documentation does not name, as Autoshares wrote it.
     Other(String),
 }
 
 impl Refusal {
-    /// Which of the documented shapes it came in.
+    /// The JSON form in which the refusal arrived.
     pub fn shape(&self) -> RefusalShape {
         self.shape
     }
 
-    /// Why, in sentences for the trader, as Autoshares wrote them. May be empty.
+    /// The reasons as sentences for the trader, as Autoshares wrote them. Empty when it gave none.
     pub fn messages(&self) -> &[String] {
         &self.messages
     }
 
-    /// Why, in codes. May be empty.
+    /// The reasons as codes. Empty when Autoshares gave none.
     pub fn codes(&self) -> &[ErrorCode] {
         &self.codes
     }
@@ -89,7 +91,7 @@ impl fmt::Debug for ErrorCode {
 }
 
 impl ErrorCode {
-    /// The code as Autoshares writes it.
+    /// The code as Autoshares writes it, such as `ErrorIncorrectAnswer`.
     pub fn as_str(&self) -> &str {
         match self {
             ErrorCode::IncorrectAnswer => "ErrorIncorrectAnswer",

@@ -1,5 +1,5 @@
-//! Whether a failed call is repeated, and when. Only what cannot happen twice: the document says which operations are safe, and
-//! the rest is repeated only when it provably never reached Autoshares' business.
+//! Decides whether a failed call is sent again, and when. The OpenAPI document says which operations are safe to repeat; the SDK
+//! repeats the others only when Autoshares provably did not carry out the earlier attempt.
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
@@ -13,14 +13,14 @@ use crate::{
     refusal::RefusalShape,
 };
 
-/// Beyond this no wait makes sense.
+/// Caps [`RetryPolicy::cap`] at the longest timeout that a client can have; a longer wait could never happen.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How often a call is tried, and how long to wait in between.
+/// How often the SDK tries a call, and how long it waits in between. The default is three attempts.
 ///
-/// The wait is drawn anew each time between nothing and a bound that doubles from [`base`](Self::base) to [`cap`](Self::cap), so
-/// that clients do not come back in step. When Autoshares names a time in `Retry-After`, that is waited first; a call whose deadline
-/// would pass meanwhile fails at once.
+/// Each wait is random, between zero and a bound that starts at [`base`](Self::base) and doubles up to [`cap`](Self::cap), so that
+/// many clients do not all return at the same moment. When Autoshares names a time in `Retry-After`, the SDK waits that long in
+/// addition. If the deadline of the call would pass during the wait, the call fails at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     attempts: u32,
@@ -29,33 +29,33 @@ pub struct RetryPolicy {
 }
 
 impl Default for RetryPolicy {
-    /// Three attempts, waiting up to 200 ms, then up to 400 ms.
+    /// Three attempts; the first wait is at most 200 ms, the second at most 400 ms, both without `Retry-After`.
     fn default() -> Self {
         Self { attempts: 3, base: Duration::from_millis(200), cap: Duration::from_secs(2) }
     }
 }
 
 impl RetryPolicy {
-    /// Each call is tried once.
+    /// A policy without retries: each call gets one attempt.
     pub fn off() -> Self {
         Self::default().attempts(1)
     }
 
-    /// How often a call is tried at the most, the first time included. At least 1.
+    /// Sets the largest number of attempts for a call, the first one included; 0 counts as 1. 3 by default.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
         self
     }
 
-    /// The longest first wait.
+    /// Sets the longest wait before the second attempt; the bound then doubles with each further attempt. 200 ms by default.
     #[must_use]
     pub fn base(mut self, base: Duration) -> Self {
         self.base = base;
         self
     }
 
-    /// The longest wait of all, at most a day.
+    /// Sets the longest wait before any attempt, `Retry-After` not counted. 2 seconds by default; more than a day counts as a day.
     #[must_use]
     pub fn cap(mut self, cap: Duration) -> Self {
         self.cap = cap.min(LONGEST_WAIT);
@@ -66,31 +66,32 @@ impl RetryPolicy {
         self.attempts == 1
     }
 
-    /// How long to wait before the next attempt; `None` when there is none.
+    /// How long to wait before the next attempt; `None` when the call must not be tried again.
     pub(crate) fn wait(self, error: &Error) -> Option<Duration> {
         if error.attempts >= self.attempts || !may_be_repeated(error) {
             return None;
         }
         let doublings = error.attempts.saturating_sub(1).min(16);
         let bound = self.base.saturating_mul(1 << doublings).min(self.cap);
-        // On top of the time that Autoshares named, or all clients would come back at that instant.
+        // The random wait comes on top of `Retry-After`; otherwise all clients would return at the instant that Autoshares named.
         Some(error.retry_after.unwrap_or_default().saturating_add(bound.mul_f64(random_fraction())))
     }
 }
 
-/// The one place that decides what may be repeated.
+/// Whether the failed call may be sent again. No other code decides this, except that `Client` sends a call once more with a new
+/// application key.
 fn may_be_repeated(error: &Error) -> bool {
-    // An answer in an envelope is an answer, whatever its status.
+    // An envelope means that Autoshares processed the request and refused it. Its answer would be the same, even if the status is a 503.
     if matches!(&error.kind, ErrorKind::Refused(refusal) if refusal.shape() == RefusalShape::Envelope) {
         return false;
     }
     match (&error.kind, error.operation.retry()) {
         (ErrorKind::KeyRejected, _) => false,
-        // Nothing was sent; a key that could not be had is not a matter of trying again at once.
+        // Nothing was sent, so a retry is harmless. With 0 attempts it was the key source that failed, and that is not retried.
         (ErrorKind::NotSent, _) => error.attempts > 0,
         (_, Retry::Safe) => error.timeout || matches!(error.status, Some(408 | 429 | 502 | 503 | 504)),
         (ErrorKind::MaybeSent, Retry::UnsentOnly) => false,
-        // Told to come back later, and nothing says that the request went through all the same.
+        // Autoshares named a time for trying again, and nothing suggests that it carried out the request nonetheless.
         (_, Retry::UnsentOnly) => {
             matches!(error.status, Some(429 | 503))
                 && error.retry_after.is_some()
@@ -99,26 +100,27 @@ fn may_be_repeated(error: &Error) -> bool {
     }
 }
 
-/// `Retry-After` as a time from now: seconds, or a date.
+/// Parses `Retry-After`, which holds seconds or a date, into the time to wait from `now`.
 pub(crate) fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     let text = text.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
     let date = httpdate::parse_http_date(text).ok()?;
-    // A date that has passed means now.
+    // A date in the past means that there is nothing to wait for.
     Some(date.duration_since(now).unwrap_or_default())
 }
 
-/// From 0 to 1. The standard library seeds each of these from the system's randomness, which spares a dependency.
+/// A random number from 0 to 1. The standard library seeds each `RandomState` from the system's randomness, which saves a dependency.
 fn random_fraction() -> f64 {
     f64::from(u32::try_from(RandomState::new().build_hasher().finish() >> 32).unwrap_or(u32::MAX))
         / f64::from(u32::MAX)
 }
 
-/// What all clones of a client may spend on retries together, so that a failing Autoshares is not asked three times as often.
+/// Limits the retries of all clones of a client together: while Autoshares fails, every call would otherwise be sent three times and
+/// add to its load.
 ///
-/// It starts full with ten retries; a call that succeeds at once returns a tenth of one.
+/// The budget starts full with ten retries. A call that succeeds at its first attempt earns a tenth of a retry.
 #[derive(Debug)]
 pub(crate) struct RetryBudget(AtomicU32);
 
@@ -130,12 +132,12 @@ impl RetryBudget {
         Self(AtomicU32::new(Self::FULL))
     }
 
-    /// Takes the price of one retry, if it is there.
+    /// Takes one retry out of the budget. Returns whether there was one.
     pub(crate) fn spend(&self) -> bool {
         self.change(|tokens| tokens.checked_sub(Self::RETRY))
     }
 
-    /// Notes a call that succeeded at once.
+    /// Adds a tenth of a retry, for a call that succeeded at its first attempt.
     pub(crate) fn earn(&self) {
         self.change(|tokens| (tokens < Self::FULL).then_some(tokens + 1));
     }

@@ -1,4 +1,5 @@
-//! Text that cannot print: `Debug` shows the type and nothing else, there is no `Display` and no `Serialize`.
+//! Types for logins, passwords, codes, tokens and keys that cannot be printed by accident: their `Debug` prints the name of the type
+//! only, and they have no `Display` and no `Serialize`.
 
 use std::{fmt, sync::Arc};
 
@@ -6,13 +7,14 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A text that only the code that sends it should see.
+/// Implemented by all types of this module except the application key, so that [`Wire`] can serialize them.
 pub(crate) trait Redacted {
     fn from_text(text: String) -> Self;
     fn text(&self) -> &str;
 }
 
-/// The same text on its way to or from Autoshares; crate-private, for it can be written.
+/// Wraps a secret in a request or reply body. It implements `Serialize`, which the secret types deliberately do not, and therefore
+/// stays private to the crate.
 #[derive(Clone)]
 pub(crate) struct Wire<T>(pub(crate) T);
 
@@ -38,17 +40,17 @@ macro_rules! redacted {
     ($($(#[$doc:meta])* $name:ident)*) => {$(
         $(#[$doc])*
         ///
-        /// Never printed: `Debug` shows the name of the type only. Wiped from memory when dropped.
+        /// `Debug` prints the name of the type only. The text is wiped from memory when the value is dropped.
         #[derive(Clone)]
         pub struct $name(SecretString);
 
         impl $name {
-            /// Takes the text exactly as it is; nothing is trimmed or checked.
+            /// Wraps the text exactly as it is, without trimming or checking it.
             pub fn new(text: impl Into<String>) -> Self {
                 Self(SecretString::from(text.into()))
             }
 
-            /// The text itself. Whoever calls this answers for where it goes.
+            /// Returns the text itself. Your code is then responsible for keeping it out of logs, traces and error messages.
             pub fn expose(&self) -> &str {
                 self.0.expose_secret()
             }
@@ -85,42 +87,45 @@ macro_rules! redacted {
 }
 
 redacted! {
-    /// Login or e-mail of a trader, as typed.
+    /// The login or e-mail address of a trader, as the trader typed it.
     Login
     /// A trader's answer to the secret question.
     SecretAnswer
-    /// The secret question a trader chose at sign-up.
+    /// The secret question that a trader chose at sign-up.
     SecretQuestion
-    /// The code from the e-mail; six digits in every documented sample.
+    /// The confirmation code that Autoshares e-mails to the trader; six digits in every documented sample.
     ConfirmationCode
-    /// What a redeemed code is worth: the right to set one password.
+    /// The reset token that Autoshares returns for a confirmation code. It permits setting one new password.
     ResetToken
-    /// A new password.
+    /// The new password that a trader chose.
     Password
 }
 
-/// The secret key of the calling application, sent as `Et-App-Key`.
+/// The application key: the secret with which a service identifies itself to Autoshares, sent in the header `Et-App-Key`.
 ///
-/// Never printed. It is looked at where it is checked, where the header is built, and where answers are searched for it. Wiped from
-/// memory when dropped.
+/// `Debug` prints the name of the type only, and nothing returns the key. The SDK reads it to check it, to build the header, and to
+/// search replies for it, because a reply that contains it must not be passed on. It is wiped from memory when dropped.
 #[derive(Clone)]
 pub struct AppKey(Arc<Spellings>);
 
-/// A key, and how else it could stand in an answer; made once, for every text of every answer is searched for them.
+/// The application key and the encodings of it that a reply could contain. They are computed once, because every string of every reply
+/// is searched for them.
 struct Spellings {
     key: SecretString,
     lower: SecretString,
     hexadecimal: SecretString,
-    /// A key that is embedded in longer base64 shows at one of three offsets, without its first and last characters.
+    /// In base64, three bytes become four characters. A key inside a longer encoded text therefore looks different depending on
+    /// whether it starts at the first, second or third byte of such a group. Characters shared with neighbouring bytes are left out.
     base64: [SecretString; 3],
 }
 
 impl AppKey {
-    /// Takes a key; white space around it, such as the newline at the end of a file, is trimmed.
+    /// Checks and wraps an application key. White space around it is removed, because files usually end in a newline.
     ///
     /// # Errors
     ///
-    /// [`InvalidAppKey`] when it is empty, shorter than 8 characters, the placeholder `changeme`, or not printable ASCII.
+    /// [`InvalidAppKey`] when the key is empty, is shorter than 8 characters, is the placeholder `changeme`, or contains anything but
+    /// printable ASCII without spaces.
     pub fn new(text: impl Into<String>) -> Result<Self, InvalidAppKey> {
         let text = SecretString::from(text.into());
         let key = text.expose_secret().trim();
@@ -145,7 +150,7 @@ impl AppKey {
         })))
     }
 
-    /// The value of the header, marked sensitive so that nothing below prints it.
+    /// The value of the `Et-App-Key` header, marked sensitive so that reqwest and hyper do not print it.
     pub(crate) fn header(&self) -> HeaderValue {
         let mut value = HeaderValue::from_str(self.0.key.expose_secret())
             .expect("`new` lets only printable ASCII through");
@@ -157,8 +162,8 @@ impl AppKey {
         self.0.key.expose_secret() == other.0.key.expose_secret()
     }
 
-    /// Whether a text of Autoshares' would give the key away: as it is, percent-encoded, escaped for HTML or JSON, in hexadecimal or
-    /// in base64.
+    /// Whether a text from Autoshares contains the application key, in any case of letters: plain, percent-encoded, escaped for HTML or
+    /// JSON, in hexadecimal or, with its exact letters, in base64.
     pub(crate) fn appears_in(&self, text: &str) -> bool {
         let Spellings { lower, hexadecimal, base64, .. } = &*self.0;
         let plain = unescaped(text).to_ascii_lowercase();
@@ -169,7 +174,7 @@ impl AppKey {
     }
 }
 
-/// The text with `%2F`, `\u002f`, `&#x2f;`, `&#47;` and the like undone. Whatever else it holds stays as it is.
+/// Decodes `%2F`, `\u002f`, `&#x2f;`, `&#47;` and similar escapes, and leaves all other characters as they are.
 fn unescaped(text: &str) -> String {
     let ways: [(&str, &str, u32, usize); 4] =
         [("%", "", 16, 2), ("\\u", "", 16, 4), ("&#x", ";", 16, 6), ("&#", ";", 10, 7)];
@@ -200,12 +205,12 @@ impl fmt::Debug for AppKey {
     }
 }
 
-/// Why a text is no application key. Holds nothing of the text.
+/// Why a text was not accepted as an application key. It contains no part of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidAppKey(&'static str);
 
 impl InvalidAppKey {
-    /// What is wrong, such as `is empty`.
+    /// What is wrong with the key, as a fragment such as `is empty`.
     pub fn reason(&self) -> &'static str {
         self.0
     }
@@ -219,11 +224,11 @@ impl fmt::Display for InvalidAppKey {
 
 impl std::error::Error for InvalidAppKey {}
 
-/// The base64 characters that depend on `key` alone when it starts `offset` bytes into a group of three.
+/// The base64 characters that depend on `key` alone when it starts at byte `offset` of a group of three, whatever stands around it.
 fn base64_core(key: &str, offset: usize) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let bits = |index: usize| key.as_bytes().get(index / 8).map(|byte| byte >> (7 - index % 8) & 1);
-    // The first sextet that starts inside the key, counted in bits from its start.
+    // The offset in bits, from the start of the key, of the first base64 character that begins inside the key.
     let first = (6 - offset * 8 % 6) % 6;
     (first..)
         .step_by(6)
@@ -253,7 +258,7 @@ mod tests {
             "canary&#45;key/\\u002b1",
             "canary-key\\/+1",
             "Y2FuYXJ5LWtleS8rMQ==",
-            // base64 of `Basic:canary-key/+1`, and of the same with one and two letters more in front.
+            // Base64 of `Basic:canary-key/+1`, and of two texts with one and two more letters in front.
             "QmFzaWM6Y2FuYXJ5LWtleS8rMQ==",
             "eEJhc2ljOmNhbmFyeS1rZXkvKzE=",
             "eHhCYXNpYzpjYW5hcnkta2V5LysxMQ==",

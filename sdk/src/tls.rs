@@ -1,12 +1,12 @@
-//! TLS for https; none is set up for http to loopback, for the certificates of the machine may not be there.
+//! Sets up TLS. For http to a loopback address no certificates are loaded, because a minimal machine or container may have none.
 
 use reqwest::ClientBuilder;
 
-/// Adds what `https` needs to a builder.
+/// Sets up the reqwest builder with TLS that trusts the certificates of the platform, or none if `https` is false.
 ///
 /// # Errors
 ///
-/// What keeps TLS from being set up, in words.
+/// A fragment that says what is missing, such as the CA certificates of this machine.
 #[cfg(feature = "rustls")]
 pub(crate) fn set_up(builder: ClientBuilder, https: bool) -> Result<ClientBuilder, String> {
     use std::sync::Arc;
@@ -14,7 +14,7 @@ pub(crate) fn set_up(builder: ClientBuilder, https: bool) -> Result<ClientBuilde
     use rustls::{ClientConfig, RootCertStore, crypto::ring};
     use rustls_platform_verifier::BuilderVerifierExt;
 
-    // Named here, or a provider that another crate of the process installed would be taken.
+    // Names ring explicitly; otherwise rustls would use the crypto provider that another crate of the process installed, if any.
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let config = config.with_safe_default_protocol_versions();
     let config = if https {

@@ -1,5 +1,5 @@
-//! What is told to `tracing`: a span for each operation, an event for each attempt, in OpenTelemetry's names. By allow-list: never a
-//! query, a header, a body, or a text of Autoshares'.
+//! Reports calls to `tracing`: a span for each call and an event for each attempt, with OpenTelemetry's field names. Only the fields
+//! named here are recorded. Of a request or reply that is the request id alone, checked by `Call`: no query, no other header, no body.
 
 use reqwest::Url;
 use tracing::{Span, debug, info_span};
@@ -10,7 +10,7 @@ use crate::{
     operation::Operation,
 };
 
-/// Where Autoshares is, as far as it is told.
+/// Host and port of the Autoshares installation; the path of the base URL is not recorded.
 #[derive(Debug)]
 pub(crate) struct Server {
     address: String,

@@ -1,4 +1,4 @@
-//! What can go wrong, on demand.
+//! The faults that a test can make the sandbox show: delays, refusals, broken connections and garbled replies.
 
 use std::time::Duration;
 
@@ -9,71 +9,73 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-/// What a call meets instead of its answer.
+/// A fault that a call meets instead of its ordinary reply. Except for [`Delay`](Self::Delay), the sandbox then does nothing: no code
+/// is e-mailed or spent.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The ordinary answer, this much later.
+    /// Waits this long before carrying out the call and replying as usual.
     Delay(Duration),
-    /// A refusal in an envelope with these errors and codes, status 200.
+    /// Replies with an ordinary refusal, status 200 and `IsSucceed: false`.
     Refuse {
-        /// The sentences in `Errors`.
+        /// The sentences for the trader, in `Errors`.
         errors: Vec<String>,
-        /// The codes in `ErrorsCode`.
+        /// The machine-readable codes, in `ErrorsCode`.
         codes: Vec<String>,
     },
-    /// The connection is closed without an answer.
+    /// Reads the request and closes the connection without a reply.
     HangUp,
-    /// The connection is closed in the middle of the answer.
+    /// Closes the connection in the middle of the reply.
     Truncate,
-    /// A page of HTML with this status, as a load balancer sends it.
+    /// Replies with this status and an HTML page, as a load balancer does.
     Html(u16),
-    /// A redirect with this status to this address.
+    /// Replies with this status and redirects to this URL.
     Redirect(u16, String),
-    /// One of the known shapes with a status.
+    /// Replies with this status and a body of this shape.
     Answer(u16, Shape),
-    /// The documented refusal of the key, status 403.
+    /// Replies that the application key is rejected, in the documented form with status 403.
     KeyRejected,
-    /// Anything: a status, headers, and a body as it is.
+    /// Replies with this status, these headers and this body. The content type is JSON unless a header sets another; headers that HTTP
+    /// does not allow are left out.
     Raw(u16, Vec<(String, String)>, String),
 }
 
-/// The shapes that the platform is known to send.
+/// The forms of reply bodies that Autoshares is known to send, and one that it is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Shape {
-    /// An empty success: `{"Errors": [], "IsSucceed": true}`.
+    /// A success that carries nothing: `{"Errors": [], "IsSucceed": true}`.
     Success,
-    /// A refusal without a reason: `{"Errors": [], "IsSucceed": false}`. On `request_reset` it is the documented acceptance.
+    /// A refusal that gives no reason: `{"Errors": [], "IsSucceed": false}`. To `request_reset` it is the documented acceptance.
     SilentRefusal,
-    /// An envelope with every member the platform is known to send.
+    /// An ordinary reply with every member that Autoshares is known to send. Because its `Errors` are not empty, it is a refusal.
     EveryMember,
-    /// An envelope without `Errors`.
+    /// An ordinary reply without `Errors`: `{"IsSucceed": true}`.
     BareEnvelope,
     /// `{"Message": "The request is invalid."}`.
     RequestInvalid,
     /// `{"Message": "Authorization has been denied for this request."}`.
     AuthorizationDenied,
-    /// `Message` with `ModelState`.
+    /// `{"Message": …, "ModelState": …}`: a value did not pass validation.
     ValidationFailed,
     /// `{"Error": {"Code": "UnsupportedApiVersion", …}}`.
     VersionUnsupported,
     /// `{"message": …, "error": "Unexpected server error"}`.
     ServerFailed,
-    /// `{"error": "Application key …"}`.
+    /// `{"error": "Application key …"}`, the documented rejection of the application key.
     KeyRejected,
-    /// JSON that the platform is not known to send.
+    /// JSON that Autoshares is not known to send: `{"status": "up"}`.
     Unknown,
     /// No body at all.
     Empty,
 }
 
-/// Rides on a response to say that the connection is to be closed instead.
+/// Marks a response, as an extension, that must not be sent: the server closes the connection instead.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HangUp;
 
 impl Shape {
-    /// The body, or nothing.
+    /// A sample body of this shape; `None` for [`Empty`](Self::Empty).
     pub fn body(self) -> Option<Value> {
         Some(match self {
             Shape::Success => json!({"Errors": [], "IsSucceed": true}),
@@ -105,7 +107,7 @@ impl Shape {
 }
 
 impl Fault {
-    /// The answer in place of the ordinary one; `None` when the ordinary one follows after a delay.
+    /// The reply in place of the ordinary one. Returns `None`, after the delay, when the ordinary reply is to follow.
     pub(super) async fn answer(self) -> Option<Response> {
         Some(match self {
             Fault::Delay(delay) => {
@@ -150,7 +152,7 @@ impl Fault {
     }
 }
 
-/// A JSON answer, or an empty one.
+/// A reply with a JSON body, or with an empty one for `None`.
 pub(super) fn shaped(status: u16, body: Option<Value>) -> Response {
     match body {
         Some(body) => raw(status, "application/json; charset=utf-8", &body.to_string()),
@@ -163,7 +165,7 @@ fn raw(status: u16, content_type: &'static str, body: &str) -> Response {
     (status, [(header::CONTENT_TYPE, content_type)], body.to_owned()).into_response()
 }
 
-/// A body that breaks off.
+/// A response body that sends its text and then fails, upon which hyper closes the connection.
 struct Truncated(Option<&'static str>);
 
 impl hyper::body::Body for Truncated {

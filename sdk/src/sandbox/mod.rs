@@ -1,7 +1,8 @@
-//! A stateful Autoshares on a loopback port, for tests and for trying things out.
+//! An imitation of Autoshares that runs inside your process on a loopback port, for tests and for trying things out.
 //!
-//! It checks the key, knows traders, sends codes "by mail" into an outbox, and answers in the documented shapes. Faults can
-//! be set for each operation, and everything received is kept, so that a test can tell *not sent* from *sent once*.
+//! It checks the application key, has traders, puts the e-mails with their confirmation codes into an outbox, and replies in the
+//! documented forms. A test can make any operation fail, and can look at all requests that arrived, for example to prove that a code
+//! was sent exactly once.
 //!
 //! ```
 //! use autoshares_sdk::{ResetRequested, sandbox::Sandbox};
@@ -43,10 +44,10 @@ pub use platform::{Mail, Trader};
 use crate::{AppKey, Client, Operation};
 use platform::Platform;
 
-/// The key that a sandbox takes unless told otherwise.
+/// The application key that a sandbox accepts unless [`Builder::app_key`] sets another.
 pub const APP_KEY: &str = "sandbox-key";
 
-/// A running sandbox; it stops when this is dropped.
+/// A running sandbox. It stops, and closes its connections, when this value is dropped.
 #[derive(Debug)]
 pub struct Sandbox {
     shared: Arc<Shared>,
@@ -54,8 +55,9 @@ pub struct Sandbox {
     server: JoinHandle<()>,
 }
 
-/// What a sandbox is started with. The defaults: key `sandbox-key`, a free port, codes that live 30 minutes, tokens that
-/// live 10 minutes, and two traders, `robert.zak` (secret question, answer `Peterson`) and `anna.lee` (no question).
+/// Configures a sandbox before it starts. By default it accepts the application key `sandbox-key`, listens on a free loopback port,
+/// lets codes live for 30 minutes and tokens for 10, and has two traders: `robert.zak`, who has a secret question with the answer
+/// `Peterson`, and `anna.lee`, who has none.
 #[derive(Debug)]
 #[must_use]
 pub struct Builder {
@@ -64,19 +66,19 @@ pub struct Builder {
     platform: Platform,
 }
 
-/// A request as it arrived.
+/// A request as it arrived at the sandbox, for assertions in tests.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Received {
-    /// The operation it was for.
+    /// The operation that the request called.
     pub operation: Operation,
-    /// The HTTP method.
+    /// The HTTP method in capitals.
     pub method: String,
-    /// Path and query, as sent.
+    /// The path and query exactly as the client sent them, without decoding.
     pub target: String,
-    /// Header names in lower case with their values, in the order of arrival.
+    /// The headers as pairs of name and value. The names are in lower case.
     pub headers: Vec<(String, String)>,
-    /// The body, as sent.
+    /// The body as the client sent it; bytes that are not UTF-8 are replaced.
     pub body: String,
 }
 
@@ -87,25 +89,25 @@ struct Shared {
 
 #[derive(Debug)]
 struct State {
-    /// Those that are taken; never empty.
+    /// The application keys that are accepted; never empty.
     app_keys: Vec<String>,
     platform: Platform,
-    /// For each operation what its next calls meet, and how many of them; `None` is all of them.
+    /// The faults that the next calls of each operation meet, each with the number of calls it is still for; `None` means all calls.
     faults: HashMap<Operation, VecDeque<(Fault, Option<u32>)>>,
     received: Vec<Received>,
 }
 
 impl Sandbox {
-    /// Starts one with the defaults on a free loopback port.
+    /// Starts a sandbox with the defaults (see [`Builder`]) on a free loopback port. Needs a running tokio runtime.
     ///
     /// # Errors
     ///
-    /// An [`io::Error`] when no port can be had.
+    /// An [`io::Error`] when no port is free.
     pub async fn start() -> io::Result<Self> {
         Self::builder().start().await
     }
 
-    /// Sets one up.
+    /// Starts configuring a sandbox; [`Builder::start`] then runs it.
     pub fn builder() -> Builder {
         Builder {
             app_key: APP_KEY.to_owned(),
@@ -114,21 +116,21 @@ impl Sandbox {
         }
     }
 
-    /// The base URL to give to a client: `http://127.0.0.1:<port>/api`.
+    /// The base URL to pass to [`Client::builder`]: `http://127.0.0.1:<port>/api`.
     pub fn base_url(&self) -> String {
         format!("http://{}/api", self.address)
     }
 
-    /// Where the mails can be read over HTTP, as JSON.
+    /// The URL that serves the e-mails so far as a JSON array, for people and programs outside this process.
     pub fn outbox_url(&self) -> String {
         format!("http://{}/sandbox/outbox", self.address)
     }
 
-    /// A client of this sandbox.
+    /// Builds a client of this sandbox with its application key and the default settings.
     ///
     /// # Panics
     ///
-    /// When the sandbox was built with a key that is no [`AppKey`].
+    /// If the sandbox was given an application key that [`AppKey::new`] does not accept.
     pub fn client(&self) -> Client {
         let key = AppKey::new(self.shared.lock().app_keys[0].clone())
             .expect("the sandbox's key is an application key");
@@ -136,47 +138,49 @@ impl Sandbox {
         builder.build().expect("a loopback address is a base URL")
     }
 
-    /// The mails so far, oldest first.
+    /// The e-mails that a real Autoshares would have sent so far, oldest first.
     pub fn outbox(&self) -> Vec<Mail> {
         self.shared.lock().platform.outbox().to_vec()
     }
 
-    /// The trader's password, when it was set here.
+    /// The password that was set for a trader through this sandbox. `None` when none was set, or when there is no such trader.
+    /// `login` is a login or an e-mail address.
     pub fn password_of(&self, login: &str) -> Option<String> {
         self.shared.lock().platform.password_of(login)
     }
 
-    /// Answers every call of the operation with a fault, until [`heal`](Self::heal).
+    /// Makes every call of the operation meet this fault until [`heal`](Self::heal). Replaces the operation's earlier faults.
     pub fn fail(&self, operation: Operation, fault: Fault) {
         self.shared.lock().faults.insert(operation, VecDeque::from([(fault, None)]));
     }
 
-    /// Answers the next `calls` calls of the operation with a fault, once the faults that were set so before are used up.
+    /// Makes the next `calls` calls of the operation meet this fault. Faults set by several calls of this method take effect one
+    /// after the other.
     pub fn fail_times(&self, operation: Operation, fault: Fault, calls: u32) {
         self.shared.lock().faults.entry(operation).or_default().push_back((fault, Some(calls)));
     }
 
-    /// Takes all faults away.
+    /// Removes the faults of all operations.
     pub fn heal(&self) {
         self.shared.lock().faults.clear();
     }
 
-    /// Takes another key from now on; all others are rejected.
+    /// Accepts this application key from now on and rejects all others.
     pub fn set_app_key(&self, key: &str) {
         self.shared.lock().app_keys = vec![key.to_owned()];
     }
 
-    /// Takes this key too, as Autoshares does while a key is being replaced.
+    /// Accepts this application key in addition to the others, as Autoshares does while a key is being replaced.
     pub fn add_app_key(&self, key: &str) {
         self.shared.lock().app_keys.push(key.to_owned());
     }
 
-    /// Every request so far, oldest first, also those that were answered with a fault.
+    /// All requests for one of the four operations so far, oldest first, including those that met a fault.
     pub fn received(&self) -> Vec<Received> {
         self.shared.lock().received.clone()
     }
 
-    /// How many requests of the operation arrived.
+    /// How many requests for the operation have arrived, including those that met a fault.
     pub fn calls(&self, operation: Operation) -> usize {
         self.shared.lock().received.iter().filter(|received| received.operation == operation).count()
     }
@@ -189,48 +193,49 @@ impl Drop for Sandbox {
 }
 
 impl Builder {
-    /// The key it takes.
+    /// Sets the only application key that the sandbox accepts.
     pub fn app_key(mut self, key: &str) -> Self {
         key.clone_into(&mut self.app_key);
         self
     }
 
-    /// The address it listens on. Keep it on loopback: a sandbox tells codes to whoever asks.
+    /// Sets the address to listen on. Keep it on loopback, because the sandbox shows its confirmation codes to everyone who can
+    /// connect.
     pub fn address(mut self, address: SocketAddr) -> Self {
         self.address = address;
         self
     }
 
-    /// Adds a trader; one with the same login is replaced.
+    /// Adds a trader, in place of an existing one with the same login.
     pub fn trader(mut self, trader: Trader) -> Self {
         self.platform.add(trader);
         self
     }
 
-    /// How long codes live, 30 minutes unless set.
+    /// Sets how long a confirmation code can be redeemed; 30 minutes by default.
     pub fn code_lifetime(mut self, lifetime: Duration) -> Self {
         self.platform.code_lifetime = lifetime;
         self
     }
 
-    /// How long tokens live, 10 minutes unless set.
+    /// Sets how long a reset token can be used; 10 minutes by default.
     pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
         self.platform.token_lifetime = lifetime;
         self
     }
 
-    /// How much longer an accepted reset takes than a refused one, as sending a mail does; nothing unless set. By its answers' time a
-    /// platform tells which logins exist.
+    /// Sets how much longer an accepted reset takes than a refused one; zero by default. A real platform needs such time to send the
+    /// e-mail, and thereby reveals which logins exist. Tests use this to prove that their service hides it.
     pub fn mail_time(mut self, time: Duration) -> Self {
         self.platform.mail_time = time;
         self
     }
 
-    /// Starts it on the current tokio runtime.
+    /// Starts the sandbox on the current tokio runtime.
     ///
     /// # Errors
     ///
-    /// An [`io::Error`] when the address cannot be had.
+    /// An [`io::Error`] when the address cannot be bound.
     pub async fn start(self) -> io::Result<Sandbox> {
         let listener = TcpListener::bind(self.address).await?;
         let address = listener.local_addr()?;
@@ -253,7 +258,7 @@ impl Shared {
 }
 
 impl State {
-    /// The fault that the next call of the operation meets.
+    /// Takes the fault that this call of the operation meets, if any.
     fn next_fault(&mut self, operation: Operation) -> Option<Fault> {
         let faults = self.faults.get_mut(&operation)?;
         while let Some((fault, left)) = faults.front_mut() {

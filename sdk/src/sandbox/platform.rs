@@ -1,4 +1,5 @@
-//! The business of Autoshares without HTTP: traders, questions, codes and tokens. Pure in `now`.
+//! The logic of Autoshares without HTTP: traders, secret questions, codes and tokens. The time comes in as `now`, so that tests need
+//! not wait for a code or token to expire.
 
 use std::{
     collections::HashMap,
@@ -7,7 +8,7 @@ use std::{
 
 use uuid::Uuid;
 
-/// An account.
+/// The account of a trader in the sandbox. Logins and e-mail addresses are compared without regard to the case of ASCII letters.
 #[derive(Clone, Debug)]
 pub struct Trader {
     login: String,
@@ -16,19 +17,19 @@ pub struct Trader {
     password: Option<String>,
 }
 
-/// A mail that a real Autoshares would have sent.
+/// An e-mail with a confirmation code, which a real Autoshares would have sent.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Mail {
-    /// The trader's e-mail address.
+    /// The e-mail address of the trader.
     pub to: String,
-    /// The trader's login.
+    /// The login of the trader.
     pub login: String,
-    /// The confirmation code in it.
+    /// The confirmation code, six digits.
     pub code: String,
 }
 
-/// Why the platform says no: sentences and codes.
+/// A refusal: its sentences for `Errors` and its codes for `ErrorsCode`.
 #[derive(Debug)]
 pub(super) struct No {
     pub(super) errors: Vec<&'static str>,
@@ -39,17 +40,17 @@ pub(super) struct No {
 pub(super) struct Platform {
     pub(super) code_lifetime: Duration,
     pub(super) token_lifetime: Duration,
-    /// How much longer an accepted reset takes, for its mail.
+    /// How much longer an accepted reset takes than a refused one, as if its e-mail were being sent.
     pub(super) mail_time: Duration,
     traders: Vec<Trader>,
     outbox: Vec<Mail>,
-    /// Live codes and tokens, each with the login it belongs to and the end of its life.
+    /// Codes and tokens that have not been spent, each with the login it belongs to and the time at which it expires.
     codes: HashMap<String, (String, Instant)>,
     tokens: HashMap<String, (String, Instant)>,
 }
 
 impl Trader {
-    /// A trader without a secret question, whose e-mail is `<login>@example.com`.
+    /// Creates a trader without a secret question, whose e-mail address is `<login>@example.com`.
     pub fn new(login: &str) -> Self {
         Self {
             login: login.to_owned(),
@@ -59,14 +60,14 @@ impl Trader {
         }
     }
 
-    /// Gives the trader an e-mail address.
+    /// Sets the trader's e-mail address, to which codes are sent and which can be used in place of the login.
     #[must_use]
     pub fn email(mut self, email: &str) -> Self {
         email.clone_into(&mut self.email);
         self
     }
 
-    /// Gives the trader a secret question.
+    /// Gives the trader a secret question. A reset is then accepted only with exactly this answer.
     #[must_use]
     pub fn question(mut self, question: &str, answer: &str) -> Self {
         self.question = Some((question.to_owned(), answer.to_owned()));
@@ -124,19 +125,21 @@ impl Platform {
         }
         let (to, login) = (trader.email.clone(), trader.login.clone());
         let code = format!("{:06}", Uuid::new_v4().as_u128() % 1_000_000);
-        // Whether a second reset cancels the first code is documented nowhere; the worst is assumed: it does not.
+        // The documentation does not say whether a second reset cancels the first code. The sandbox assumes the worst for a defender:
+        // both codes stay valid.
         self.codes.insert(code.clone(), (login.clone(), now + self.code_lifetime));
         self.outbox.push(Mail { to, login, code });
         Ok(())
     }
 
-    /// The question, empty when there is none.
+    /// The trader's secret question; empty when the trader has none.
     pub(super) fn question(&self, name: &str) -> Result<String, No> {
         let trader = self.trader(name)?;
         Ok(trader.question.as_ref().map(|(question, _)| question.clone()).unwrap_or_default())
     }
 
-    /// Like upstream, asks for the code alone: whoever guesses a live one has it.
+    /// Exchanges a code for a token. Like Autoshares it looks at the code alone and not at a login, so a guess that hits any live code
+    /// takes over that code's account.
     pub(super) fn redeem_code(&mut self, code: &str, now: Instant) -> Result<String, No> {
         match self.codes.remove(code) {
             Some((login, end)) if now < end => {
@@ -169,7 +172,8 @@ impl Platform {
         Ok(())
     }
 
-    /// What an unknown login gets is documented nowhere; the worst is assumed: it is told.
+    /// Finds the trader by login or e-mail address. The documentation does not say how Autoshares replies to an unknown login. The
+    /// sandbox assumes the worst for a defender: the reply reveals that it is unknown.
     fn trader(&self, name: &str) -> Result<&Trader, No> {
         let found = self.traders.iter().find(|trader| trader.goes_by(name));
         found.ok_or(No { errors: vec!["User is not found."], codes: vec![] })

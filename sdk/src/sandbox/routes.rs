@@ -1,4 +1,5 @@
-//! Autoshares over HTTP: records, meets the faults, checks key and version, asks the platform, answers in the documented shapes.
+//! The HTTP side of the sandbox. For each request it records the request, applies a fault if one is set, checks the application key and
+//! the API version, lets the platform carry the operation out, and replies in the documented forms.
 
 use std::{
     sync::Arc,
@@ -63,14 +64,14 @@ async fn serve(
     }
 
     let (response, mail_time) = answer(operation, &shared, &version, &head, &body);
-    // Even no time at all would be rounded up to a tick.
+    // Sleeping for zero time would still wait for the next tick of the timer.
     if !mail_time.is_zero() {
         tokio::time::sleep(mail_time).await;
     }
     response
 }
 
-/// The ordinary answer, and how long its mail takes.
+/// Carries out the operation. Returns the reply, and how long to hold it back as if an e-mail were being sent.
 fn answer(
     operation: Operation,
     shared: &Shared,
@@ -104,7 +105,7 @@ fn answer(
                 || answer.as_str().is_some_and(|text| !text.is_empty());
             member("User")
                 .filter(|_| given)
-                // The documented acceptance says `false`.
+                // `false`, because the documented acceptance says `IsSucceed: false`.
                 .map(|user| platform.request_reset(user, answer.as_str(), now).map(|()| (None, false)))
         }
         Operation::FetchQuestion => {

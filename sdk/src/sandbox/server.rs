@@ -1,4 +1,5 @@
-//! The accept loop. `axum::serve` cannot hang up on a client, so this one speaks to hyper itself.
+//! The accept loop of the sandbox. It uses hyper directly, because `axum::serve` cannot close a connection without a reply, which
+//! [`Fault::HangUp`](super::Fault::HangUp) needs.
 
 use std::io;
 
@@ -11,7 +12,7 @@ use tower::ServiceExt;
 use super::fault::HangUp;
 
 pub(super) async fn serve(listener: TcpListener, router: Router) {
-    // Aborts the connections too when the sandbox is dropped.
+    // When the sandbox is dropped, this future is dropped with it, and the set then aborts all connections.
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -19,7 +20,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router) {
             Some(_) = connections.join_next() => continue,
         };
         let Ok((stream, _)) = accepted else {
-            // Out of descriptors, most likely: there may be some again in a moment.
+            // Most likely the process has run out of file descriptors, so this waits until some may be free again.
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             continue;
         };
@@ -35,7 +36,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router) {
             }
         });
         connections.spawn(async move {
-            // A client that goes away is nothing to report.
+            // An error here means that the client went away or that a fault closed the connection; neither is worth reporting.
             let _ = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
                 .await;

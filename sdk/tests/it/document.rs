@@ -1,4 +1,4 @@
-//! The document: its examples fit its schemas, and what would make the generator panic gets a sentence instead.
+//! The OpenAPI document: its examples fit its schemas, and a fault that would make the generator panic is reported in a sentence instead.
 
 use autoshares_sdk::{Operation, Retry};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ fn document() -> Value {
     serde_yaml_ng::from_str(include_str!("../../openapi/autoshares.yaml")).unwrap()
 }
 
-/// OpenAPI 3.0 spells "or null" in its own way; JSON Schema does not know it.
+/// Turns `nullable: true`, which only OpenAPI 3.0 knows, into its equivalent in JSON Schema, so that the validator understands it.
 fn as_json_schema(node: &mut Value) {
     if node["nullable"] == true {
         let mut inner = node.clone();
@@ -82,7 +82,7 @@ fn the_document_is_without_fault() {
     assert_eq!(check::faults(&document()), Vec::<String>::new());
 }
 
-/// Breaks the document at a place, and expects a fault that names the place and a fix.
+/// Replaces one value of the document by a wrong one, and expects a fault whose text contains all of `expected`.
 #[track_caller]
 fn check_fault(pointer: &str, value: Value, expected: &[&str]) {
     let mut document = document();
@@ -158,7 +158,8 @@ fn a_secret_that_would_print_is_a_fault() {
     );
 }
 
-/// Every secret of the document became a type that cannot print; the members that carry one are listed by hand on purpose.
+/// Every member that carries a secret gets a type that cannot be printed. The members are listed by hand, so that removing the mark in
+/// the document cannot also remove the check.
 #[test]
 fn every_secret_member_is_a_redacted_component() {
     let document = document();

@@ -1,4 +1,5 @@
-//! `Client::from_env` and the proxy variables, in a process of their own.
+//! `Client::from_env` ignores the proxy variables. The test starts itself as a child process, because a process cannot safely change its
+//! own environment.
 
 use std::{env, process::Command};
 

@@ -1,4 +1,4 @@
-//! https for real: a certificate that this machine trusts is taken, another one is not, and nothing is sent to it.
+//! https against a real TLS server: the client sends a request only to a server whose certificate the machine trusts.
 
 use std::{
     env, fs,
@@ -49,7 +49,7 @@ async fn only_a_trusted_certificate_sees_a_request() {
         for stream in listener.incoming().map_while(Result::ok) {
             let mut stream = StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream);
             let mut request = [0; 4096];
-            // A client that does not trust us hangs up in the handshake.
+            // A client that does not trust this server's certificate closes the connection during the handshake.
             let Ok(read) = stream.read(&mut request) else { continue };
             kept.lock().unwrap().push(String::from_utf8_lossy(&request[..read]).into_owned());
             let _ = stream.write_all(

@@ -1,4 +1,4 @@
-//! A key that changes: which one goes out, and what a rejection leads to.
+//! An application key that changes while the client runs: which key is sent, and what happens when Autoshares rejects it.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use crate::{support::call, upstream::Upstream};
 const REJECTED: &str = r#"{"error": "Application key is not defined or does not exist"}"#;
 
 fn client(base_url: &str, key: impl Into<AppKeySource>) -> Client {
-    // A rejected key has nothing to do with retries.
+    // Retries are off, because the second attempt after a rejected key must not depend on them.
     Client::builder(base_url).app_key(key).retries(RetryPolicy::off()).build().unwrap()
 }
 
@@ -112,7 +112,7 @@ async fn without_a_key_nothing_is_sent() {
     assert_eq!((error.attempts(), upstream.requests().len()), (0, 0));
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the vault is sealed");
 
-    // A source that waits for ever does not hold up a call beyond its deadline.
+    // A key source that never returns does not delay a call beyond its deadline.
     let keys = AppKeySource::custom(|_| std::future::pending());
     let builder = Client::builder(upstream.base_url()).app_key(keys).timeout(Duration::from_millis(50));
     let error = call(&builder.build().unwrap(), Operation::SetPassword).await.unwrap_err();

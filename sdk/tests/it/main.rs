@@ -1,4 +1,4 @@
-//! The SDK against a sandbox, and against an upstream that is not the sandbox and knows nothing of this crate.
+//! Tests of the SDK against its own sandbox, and against a stand-in for Autoshares that shares no code with this crate.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 

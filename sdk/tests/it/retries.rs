@@ -1,4 +1,4 @@
-//! What is repeated, counted on the wire by an upstream that is not the sandbox.
+//! Which calls the SDK sends again. A stand-in that shares no code with the SDK counts the requests that arrive.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ const SUCCESS: &str = r#"{"Model": "x", "Errors": [], "IsSucceed": true}"#;
 fn builder(base_url: &str) -> ClientBuilder {
     let quick = RetryPolicy::default().base(Duration::from_millis(2));
     let builder = Client::builder(base_url).app_key(AppKey::new(KEY).unwrap()).retries(quick);
-    // Long enough for a busy machine; what is about time sets its own.
+    // Long enough not to fail on a busy machine. Tests about time set their own timeouts.
     builder.timeout(Duration::from_secs(20)).connect_timeout(Duration::from_secs(2))
 }
 
@@ -22,7 +22,7 @@ fn status(status: u16, headers: &[(&str, &str)]) -> Upstream {
     Upstream::answering(response(status, headers, "<html>not now</html>"))
 }
 
-/// Failure by failure: how many requests upstream sees for the safe operation, and for the others.
+/// For each failure, the number of requests that arrive for `fetch_question`, which is safe to repeat, and for the other operations.
 #[tokio::test]
 async fn only_what_cannot_happen_twice_is_repeated() {
     let soon = ("Retry-After", "0");
@@ -164,6 +164,6 @@ async fn clones_share_one_budget() {
     for _ in 0..20 {
         let _ = client.clone().fetch_question(&"anna.lee".into()).await;
     }
-    // Twenty calls and the ten retries that the budget pays for.
+    // Twenty calls make twenty first attempts, and the full budget allows ten retries.
     assert_eq!(upstream.requests().len(), 30);
 }

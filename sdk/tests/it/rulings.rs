@@ -1,4 +1,4 @@
-//! What an answer means, ruling by ruling, whatever the status it comes with.
+//! The meaning of a reply is read from its body, whatever its status. The rulings are listed in `src/outcome.rs`.
 
 use autoshares_sdk::{
     Answered, AppKey, Client, ErrorCode, ErrorKind, RefusalShape, ResetRequested, Unreadable,
@@ -166,7 +166,7 @@ async fn the_other_known_shapes_are_recognised() {
                 codes.iter().map(ToString::to_string).collect(),
             );
             assert_eq!(refused(error.kind()), expected, "{status} {body}");
-            // A status with which a request is turned away says so, whatever the body is about; nothing else does.
+            // Of these statuses only 400 means that the server turned the request away, so only it rules out that the call was applied.
             let turned_away = [400, 401, 403, 404, 422].contains(&status);
             assert_eq!(error.may_have_been_applied(), applied || !turned_away, "{status} {body}");
         }

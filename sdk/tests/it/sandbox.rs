@@ -1,4 +1,4 @@
-//! The sandbox behaves like Autoshares, and fails on demand.
+//! The sandbox behaves like Autoshares, and shows the faults that a test sets.
 
 use std::time::{Duration, Instant};
 
@@ -97,7 +97,7 @@ async fn every_fault_is_what_it_says() {
     assert!(client.fetch_question(&"anna.lee".into()).await.is_err());
     assert!(client.fetch_question(&"anna.lee".into()).await.is_ok(), "a fault can be for a number of calls");
 
-    // Faults in a row.
+    // Faults that are set one after the other take effect in that order.
     sandbox.heal();
     sandbox.fail_times(Operation::FetchQuestion, Fault::Html(503), 2);
     sandbox.fail_times(Operation::FetchQuestion, Fault::HangUp, 1);
@@ -127,7 +127,7 @@ async fn what_arrived_is_kept() {
     assert_eq!(keys, [&("et-app-key".to_owned(), "sandbox-key".to_owned())]);
 }
 
-/// The test of the README, which a doc test would not run.
+/// A copy of the test in the README: a doc test compiles a `#[tokio::test]` function but does not run it.
 #[tokio::test]
 async fn a_code_that_may_be_spent_is_not_sent_twice() {
     let sandbox =

@@ -1,4 +1,4 @@
-//! Calling any operation, with values that must not get out.
+//! Calls any operation with values that are easy to search for ("canaries"), so that tests can prove that none of them gets out.
 
 use autoshares_sdk::{Client, Error, Operation};
 

@@ -1,5 +1,5 @@
-//! A stand-in for Autoshares made of bytes: it keeps what arrives, to the letter, and does what it is told. It shares no code
-//! with the sandbox or the SDK.
+//! A stand-in for Autoshares that works on raw bytes: it records requests exactly as they arrive and misbehaves as a test wants. It
+//! shares no code with the sandbox or the SDK, so a mistake in them cannot hide itself.
 
 use std::{
     io::{Read, Write},
@@ -18,16 +18,16 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// Answers every request with these bytes and closes the connection.
+    /// Replies to every request with these bytes and closes the connection.
     pub fn answering(bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
         Self::doing(move |stream| {
-            // The client may have gone away; that is its business.
+            // Writing fails when the client has gone away, which some tests intend.
             let _ = stream.write_all(&bytes);
         })
     }
 
-    /// Answers the first request with the first of these, and so on; the last one answers the rest.
+    /// Replies to the first request with the first text, to the second with the second, and to all later ones with the last.
     pub fn in_turn(answers: &[String]) -> Self {
         let answers = answers.to_vec();
         let next = AtomicUsize::new(0);
@@ -37,36 +37,37 @@ impl Upstream {
         })
     }
 
-    /// Answers every request with a status and a JSON body.
+    /// Replies to every request with a status and a JSON body.
     pub fn json(status: u16, body: &str) -> Self {
         Self::answering(response(status, &[("Content-Type", "application/json; charset=utf-8")], body))
     }
 
-    /// Takes every request and says nothing for three seconds.
+    /// Reads every request and closes the connection after three seconds without a reply.
     pub fn silent() -> Self {
         Self::doing(|_| thread::sleep(Duration::from_secs(3)))
     }
 
-    /// Closes the connection without an answer.
+    /// Reads every request and closes the connection without a reply.
     pub fn hanging_up() -> Self {
         Self::doing(|_| {})
     }
 
-    /// Closes the connection in the middle of the answer.
+    /// Closes the connection in the middle of the reply.
     pub fn cut_off() -> Self {
         Self::answering("HTTP/1.1 200 OK\r\nContent-Length: 64\r\n\r\n{\"Errors\": [], ")
     }
 
-    /// Resets the connection in the middle of the answer: the kernel does when a socket is closed with bytes left unread.
+    /// Resets the connection in the middle of the reply. The kernel sends a reset when a socket is closed with bytes left unread, so
+    /// this reads only the first byte of the request.
     pub fn resetting() -> Self {
         Self::reading(read_first_byte, |stream, _| {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 64\r\n\r\n{\"Errors\": [], ");
-            // The answer goes out before the reset does.
+            // Gives the client time to receive the start of the reply before the reset.
             thread::sleep(Duration::from_millis(50));
         })
     }
 
-    /// Answers a byte at a time.
+    /// Replies with one byte every 100 ms, for longer than any test waits.
     pub fn dripping() -> Self {
         Self::doing(|stream| {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n");
@@ -76,7 +77,7 @@ impl Upstream {
         })
     }
 
-    /// Answers with 64 MiB, had anybody the patience.
+    /// Replies with 64 MiB, or as much of it as the client reads.
     pub fn flooding() -> Self {
         Self::doing(|stream| {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -89,12 +90,12 @@ impl Upstream {
         })
     }
 
-    /// Reads every request, does something with the connection, and closes it.
+    /// Reads every request, calls `act` with the connection, and closes it.
     pub fn doing(act: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> Self {
         Self::reading(read_request, move |stream, _| act(stream))
     }
 
-    /// Answers by what was asked, after as long as that takes.
+    /// Replies to every request with the text that `answer` returns for it; `answer` may also sleep.
     pub fn deciding(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         Self::reading(read_request, move |stream, request| {
             let _ = stream.write_all(answer(request).as_bytes());
@@ -124,7 +125,7 @@ impl Upstream {
         Self { address, requests }
     }
 
-    /// A loopback address where nobody listens.
+    /// The base URL of a loopback port on which nobody listens.
     pub fn nobody() -> String {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         format!("http://{address}/api")
@@ -138,13 +139,13 @@ impl Upstream {
         self.address
     }
 
-    /// Every request so far, head and body as they arrived.
+    /// All requests so far, each with head and body exactly as they arrived.
     pub fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }
 
-/// A whole response that closes the connection.
+/// The text of a complete HTTP response after which the connection closes.
 pub fn response(status: u16, headers: &[(&str, &str)], body: &str) -> String {
     let mut text =
         format!("HTTP/1.1 {status} Whatever\r\nContent-Length: {}\r\nConnection: close\r\n", body.len());

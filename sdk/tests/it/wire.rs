@@ -1,4 +1,4 @@
-//! What leaves this machine, byte for byte, and what a hostile or broken upstream can make of it.
+//! The requests that the SDK sends, byte for byte, and its errors when Autoshares is broken or hostile.
 
 use std::time::{Duration, Instant};
 
@@ -96,7 +96,7 @@ async fn a_redirect_is_not_followed() {
             let error = call(&client(&upstream.base_url()), operation).await.unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::Unreadable(Unreadable::Redirect)), "{status} {error}");
             assert_eq!(error.status(), Some(status));
-            // A redirect after a POST usually follows its execution.
+            // A server usually redirects a POST after it has carried it out, so the call counts as possibly applied.
             assert_eq!(error.may_have_been_applied(), operation != Operation::FetchQuestion);
         }
         assert_eq!(elsewhere.requests(), Vec::<String>::new());
@@ -113,7 +113,7 @@ async fn a_dead_upstream_gets_nothing() {
     }
 }
 
-/// Bad days, each with what the error must be and whether the call may have been applied.
+/// Ways in which Autoshares can break down, each with the expected error. All of them leave open whether the call was applied.
 #[tokio::test]
 async fn a_bad_upstream_is_asked_once_and_reported_in_time() {
     let announced = "HTTP/1.1 200 OK\r\nContent-Length: 67108864\r\n\r\n";

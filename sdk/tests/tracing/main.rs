@@ -1,5 +1,6 @@
-//! What the SDK tells `tracing`, and what it never tells anybody. In a process of its own, where every test listens: `tracing` remembers
-//! for all threads that nobody did.
+//! Checks which facts the SDK records with `tracing`, and that no secret appears in any record or error. These tests need a process of
+//! their own in which every test sets a subscriber: if a span is first reached without one, `tracing` caches for all threads that nobody
+//! is interested in it.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
@@ -58,7 +59,7 @@ impl Output {
     }
 }
 
-/// Everything at TRACE, of every crate, with the spans' beginnings and ends.
+/// Collects all spans and events of all crates at level TRACE, with the beginning and end of each span.
 fn everything() -> (Output, tracing::subscriber::DefaultGuard) {
     let output = Output::default();
     let lines = fmt::layer().with_ansi(false).with_span_events(FmtSpan::FULL).with_writer(output.clone());
@@ -114,7 +115,7 @@ async fn an_id_that_does_not_look_like_one_is_not_kept() {
     assert_eq!(client(&upstream.base_url()).redeem_code(&CODE.into()).await.unwrap_err().request_id(), None);
 }
 
-/// Also where it is given back alone and looks like an id, what was given to a call is not kept as one.
+/// If Autoshares sends back a value of the call in the request-id header, that value is not kept, even if it looks like an id.
 #[tokio::test]
 async fn an_id_that_holds_something_of_the_call_is_not_kept() {
     let (output, _guard) = everything();
@@ -138,7 +139,7 @@ async fn an_id_that_holds_something_of_the_call_is_not_kept() {
     }
 }
 
-/// Every spelling in which a secret could stand somewhere.
+/// All encodings in which a secret could appear in a log or an error.
 fn spellings(secret: &str) -> Vec<String> {
     let bytes = || secret.bytes();
     vec![
@@ -146,16 +147,16 @@ fn spellings(secret: &str) -> Vec<String> {
         secret.replace('@', "%40").to_lowercase(),
         bytes().map(|byte| format!("{byte:02x}")).collect(),
         bytes().map(|byte| format!("%{byte:02x}")).collect(),
-        // In base64, wherever it may start in a group of three, without the characters that depend on what is around it.
+        // Base64 at each of the three offsets within a group of three bytes, without the characters that depend on neighbouring bytes.
         base64(secret.as_bytes()),
         base64(&[b"x", secret.as_bytes()].concat())[2..].to_owned(),
         base64(&[b"xx", secret.as_bytes()].concat())[3..].to_owned(),
-        // As a list of numbers, the way `Debug` shows bytes.
+        // A list of numbers, as `Debug` prints bytes.
         bytes().map(|byte| byte.to_string()).collect::<Vec<_>>().join(", "),
     ]
 }
 
-/// The whole groups of three, in lower case like everything that is searched here.
+/// Encodes the complete groups of three bytes, in lower case, because the text that is searched is lower-cased too.
 fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let groups = bytes.chunks_exact(3).flat_map(|group| {
@@ -165,7 +166,8 @@ fn base64(bytes: &[u8]) -> String {
     groups.collect::<String>().to_lowercase()
 }
 
-/// Every operation, success and each failure, at TRACE: no canary in any `Debug`, `Display`, source chain, span or event.
+/// Runs every operation through success and all failures at level TRACE. No secret may appear in any `Debug`, `Display`, source chain,
+/// span or event.
 #[tokio::test]
 async fn no_canary_gets_out() {
     let (output, _guard) = everything();
