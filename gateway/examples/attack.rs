@@ -5,6 +5,7 @@
 //! the targets trust, and knows the logins of some traders.
 
 #![allow(clippy::unwrap_used, reason = "an attack that cannot set itself up has failed")]
+#![allow(clippy::disallowed_methods, reason = "an attacker measures how long a reply really takes")]
 
 use std::{
     collections::HashMap,

@@ -1,7 +1,7 @@
 //! Autoshares password reset without a key in the browser.
 //!
-//! `ARCHITECTURE.md` tells the life of a request; the modules below follow it from the outside in. Nothing of the client's request is
-//! forwarded: its values are read, checked and written anew by the SDK.
+//! `ARCHITECTURE.md` follows one request through the code; the modules below stand in the order in which it meets them. Nothing of the client's
+//! request is forwarded: its values are read, checked and written anew by the SDK.
 
 pub mod commands;
 
@@ -10,13 +10,18 @@ pub mod app;
 pub mod api;
 pub mod server;
 
-pub mod steps;
+mod steps;
 
-pub mod guard;
+mod guard;
 pub mod telemetry;
 
 pub mod http;
 
 pub mod config;
-pub mod document;
 pub mod flow;
+
+pub mod clock;
+pub mod randomness;
+
+mod document;
+pub mod error_chain;

@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
+    Micros,
     id::Id,
-    ledger::{Lane, Reading},
+    ledger::{Booking, Reading},
     rate::{Rate, micros},
 };
 
@@ -119,19 +120,6 @@ impl Serialize for Subject {
     }
 }
 
-/// A guess in a ledger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Booking {
-    /// Which ledger.
-    pub lane: Lane,
-    /// What its window may hold, in millionths.
-    pub capacity: u32,
-    /// How long a secret stays live, in minutes.
-    pub live_minutes: u64,
-    /// Whether to book the guess, or only to read how the ledger stands.
-    pub book: bool,
-}
-
 /// What an act does with a record.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -233,6 +221,22 @@ pub struct Mark<'a> {
 pub const LIVE: &str = "live";
 /// The name of the receipt for a booking in a ledger.
 pub const BOOKING: &str = "booking";
+
+/// How long a distinct thing is remembered, in microseconds.
+pub(crate) const DISTINCT: Micros = 3_600_000_000;
+/// How long receipts wait for their settlement, in microseconds. Afterwards everything stays charged.
+pub(crate) const SETTLEMENT: Micros = 900_000_000;
+
+/// The outcome of something that was marked in a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recalled {
+    /// Nothing is known of it, or not any more.
+    Nothing,
+    /// The first one is still under way.
+    UnderWay,
+    /// It is known.
+    Outcome(String),
+}
 
 /// Stands for the names of all receipts.
 pub(crate) const EVERYTHING: &str = "*";

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Micros, decision::Booking};
+use crate::Micros;
 
 /// The window in which a ledger bounds the sum of its bookings, in minutes.
 pub const WINDOW_MINUTES: u64 = 60;
@@ -16,6 +16,19 @@ pub const WINDOW_MINUTES: u64 = 60;
 /// The name of a ledger. Lanes share the live secrets and have bookings of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Lane(pub &'static str);
+
+/// A guess in a ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Booking {
+    /// Which ledger.
+    pub lane: Lane,
+    /// What its window may hold, in millionths.
+    pub capacity: u32,
+    /// How long a secret stays live, in minutes.
+    pub live_minutes: u64,
+    /// Whether to book the guess, or only to read how the ledger stands.
+    pub book: bool,
+}
 
 /// How a ledger stands after a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

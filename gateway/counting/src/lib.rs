@@ -30,19 +30,21 @@ mod decision;
 mod id;
 mod ledger;
 mod memory;
+mod presence;
 mod rate;
 mod redis;
 mod store;
 
 pub use decision::{
-    BOOKING, Beginning, Booking, Charge, Counter, Decided, Decision, LIVE, Mark, OrBegin, Owned, Record,
+    BOOKING, Beginning, Charge, Counter, Decided, Decision, LIVE, Mark, OrBegin, Owned, Recalled, Record,
     RecordUse, Settlement, StageChange, Subject, Verdict, Visit,
 };
 pub use id::Id;
-pub use ledger::{Lane, Reading, WINDOW_MINUTES};
+pub use ledger::{Booking, Lane, Reading, WINDOW_MINUTES};
+pub use presence::{Away, Presence};
 pub use rate::Rate;
 pub use redis::RedisSettings;
-pub use store::{Away, Presence, Recalled, Store};
+pub use store::Store;
 
 /// Microseconds on a clock that only goes forward, since some moment in the past.
 pub type Micros = u64;

@@ -12,24 +12,18 @@ use std::{
 use crate::{
     Micros,
     decision::{
-        BOOKING, Beginning, Charge, Decided, Decision, LIVE, Mark, Record, RecordUse, Settlement, Subject,
-        Verdict, Visit,
+        BOOKING, Beginning, Charge, DISTINCT, Decided, Decision, LIVE, Mark, Recalled, Record, RecordUse,
+        SETTLEMENT, Settlement, Subject, Verdict, Visit,
     },
     id::Id,
     ledger::{Ledger, minute},
     rate::{Rate, micros},
-    store::Recalled,
 };
 
 /// So many budgets take some ten megabytes.
 const MAX_BUDGETS: usize = 100_000;
 /// So many records take some twenty megabytes. When there are more, those that would end soonest end now.
 const MAX_RECORDS: usize = 100_000;
-/// How long a distinct thing is remembered, in microseconds.
-pub(crate) const DISTINCT: Micros = 3_600_000_000;
-/// How long receipts wait for their settlement, in microseconds. Afterwards everything stays charged.
-pub(crate) const SETTLEMENT: Micros = 900_000_000;
-
 /// All counters.
 #[derive(Debug)]
 pub(crate) struct Memory {

@@ -25,11 +25,10 @@ use tokio::{
 
 use crate::{
     Micros,
-    decision::{Decided, Decision, EVERYTHING, Record, Settlement, Verdict},
+    decision::{DISTINCT, Decided, Decision, EVERYTHING, Recalled, Record, SETTLEMENT, Settlement, Verdict},
     id::Id,
     ledger::Reading,
-    memory::{DISTINCT, SETTLEMENT},
-    store::{Away, Presence, Recalled},
+    presence::{Away, Presence},
 };
 
 /// How long resolving, connecting, TLS, logging in and loading the scripts may take together.

@@ -1,17 +1,15 @@
 //! Where counters live: in this process, or in a Redis that several processes share. There is no third way.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
 use crate::{
     Micros,
-    decision::{Decided, Decision, Settlement},
+    decision::{Decided, Decision, Recalled, Settlement},
     id::Id,
     memory::Memory,
+    presence::{Away, Presence},
     redis::{Redis, RedisSettings},
 };
 
@@ -23,38 +21,6 @@ pub struct Store(Backend);
 enum Backend {
     Memory(Box<Mutex<Memory>>),
     Redis(Arc<Redis>),
-}
-
-/// Redis does not reply, or too late. Nothing may be done, for nothing can be counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Away {
-    /// How long until somebody looks again.
-    pub wait: Duration,
-}
-
-/// Whether Redis replies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Presence {
-    /// The first connection is being made.
-    Connecting,
-    /// It replies.
-    Back,
-    /// It does not. No decision queries it until a look beside the requests has succeeded.
-    Away {
-        /// Why, in a few words that hold no address and no password.
-        reason: Arc<str>,
-    },
-}
-
-/// The outcome of something that was marked in a record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Recalled {
-    /// Nothing is known of it, or not any more.
-    Nothing,
-    /// The first one is still under way.
-    UnderWay,
-    /// It is known.
-    Outcome(String),
 }
 
 impl Store {

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     api::openapi,
-    api::{COMMON_PROBLEMS, Input, ROUTES, Route},
+    api::table::{COMMON_PROBLEMS, Input, ROUTES, Route},
     http::problem::{Kind, Problem},
 };
 

@@ -1,7 +1,9 @@
-//! The route table: each row mounts one operation *and* is what `openapi` describes, so the two cannot drift.
+//! The JSON API: reads a request, has its step done, writes the reply.
 
 pub mod docs;
 pub mod openapi;
+mod reply;
+pub mod table;
 
 use std::{
     net::SocketAddr,
@@ -9,6 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use autoshares_sdk::Operation;
@@ -21,167 +24,36 @@ use axum::{
     routing::any,
 };
 use ipnet::IpNet;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-
 use tracing::warn;
 
 use crate::{
-    http::caller::Caller,
-    http::client_address as client_ip,
-    http::edge,
-    http::envelope::Answer,
-    http::problem::{Kind, Problem},
-    http::request_body::{self as request, CodeRedemption, Members, PasswordUpdate, ResetRequest},
-    http::site::{self, Site},
-    steps::Proxy,
-    telemetry::OperationName,
-    telemetry::audit::Event,
+    clock::Clock,
+    http::{
+        caller::Caller,
+        client_address, edge,
+        problem::Problem,
+        request_body::{self, CodeRedemption, Members, PasswordUpdate, ResetRequest},
+        site::{self, Site},
+    },
+    steps::{self, Reply, Steps, Stop},
+    telemetry::{OperationName, audit::Event},
 };
+use table::{ROUTES, Route};
 
-/// One operation of the gateway.
-#[derive(Debug)]
-pub struct Route {
-    /// The operation of Autoshares that the route offers; its id names the route in the document and in logs.
-    pub operation: Operation,
-    pub method: Method,
-    /// The path, in the spelling of Autoshares' documentation.
-    pub path: &'static str,
-    /// Another spelling of the path that the gateway accepts too.
-    pub other_path: Option<&'static str>,
-    pub summary: &'static str,
-    /// The description in the document, in Markdown.
-    pub description: &'static str,
-    pub input: Input,
-    /// The description of `Model`, for an operation whose envelope carries one.
-    pub model: Option<&'static str>,
-    /// Examples of the envelopes that the operation can answer with, each with a name.
-    pub examples: &'static [(&'static str, &'static str)],
-    /// The kinds of problem that the operation can end in, beside [`COMMON_PROBLEMS`].
-    pub problems: &'static [Kind],
-}
-
-/// The input of an operation.
-#[derive(Clone, Copy, Debug)]
-pub enum Input {
-    /// A JSON body with this schema.
-    Body(fn(&mut SchemaGenerator) -> Schema),
-    /// The query parameter `username`.
-    Username,
-}
-
-/// The kinds of problem that every operation can end in.
-pub const COMMON_PROBLEMS: &[Kind] = &[
-    Kind::MethodNotAllowed,
-    Kind::ValidationFailed,
-    Kind::HeadersTooLarge,
-    Kind::Internal,
-    Kind::UpstreamUnreachable,
-    Kind::UpstreamInterrupted,
-    Kind::UpstreamFailed,
-    Kind::UpstreamUnreadable,
-    Kind::KeyRejected,
-    Kind::StoreAway,
-    Kind::UpstreamTimeout,
-];
-
-macro_rules! body_problems {
-    ($($more:ident)*) => {
-        &[
-            Kind::InvalidBody,
-            Kind::BodyTimeout,
-            Kind::BodyTooLarge,
-            Kind::UnsupportedMediaType,
-            Kind::CrossSite,
-            $(Kind::$more),*
-        ]
-    };
-}
-
-/// All operations, in the order of the flow.
-pub const ROUTES: &[Route] = &[
-    Route {
-        operation: Operation::RequestReset,
-        method: Method::POST,
-        path: "/v1.0/users/password/reset",
-        other_path: None,
-        summary: "Ask for a reset",
-        description: "Sends the trader a confirmation code by e-mail. A trader with a secret question is refused with \
-            `ErrorIncorrectAnswer` until the right answer comes along. No listed error means accepted, whatever `IsSucceed` says; \
-            a login that does not exist looks accepted too. The answer carries a handle, as a cookie and as the header `Reset-Flow`; \
-            the later steps want either one back.",
-        input: Input::Body(schema::<ResetRequest>),
-        model: None,
-        examples: &[
-            ("accepted", r#"{"Errors": [], "IsSucceed": false}"#),
-            (
-                "answerIncorrect",
-                r#"{"Errors": ["Answer is incorrect, try again."], "ErrorsCode": ["ErrorIncorrectAnswer"], "IsSucceed": false}"#,
-            ),
-        ],
-        problems: body_problems![TooManyRequests ResetsPaused],
-    },
-    Route {
-        operation: Operation::FetchQuestion,
-        method: Method::GET,
-        path: "/v1.0/users/password/secret-question",
-        other_path: None,
-        summary: "Fetch the secret question",
-        description: "Tells the trader's secret question in `Model`, which is empty when there is none. Only for the login that \
-            step 1 was asked for, after it was refused with `ErrorIncorrectAnswer`.",
-        input: Input::Username,
-        model: Some("The secret question; empty when the trader has none. Left out of a refusal."),
-        examples: &[
-            (
-                "question",
-                r#"{"Model": "What street did you live on in third grade?", "Errors": [], "IsSucceed": true}"#,
-            ),
-            ("noQuestion", r#"{"Model": "", "Errors": [], "IsSucceed": true}"#),
-        ],
-        problems: &[Kind::InvalidQuery, Kind::FlowRequired, Kind::TooManyRequests],
-    },
-    Route {
-        operation: Operation::RedeemCode,
-        method: Method::POST,
-        path: "/v1.0/users/password/reset/code",
-        other_path: None,
-        summary: "Trade the confirmation code for a reset token",
-        description: "The token comes in `Model`; it is the gateway's own, and good in this flow alone. A flow has few tries. \
-            Take a redeemed code as spent.",
-        input: Input::Body(schema::<CodeRedemption>),
-        model: Some("The token to set the password with. Left out of a refusal."),
-        examples: &[
-            (
-                "token",
-                r#"{"Model": "ba6b8cac-6738-4434-bd26-825db020a05c", "Errors": [], "IsSucceed": true}"#,
-            ),
-            ("refused", r#"{"Errors": ["Confirmation code is incorrect."], "IsSucceed": false}"#),
-        ],
-        problems: body_problems![FlowRequired TooManyRequests CodesPaused],
-    },
-    Route {
-        operation: Operation::SetPassword,
-        method: Method::PUT,
-        path: "/v1.0/users/passwords/reset/",
-        other_path: Some("/v1.0/users/passwords/reset"),
-        summary: "Set the new password",
-        description: "Take the token as spent afterwards, unless `Errors` says what is wrong with the password. The path says `passwords`; its trailing slash may be left out.",
-        input: Input::Body(schema::<PasswordUpdate>),
-        model: None,
-        examples: &[("passwordSet", r#"{"Errors": [], "IsSucceed": true}"#)],
-        problems: body_problems![FlowRequired TokenInvalid TooManyRequests],
-    },
-];
-
-/// The state that the routes share.
+/// What the routes work with.
 #[derive(Debug)]
 pub struct Api {
-    /// The handlers of the steps.
-    pub proxy: Proxy,
-    /// The origins whose pages may call.
+    /// The steps of the flow.
+    pub steps: Steps,
+    /// How long a browser keeps the cookie of a flow.
+    pub flow_lifetime: Duration,
+    /// When requests begin.
+    pub clock: Clock,
+    /// Which pages may call.
     pub site: Arc<Site>,
-    /// The proxies that the gateway trusts to name the address of a client.
+    /// Whose word on the client's address is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// Whether the log already warns of a proxy that is not trusted.
+    /// Whether an operator was told of a proxy that is not trusted.
     pub proxy_hinted: AtomicBool,
 }
 
@@ -214,14 +86,17 @@ impl Api {
             .into_response();
         }
         self.hint_at_proxy(&head);
-        let caller = Caller::of(&head, self.proxy.flows(), &self.trusted_proxies);
+        let caller = Caller::of(&head, self.steps.seals(), &self.trusted_proxies, &self.clock);
         if self.site.refuses(&head) {
-            caller.tell(Event::CrossSiteRefused, None, None);
+            self.steps.record(&caller, Event::CrossSiteRefused, None, None);
             return Problem::cross_site().into_response();
         }
-        // `edge` has already read the body, within its limit.
+        // `edge` has read it already, within its limit.
         let body = to_bytes(body, edge::MAX_BODY).await.unwrap_or_default();
-        self.step(route.operation, &caller, &head, &body).await.into_response()
+        match self.step(route.operation, &caller, &head, &body).await {
+            Ok(reply) => reply::respond(reply, self.flow_lifetime),
+            Err(stop) => steps::report(&self.steps, &caller, stop).into_response(),
+        }
     }
 
     /// The only place that knows which handler belongs to which operation.
@@ -231,37 +106,35 @@ impl Api {
         caller: &Caller,
         head: &Parts,
         body: &[u8],
-    ) -> Result<Answer, Problem> {
+    ) -> Result<Reply, Stop> {
         let members = || Members::read(&head.headers, body);
         match operation {
             Operation::RequestReset => {
-                self.proxy.request_reset(caller, ResetRequest::read(members()?)?).await
+                steps::request_reset(&self.steps, caller, ResetRequest::read(members()?)?).await
             }
             Operation::FetchQuestion => {
-                let login = request::username(head.uri.query().unwrap_or_default())?;
-                self.proxy.fetch_question(caller, login).await
+                let login = request_body::username(head.uri.query().unwrap_or_default())?;
+                steps::fetch_question(&self.steps, caller, login).await
             }
-            Operation::RedeemCode => self.proxy.redeem_code(caller, CodeRedemption::read(members()?)?).await,
+            Operation::RedeemCode => {
+                steps::redeem_code(&self.steps, caller, CodeRedemption::read(members()?)?).await
+            }
             Operation::SetPassword => {
-                self.proxy.set_password(caller, PasswordUpdate::read(members()?)?).await
+                steps::set_password(&self.steps, caller, PasswordUpdate::read(members()?)?).await
             }
         }
     }
 
-    /// Warns the operator once of an untrusted proxy: behind a proxy that is not trusted all clients share one address, and one budget.
+    /// Tells an operator once: behind a proxy that is not trusted all clients share one address, and one budget.
     fn hint_at_proxy(&self, head: &Parts) {
         if self.trusted_proxies.is_empty()
             && !self.proxy_hinted.load(Ordering::Relaxed)
             && let Some(ConnectInfo(peer)) = head.extensions.get::<ConnectInfo<SocketAddr>>()
-            && client_ip::hints_at_proxy(peer.ip(), &head.headers)
+            && client_address::hints_at_proxy(peer.ip(), &head.headers)
             && !self.proxy_hinted.swap(true, Ordering::Relaxed)
         {
             let peer = peer.ip();
             warn!(%peer, "requests seem to come through a proxy, and `trusted_proxies` is not set: its clients share one budget");
         }
     }
-}
-
-fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
-    generator.subschema_for::<T>()
 }

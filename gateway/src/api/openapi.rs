@@ -9,7 +9,7 @@ use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value, json};
 
 use crate::{
-    api::{COMMON_PROBLEMS, Input, ROUTES, Route},
+    api::table::{COMMON_PROBLEMS, Input, ROUTES, Route},
     document,
     http::envelope::Envelope,
     http::problem::{Kind, ProblemDocument},

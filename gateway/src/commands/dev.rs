@@ -6,8 +6,15 @@ use std::{
 };
 
 use autoshares_sdk::sandbox::Sandbox;
+use tracing::level_filters::LevelFilter;
 
-use crate::server::Listener;
+use super::Outcome;
+use crate::{
+    app::{self, World},
+    config::{self, Config, PublicOrigin},
+    server::{self, Listener},
+    telemetry,
+};
 
 /// The ports that are tried first; each gives way to the next free one.
 const GATEWAY_PORT: u16 = 8080;
@@ -23,6 +30,23 @@ pub struct Dev {
     pub public: Listener,
     /// Where operators come in.
     pub admin: Listener,
+}
+
+/// Runs the gateway with its defaults in front of an embedded Autoshares.
+///
+/// # Errors
+///
+/// When no port is free, or a socket fails.
+pub async fn run() -> Outcome {
+    telemetry::init(config::Log { json: Some(false), level: LevelFilter::INFO });
+    let dev = Dev::start().await?;
+    print!("{dev}");
+    let origin = PublicOrigin::localhost(dev.public.address());
+    let text = origin.text.clone();
+    let config = Config::with_defaults(dev.sandbox.client(), origin)?;
+    let timeout = config.upstream.timeout;
+    let app = app::build(config, World::of_the_system());
+    server::run(dev.public, dev.admin, app, &text, timeout).await
 }
 
 impl Dev {

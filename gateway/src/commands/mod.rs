@@ -1,4 +1,56 @@
-//! What the binary does beside serving.
+//! The subcommands of the binary, one file for each.
 
+pub mod check;
 pub mod dev;
+pub mod explain_ip;
+pub mod keygen;
+pub mod openapi;
 pub mod risk;
+pub mod serve;
+
+use std::{env, error::Error, path::PathBuf};
+
+use clap::Args;
+
+use crate::config::{self, Config, Faults, Sources};
+
+/// How a command ends.
+pub type Outcome = Result<(), Box<dyn Error>>;
+
+/// Where a command finds its settings, beside the environment.
+#[derive(Args, Debug)]
+pub struct Settings {
+    /// A TOML file with settings.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A setting, such as `listen=127.0.0.1:8081`; overrides environment and file. Not for secrets.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl Settings {
+    fn sources(&self) -> Sources<'_> {
+        Sources { file: self.config.as_deref(), set: &self.set }
+    }
+
+    fn load(&self) -> Result<Config, Faults> {
+        config::load(&self.sources(), variable)
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    env::var_os(name).map(|text| text.to_string_lossy().into_owned())
+}
+
+/// The end of `--help`: every setting, and what the exit status says.
+pub fn settings_help() -> String {
+    let rows = config::settings().map(|setting| {
+        let config::Setting { key, variable, default, .. } = setting;
+        format!("  {key:<27} {variable:<35} {default}\n")
+    });
+    format!(
+        "Settings (key in the TOML file and for --set, environment variable, default):\n{}\n\
+        Exit status: 0 for success, 2 for a bad configuration or command line, 1 for anything else.",
+        rows.collect::<String>()
+    )
+}

@@ -2,12 +2,24 @@
 
 use std::fmt;
 
-use crate::config::{Binding, Limits};
+use super::{Outcome, Settings, variable};
+use crate::config::{self, Binding, Limits};
 
 /// Codes are six digits.
 const CODES: f64 = 1e6;
 
-/// See the module.
+/// Prints the odds of a configuration.
+///
+/// # Errors
+///
+/// A bad configuration.
+pub fn run(settings: &Settings) -> Outcome {
+    let (binding, limits) = config::bounds(&settings.sources(), variable)?;
+    print!("{}", Odds::new(binding, limits));
+    Ok(())
+}
+
+/// The odds that a stranger takes an account over.
 #[derive(Debug)]
 pub struct Odds {
     binding: Binding,
@@ -149,11 +161,10 @@ impl fmt::Display for Odds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::defaults;
 
     #[test]
     fn the_arithmetic_is_that_of_the_threat_model() {
-        let (_, _, limits) = defaults().unwrap();
+        let (_, limits) = config::bounds(&config::Sources::default(), |_| None).unwrap();
         let told = Odds::new(Binding::Required, limits.clone()).to_string();
         for figure in [
             "0.0012 x 1,000,000 / 20 = 60 wrong guesses an hour",

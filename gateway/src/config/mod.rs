@@ -1,168 +1,90 @@
-//! Every setting: its key, its variable, what is expected of it, its default. All faults are reported at once, and none of them
-//! repeats a value, for a value may be a secret.
+//! Every setting, one file for each concern: its struct with the reasons for its defaults, its rows of the table, how it
+//! is read, checked and warned of. Defaults give way to the TOML file, that to the environment, that to `--set`.
 //!
-//! Defaults < TOML file < environment < `--set` on the command line.
+//! The operator is told about all faults at once, each with the key, the variable and the expected value, and never with
+//! the value itself, which may be a secret in the wrong place. Crates such as figment and config-rs deserialize the
+//! merged sources through serde: that ends at the first value that does not fit, their errors quote this value, and a
+//! key that no field takes is ignored unless every struct denies it. So the sources are merged here, in `reader.rs`.
+//!
+//! A new setting touches the file of its concern, the code that uses it, and a row in the README.
+
+mod setting;
+
+mod listeners;
+mod origins;
+mod proxies;
+mod upstream;
+
+mod store;
+
+mod flow;
+mod password;
 
 mod limits;
-mod reader;
-mod settings;
-mod values;
 
-use std::{fmt, net::SocketAddr, path::Path, time::Duration};
+mod log;
+
+mod loopback;
+mod reader;
+
+use std::mem;
 
 use autoshares_sdk::Client;
 use ipnet::IpNet;
 
-pub use limits::{Limits, Rate, share};
-pub use settings::{SETTINGS, Setting};
+pub use flow::{Answers, Binding, Flow};
+pub use limits::Limits;
+pub use listeners::Listeners;
+pub use log::Log;
+pub use origins::PublicOrigin;
+pub use password::Password;
+pub use reader::{Faults, Sources};
+pub use setting::Setting;
+pub use store::Store;
+pub use upstream::Upstream;
 
-use crate::flow::key_ring::Secrets;
 use reader::Reader;
-
-/// How long a call to Autoshares may take unless set.
-pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 
 /// A checked configuration.
 #[derive(Debug)]
 pub struct Config {
-    /// Where clients come in.
-    pub listen: SocketAddr,
-    /// Where operators come in.
-    pub admin_listen: SocketAddr,
-    /// The origin that browsers see.
+    /// The sockets.
+    pub listeners: Listeners,
+    /// The origin under which browsers see the gateway.
     pub public_origin: PublicOrigin,
     /// Other origins whose pages may call, as browsers write them.
     pub allowed_origins: Vec<String>,
-    /// Whose word on the client's address is believed.
+    /// The networks of proxies that may say from which address a client came.
     pub trusted_proxies: Vec<IpNet>,
-    /// The client of Autoshares.
-    pub upstream: Client,
-    /// How long a call to Autoshares may take.
-    pub timeout: Duration,
-    /// Where counters live.
-    pub store: StoreSettings,
-    /// How the flow is kept.
-    pub flow: FlowSettings,
-    /// What is bounded, and by how much.
+    /// How Autoshares is called.
+    pub upstream: Upstream,
+    /// The Redis in which several gateways count together.
+    pub store: Store,
+    /// How a code is bound to its login, and what strangers may learn.
+    pub flow: Flow,
+    /// The rules for a new password.
+    pub password: Password,
+    /// The budgets, and the bound on expected takeovers.
     pub limits: Limits,
-    /// How to log.
+    /// How the log is written.
     pub log: Log,
-    /// What is allowed and yet worth a word at start.
+    /// Settings that are allowed and yet dangerous or likely to be a mistake, for the operator to read at start.
     pub warnings: Vec<String>,
 }
 
-/// The origin that browsers see.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PublicOrigin {
-    /// As text, without a trailing slash.
-    pub text: String,
-    /// Whether browsers come by https.
-    pub https: bool,
-}
-
-impl PublicOrigin {
-    /// The origin of a gateway that only this machine can reach.
-    pub fn localhost(listen: SocketAddr) -> Self {
-        Self { text: format!("http://localhost:{}", listen.port()), https: false }
+impl Config {
+    /// Every setting but these two at its default.
+    ///
+    /// # Errors
+    ///
+    /// When a default is not what its own setting expects; a test rules it out.
+    pub fn with_defaults(client: Client, public_origin: PublicOrigin) -> Result<Self, Faults> {
+        let mut reader = Reader::new(&Sources::default(), &|_| None);
+        let upstream = |reader: &mut Reader<'_>| upstream::with_client(reader, client);
+        let config = read(&mut reader, |_| Some(public_origin), upstream);
+        reader.finish(config)
     }
 }
-
-/// Where counters live.
-#[derive(Clone)]
-pub struct StoreSettings {
-    /// Redis or Valkey; without one, this process counts alone.
-    pub redis: Option<redis::Client>,
-    /// How many gateways share it; each decides with that share of the budgets while it is away.
-    pub replicas: u32,
-}
-
-impl fmt::Debug for StoreSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The address of a Redis may hold its password.
-        f.debug_struct("StoreSettings").field("redis", &self.redis.is_some()).finish_non_exhaustive()
-    }
-}
-
-/// How the flow is kept.
-#[derive(Clone, Debug)]
-pub struct FlowSettings {
-    /// What becomes of a client without a handle.
-    pub binding: Binding,
-    /// What clients may learn from answers.
-    pub answers: Answers,
-    /// Which share of the unknown logins is asked a decoy question, from 0 to 1.
-    pub decoy_share: f64,
-    /// The shortest time an answer takes that must not tell by its time; longer ones take a multiple.
-    pub floor: Duration,
-    /// What handles, tokens and pseudonyms are made with.
-    pub keys: Secrets,
-    /// Whether tokens that this gateway did not issue are passed on.
-    pub foreign_tokens: bool,
-    /// What a new password has to be.
-    pub password: PasswordRules,
-}
-
-/// What a new password has to be, before Autoshares is asked.
-#[derive(Clone, Copy, Debug)]
-pub struct PasswordRules {
-    /// The fewest characters.
-    pub min_length: usize,
-    /// The least strength in the measure of zxcvbn, 0 to 4; 0 asks for none.
-    pub min_strength: u8,
-}
-
-/// What becomes of a client without a handle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Binding {
-    /// Steps 2 to 4 are refused.
-    Required,
-    /// It goes through a lane with a risk budget of its own.
-    Prefer,
-    /// It is served like any other; for migration.
-    Off,
-}
-
-/// What clients may learn from answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answers {
-    /// Nothing about which logins exist, beyond who has a secret question.
-    Uniform,
-    /// Whatever Autoshares says.
-    Faithful,
-    /// Like uniform, and a share of the unknown logins seems to have a secret question.
-    Decoy,
-}
-
-/// How to log.
-#[derive(Clone, Copy, Debug)]
-pub struct Log {
-    /// One JSON object a line instead of text; `None` decides by whether the output is a terminal.
-    pub json: Option<bool>,
-    /// How much.
-    pub level: tracing::level_filters::LevelFilter,
-}
-
-/// Where settings come from.
-#[derive(Debug, Default)]
-pub struct Sources<'a> {
-    /// The TOML file.
-    pub file: Option<&'a Path>,
-    /// `KEY=VALUE` from the command line.
-    pub set: &'a [String],
-}
-
-/// Everything that is wrong with a configuration.
-#[derive(Debug)]
-pub struct Faults(Vec<String>);
-
-impl fmt::Display for Faults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "the configuration has {} fault(s):", self.0.len())?;
-        self.0.iter().try_for_each(|fault| writeln!(f, "  - {fault}"))
-    }
-}
-
-impl std::error::Error for Faults {}
 
 /// Reads and checks the configuration. `lookup` reads an environment variable; an empty one counts as unset.
 ///
@@ -170,7 +92,41 @@ impl std::error::Error for Faults {}
 ///
 /// Every fault at once, each with key, variable and what is expected.
 pub fn load(sources: &Sources<'_>, lookup: impl Fn(&str) -> Option<String>) -> Result<Config, Faults> {
-    Reader::new(sources, lookup).config().map_err(Faults)
+    let mut reader = Reader::new(sources, &lookup);
+    let config = read(&mut reader, origins::public, upstream::read);
+    reader.finish(config)
+}
+
+/// Reads in the order of the table, for faults and warnings are told in the order in which they are found. Each file
+/// is read before any `?`, so that a fault in one hides none in another.
+fn read(
+    reader: &mut Reader<'_>,
+    public_origin: impl FnOnce(&mut Reader<'_>) -> Option<PublicOrigin>,
+    upstream: impl FnOnce(&mut Reader<'_>) -> Option<Upstream>,
+) -> Option<Config> {
+    let listeners = listeners::read(reader);
+    let public_origin = public_origin(reader);
+    let allowed_origins = origins::allowed(reader);
+    let trusted_proxies = proxies::read(reader);
+    let upstream = upstream(reader);
+    let store = store::read(reader);
+    let flow = flow::read(reader);
+    let password = password::read(reader);
+    let limits = limits::read(reader);
+    let log = log::read(reader);
+    Some(Config {
+        listeners: listeners?,
+        public_origin: public_origin?,
+        allowed_origins,
+        trusted_proxies,
+        upstream: upstream?,
+        store: store?,
+        flow: flow?,
+        password: password?,
+        limits: limits?,
+        log: log?,
+        warnings: mem::take(&mut reader.warnings),
+    })
 }
 
 /// The networks of `trusted_proxies` alone, for a command that needs nothing else.
@@ -182,10 +138,12 @@ pub fn trusted_proxies(
     sources: &Sources<'_>,
     lookup: impl Fn(&str) -> Option<String>,
 ) -> Result<Vec<IpNet>, Faults> {
-    Reader::new(sources, lookup).only_trusted_proxies().map_err(Faults)
+    let mut reader = Reader::new(sources, &lookup);
+    let networks = proxies::read(&mut reader);
+    reader.finish(Some(networks))
 }
 
-/// Flow and limits alone, for a command that needs nothing else.
+/// `flow.binding` and the limits alone, for a command that needs nothing else.
 ///
 /// # Errors
 ///
@@ -194,14 +152,24 @@ pub fn bounds(
     sources: &Sources<'_>,
     lookup: impl Fn(&str) -> Option<String>,
 ) -> Result<(Binding, Limits), Faults> {
-    Reader::new(sources, lookup).only_bounds().map_err(Faults)
+    let mut reader = Reader::new(sources, &lookup);
+    let bounds = flow::binding(&mut reader).zip(limits::read(&mut reader));
+    reader.finish(bounds)
 }
 
-/// Store, flow and limits as they are when nothing is set.
-///
-/// # Errors
-///
-/// When a default is not what its own setting expects; a test rules it out.
-pub fn defaults() -> Result<(StoreSettings, FlowSettings, Limits), Faults> {
-    Reader::new(&Sources::default(), |_| None).only_defaults().map_err(Faults)
+/// All settings, in the order of the README.
+pub fn settings() -> impl Iterator<Item = &'static Setting> {
+    [
+        listeners::SETTINGS,
+        origins::SETTINGS,
+        proxies::SETTINGS,
+        upstream::SETTINGS,
+        store::SETTINGS,
+        flow::SETTINGS,
+        password::SETTINGS,
+        limits::SETTINGS,
+        log::SETTINGS,
+    ]
+    .into_iter()
+    .flatten()
 }

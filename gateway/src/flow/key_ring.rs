@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use autoshares_counting::Id;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
@@ -87,25 +88,9 @@ pub enum Named {
     Decoy = 4,
 }
 
-/// A keyed hash that stands for something in counters and logs.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Pseudonym(pub [u8; 16]);
-
-impl fmt::Display for Pseudonym {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", u128::from_be_bytes(self.0))
-    }
-}
-
-impl fmt::Debug for Pseudonym {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 /// Tells the keys of a ring apart; says nothing about the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyId([u8; ID_LENGTH]);
+struct KeyId([u8; ID_LENGTH]);
 
 /// All keys, ready for use for one origin.
 pub struct KeyRing {
@@ -132,45 +117,32 @@ impl KeyRing {
         Self { origin: origin.to_owned(), keys: secrets.0.iter().map(Key::derive).collect() }
     }
 
-    /// Seals with the first key. Texts of equal length become texts of equal length.
+    /// Seals with the first key. Texts of equal length become texts of equal length. The nonce must be random, and new each time.
     ///
     /// # Panics
     ///
     /// When the text is longer than 256 GB.
-    pub fn seal(&self, purpose: Purpose, text: &[u8]) -> String {
+    pub fn seal(&self, purpose: Purpose, text: &[u8], nonce: [u8; NONCE_LENGTH]) -> String {
         let key = &self.keys[0];
-        let nonce: [u8; NONCE_LENGTH] = random();
         let data = self.associated_data(purpose);
         let sealed = key.cipher.encrypt(&XNonce::from(nonce), Payload { msg: text, aad: &data });
         let sealed = sealed.expect("only a text of more than 256 GB cannot be sealed");
         URL_SAFE_NO_PAD.encode([&key.id.0[..], &nonce, &sealed].concat())
     }
 
-    /// Opens what any of the keys sealed for this purpose and origin, and tells which.
-    pub fn open(&self, purpose: Purpose, sealed: &str) -> Option<(Vec<u8>, KeyId)> {
+    /// Opens what any of the keys sealed for this purpose and origin.
+    pub fn open(&self, purpose: Purpose, sealed: &str) -> Option<Vec<u8>> {
         let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (id, sealed) = sealed.split_first_chunk::<ID_LENGTH>()?;
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LENGTH>()?;
         let key = self.keys.iter().find(|key| key.id.0 == *id)?;
         let data = self.associated_data(purpose);
-        let text = key.cipher.decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &data }).ok()?;
-        Some((text, key.id))
+        key.cipher.decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &data }).ok()
     }
 
     /// The pseudonym of something, under the first key.
-    pub fn pseudonym(&self, named: Named, text: &[u8]) -> Pseudonym {
+    pub fn pseudonym(&self, named: Named, text: &[u8]) -> Id {
         self.keys[0].pseudonym(named, text)
-    }
-
-    /// The pseudonym of something, under the key that is told; `None` when the ring has lost it.
-    pub fn pseudonym_under(&self, key: KeyId, named: Named, text: &[u8]) -> Option<Pseudonym> {
-        let key = self.keys.iter().find(|known| known.id == key)?;
-        Some(key.pseudonym(named, text))
-    }
-
-    /// The key that seals.
-    pub fn current(&self) -> KeyId {
-        self.keys[0].id
     }
 
     fn associated_data(&self, purpose: Purpose) -> Vec<u8> {
@@ -193,20 +165,20 @@ impl Key {
         }
     }
 
-    fn pseudonym(&self, named: Named, text: &[u8]) -> Pseudonym {
+    fn pseudonym(&self, named: Named, text: &[u8]) -> Id {
         pseudonym(self.hash.clone(), named, text)
     }
 }
 
 /// A pseudonym under a key of one's own.
-pub fn keyed(key: &[u8], named: Named, text: &[u8]) -> Pseudonym {
+pub fn keyed(key: &[u8], named: Named, text: &[u8]) -> Id {
     pseudonym(mac(key), named, text)
 }
 
-fn pseudonym(mut hash: Hmac<Sha256>, named: Named, text: &[u8]) -> Pseudonym {
+fn pseudonym(mut hash: Hmac<Sha256>, named: Named, text: &[u8]) -> Id {
     hash.update(&[named as u8]);
     let digest = digest(hash, text);
-    Pseudonym(*digest.first_chunk().expect("a digest of 32 bytes has a first 16"))
+    Id(*digest.first_chunk().expect("a digest of 32 bytes has a first 16"))
 }
 
 fn mac(key: &[u8]) -> Hmac<Sha256> {
@@ -218,12 +190,8 @@ fn digest(mut hash: Hmac<Sha256>, text: &[u8]) -> [u8; KEY_LENGTH] {
     hash.finalize().into_bytes().into()
 }
 
-/// Random bytes of the operating system.
-///
-/// # Panics
-///
-/// When it has none, for then nothing here would hold.
-pub fn random<const LENGTH: usize>() -> [u8; LENGTH] {
+/// Random bytes of the operating system, for keys.
+fn random<const LENGTH: usize>() -> [u8; LENGTH] {
     let mut bytes = [0; LENGTH];
     getrandom::fill(&mut bytes).expect("the operating system hands out random bytes");
     bytes
@@ -254,8 +222,8 @@ mod tests {
     fn what_another_key_purpose_or_origin_sealed_stays_shut() {
         let (one, two) = (Secrets::random(), Secrets::random());
         let ring = KeyRing::new(&one, "https://a.example");
-        let sealed = ring.seal(Purpose::Handle, b"text");
-        assert_eq!(ring.open(Purpose::Handle, &sealed).unwrap().0, b"text");
+        let sealed = ring.seal(Purpose::Handle, b"text", random());
+        assert_eq!(ring.open(Purpose::Handle, &sealed).unwrap(), b"text");
         assert_eq!(ring.open(Purpose::Token, &sealed), None);
         assert_eq!(KeyRing::new(&two, "https://a.example").open(Purpose::Handle, &sealed), None);
         assert_eq!(KeyRing::new(&one, "https://b.example").open(Purpose::Handle, &sealed), None);
@@ -266,7 +234,7 @@ mod tests {
     #[test]
     fn a_text_with_any_byte_changed_stays_shut() {
         let ring = KeyRing::new(&Secrets::random(), "https://a.example");
-        let sealed = ring.seal(Purpose::Handle, b"forty-one bytes make up the text of a flow");
+        let sealed = ring.seal(Purpose::Handle, b"forty-one bytes make up the text of a flow", random());
         for index in 0..sealed.len() {
             for bit in 0..7 {
                 let mut changed = sealed.clone().into_bytes();

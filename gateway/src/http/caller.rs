@@ -1,92 +1,55 @@
-//! The caller of a request: its address, its flow, and the time. The routes read it from the head of the request, so that the handlers
-//! of the steps see no header and no clock.
+//! Who is calling: from which network, in which flow, since when. Read at the edge, so that no step sees a header.
 
-use std::{net::SocketAddr, time::SystemTime};
+use std::net::SocketAddr;
 
+use autoshares_counting::Id;
 use axum::{extract::ConnectInfo, http::request::Parts};
 use ipnet::IpNet;
 use tokio::time::Instant;
 
+use super::{client_address::ClientAddress, request_id::RequestId};
 use crate::{
-    config::Binding,
-    flow::key_ring::{Named, Pseudonym},
-    flow::{self, Flow, Flows, Stage},
-    http::client_address::ClientAddress,
-    http::problem::Problem,
-    http::request_id::RequestId,
-    telemetry::audit::{self, Event, Line},
+    clock::Clock,
+    flow::{self, Handle, Named, Seals},
 };
 
-/// The client behind one request.
+/// So many handles are opened. A client that was given one may send it twice, beside stale ones of another tab.
+const MAX_HANDLES: usize = 8;
+
+/// The caller of one request.
 #[derive(Debug)]
 pub struct Caller {
     /// The pseudonym of the network that the request came from.
-    pub address: Pseudonym,
-    /// The flow of the handle that the client sent, if this gateway issued the handle and it has not expired.
-    pub flow: Option<Flow>,
-    /// The moment at which the handler began, by a clock that only goes forward.
+    pub address: Id,
+    /// The handles that this installation sealed, each once. Which of their flows still stand is known to the store.
+    pub handles: Vec<Handle>,
+    /// Whether the client sent any handle at all, also one that does not open.
+    pub sent_handle: bool,
+    /// When the request reached its handler.
     pub started: Instant,
-    began: SystemTime,
-    brought_handle: bool,
-    request_id: Option<RequestId>,
+    /// The id that the client may quote.
+    pub request_id: Option<RequestId>,
 }
 
 impl Caller {
     /// Reads the caller from the head of a request.
-    pub fn of(head: &Parts, flows: &Flows, trusted: &[IpNet]) -> Self {
-        let now = SystemTime::now();
+    pub fn of(head: &Parts, seals: &Seals, trusted: &[IpNet], clock: &Clock) -> Self {
         let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
         let network = ClientAddress::of(peer, &head.headers, trusted).network();
-        let mut handles = flow::handles(&head.headers).peekable();
+        let mut sent = flow::handles(&head.headers).peekable();
+        let sent_handle = sent.peek().is_some();
+        let mut handles: Vec<Handle> = Vec::new();
+        for handle in sent.take(MAX_HANDLES).filter_map(|handle| seals.open(handle)) {
+            if !handles.contains(&handle) {
+                handles.push(handle);
+            }
+        }
         Self {
-            started: Instant::now(),
-            began: now,
-            address: flows.ring().pseudonym(Named::Address, &network.bytes()),
-            brought_handle: handles.peek().is_some(),
-            // The gateway gives a client at most a cookie and a header; a request with more handles is an attempt to make it open many.
-            flow: handles.take(2).find_map(|handle| flows.open(handle, now)),
+            address: seals.ring().pseudonym(Named::Address, &network.bytes()),
+            handles,
+            sent_handle,
+            started: clock.now(),
             request_id: head.extensions.get::<RequestId>().cloned(),
         }
-    }
-
-    /// The current time of day. It is the time at which the handler began plus the time that has passed since, so that a clock that is
-    /// set meanwhile does not make a flow older or younger.
-    pub fn now(&self) -> SystemTime {
-        self.began + self.started.elapsed()
-    }
-
-    /// The flow, if it has come to one of these stages. `None` if the client sent no usable handle and `binding` does not require one.
-    ///
-    /// # Errors
-    ///
-    /// A [`Problem`] that sends the client back to step 1.
-    pub fn flow_at(&self, stages: &[Stage], binding: Binding) -> Result<Option<&Flow>, Problem> {
-        match &self.flow {
-            Some(flow) if stages.contains(&flow.stage) => Ok(Some(flow)),
-            Some(flow) => {
-                self.tell(Event::HandleInvalid, Some(flow), Some("another step"));
-                Err(Problem::flow_required())
-            }
-            // A handle that does not open counts as no handle.
-            None if binding != Binding::Required => Ok(None),
-            None => {
-                let event = if self.brought_handle { Event::HandleInvalid } else { Event::HandleMissing };
-                self.tell(event, None, None);
-                Err(Problem::flow_required())
-            }
-        }
-    }
-
-    /// Records an event of this request in the audit trail.
-    pub fn tell(&self, event: Event, flow: Option<&Flow>, reason: Option<&'static str>) {
-        let id = self.request_id.as_ref().map(|RequestId(id)| &**id);
-        audit::record(&Line {
-            event,
-            request_id: id,
-            address: Some(self.address),
-            flow: flow.map(|flow| flow.id),
-            login: flow.map(|flow| flow.login),
-            reason,
-        });
     }
 }

@@ -1,8 +1,6 @@
 //! What Autoshares said, written exactly: `Errors` and `IsSucceed` always, `Model` and `ErrorsCode` when they hold something, in the order
 //! of the documentation.
 
-use crate::flow;
-use autoshares_sdk::{ErrorCode, Refusal};
 use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
@@ -38,60 +36,6 @@ impl Envelope {
     /// A success that carries something.
     pub fn with_model(model: String) -> Self {
         Self { model: Some(model), ..Self::plain(true) }
-    }
-
-    /// A refusal, with what Autoshares said about it.
-    pub fn refused(refusal: &Refusal) -> Self {
-        Self {
-            errors: refusal.messages().to_vec(),
-            errors_code: refusal.codes().iter().map(ErrorCode::as_str).map(str::to_owned).collect(),
-            ..Self::plain(false)
-        }
-    }
-}
-
-/// An envelope, and what becomes of the client's handle.
-#[expect(missing_debug_implementations, reason = "may hold a token")]
-pub struct Answer {
-    envelope: Envelope,
-    handle: Handle,
-}
-
-enum Handle {
-    Kept,
-    Given(String),
-    TakenAway,
-}
-
-impl Answer {
-    /// The same with a handle.
-    #[must_use]
-    pub fn with_handle(self, handle: String) -> Self {
-        Self { handle: Handle::Given(handle), ..self }
-    }
-
-    /// The same, and the flow is over.
-    #[must_use]
-    pub fn at_the_end(self) -> Self {
-        Self { handle: Handle::TakenAway, ..self }
-    }
-}
-
-impl From<Envelope> for Answer {
-    fn from(envelope: Envelope) -> Self {
-        Self { envelope, handle: Handle::Kept }
-    }
-}
-
-impl IntoResponse for Answer {
-    fn into_response(self) -> Response {
-        let mut response = self.envelope.into_response();
-        match self.handle {
-            Handle::Kept => {}
-            Handle::Given(handle) => flow::give(response.headers_mut(), &handle),
-            Handle::TakenAway => flow::take_away(response.headers_mut()),
-        }
-        response
     }
 }
 

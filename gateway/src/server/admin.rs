@@ -1,6 +1,4 @@
-//! The routes for operators: `/livez`, `/readyz` and `/metrics`. They have a listener of their own that clients cannot reach.
-
-use std::sync::Arc;
+//! `/livez`, `/readyz` and `/metrics`, on a listener of their own that clients cannot reach.
 
 use axum::{
     Router,
@@ -10,31 +8,21 @@ use axum::{
     routing::get,
 };
 
-use super::health;
-use crate::{
-    guard::Guard,
-    telemetry::{health::Health, metrics::Metrics},
-};
+use super::{Watched, health};
 
-#[derive(Clone)]
-struct Watched {
-    metrics: Arc<Metrics>,
-    guard: Arc<Guard>,
-}
-
-/// Mounts all routes for operators.
-pub fn routes(metrics: Arc<Metrics>, health: Arc<Health>, guard: Arc<Guard>) -> Router {
+/// The routes for operators.
+pub fn routes(watched: Watched) -> Router {
     Router::new()
         .route("/livez", get(async || "alive\n"))
-        .route("/metrics", get(metrics_text))
-        .with_state(Watched { metrics, guard: Arc::clone(&guard) })
-        .merge(health::routes(health, guard))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics))
         .fallback(async || (StatusCode::NOT_FOUND, "here are /livez, /readyz (?verbose) and /metrics\n"))
+        .with_state(watched)
 }
 
-async fn metrics_text(State(Watched { metrics, guard }): State<Watched>) -> Response {
-    // Brings the gauges of the ledger up to date.
-    guard.ledger_state().await;
+async fn metrics(State(watched): State<Watched>) -> Response {
+    // Brings the gauges of the ledgers up to date.
+    health::ledger_state(&watched).await;
     let openmetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, openmetrics)], metrics.text()).into_response()
+    ([(header::CONTENT_TYPE, openmetrics)], watched.report.metrics.text()).into_response()
 }

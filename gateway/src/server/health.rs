@@ -1,39 +1,24 @@
-//! `/readyz`: whether a load balancer should send this gateway requests, and with `?verbose` what is wrong with it.
+//! `/readyz`: whether this replica should get requests, and what is not well with it.
 
-use std::sync::Arc;
-
+use autoshares_counting::Presence;
 use axum::{
-    Router,
     extract::State,
     http::{StatusCode, Uri, header},
     response::{IntoResponse, Response},
-    routing::get,
 };
 use serde_json::json;
 
-use crate::{
-    guard::{Guard, LedgerState},
-    telemetry::health::{Health, KeyState},
-};
+use super::Watched;
+use crate::telemetry::{alarm::LedgerState, health::KeyState};
 
-#[derive(Clone)]
-struct Watched {
-    health: Arc<Health>,
-    guard: Arc<Guard>,
-}
-
-/// Mounts `/readyz`.
-pub fn routes(health: Arc<Health>, guard: Arc<Guard>) -> Router {
-    Router::new().route("/readyz", get(readyz)).with_state(Watched { health, guard })
-}
-
-/// A gateway is ready until it is told to stop. A rejected key, a Redis that does not answer and an empty ledger degrade it, but take no
-/// replica out: the other replicas have the same key, store and ledger.
-async fn readyz(State(Watched { health, guard }): State<Watched>, uri: Uri) -> Response {
-    let ledger = guard.ledger_state().await;
-    let degraded = health.key_state() == KeyState::Rejected
-        || health.store_answers() == Some(false)
-        || ledger == LedgerState::Empty;
+/// Ready until the gateway is told to stop. Nothing that degrades it takes a replica out: the others have the same key, store and ledger.
+pub(super) async fn readyz(State(watched): State<Watched>, uri: Uri) -> Response {
+    let ledger = ledger_state(&watched).await;
+    let health = &watched.report.health;
+    let presence = watched.store.presence().map(|presence| presence.borrow().clone());
+    let is_away = presence.as_ref().is_some_and(|presence| *presence != Presence::Back);
+    let degraded =
+        health.key_state() == KeyState::Rejected || is_away || ledger == Some(LedgerState::Exhausted);
     let (status, word) = match (health.is_draining(), degraded) {
         (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
         (false, true) => (StatusCode::OK, "degraded"),
@@ -48,16 +33,27 @@ async fn readyz(State(Watched { health, guard }): State<Watched>, uri: Uri) -> R
         KeyState::Accepted => "accepted",
         KeyState::Rejected => "rejected by Autoshares",
     };
-    let store = match health.store_answers() {
+    let store = match presence {
         None => "memory",
-        Some(true) => "shared",
-        Some(false) => "degraded: Redis is away, this replica decides with its share",
+        Some(Presence::Back) => "shared",
+        Some(Presence::Connecting) => "degraded: Redis is not connected yet, every step waits for it",
+        Some(Presence::Away { .. }) => {
+            "degraded: Redis is away, every step is refused until it replies again"
+        }
     };
     let ledger = match ledger {
-        LedgerState::Ample => "ample",
-        LedgerState::Low => "low: half is spent, or more",
-        LedgerState::Empty => "empty: no code is forwarded",
+        Some(LedgerState::Ample) => "ample",
+        Some(LedgerState::Low) => "low: half is spent, or more",
+        Some(LedgerState::Exhausted) => "empty: no code is forwarded",
+        None => "unknown: it cannot be consulted, or limits are off",
     };
     let body = json!({"status": word, "app_key": key, "store": store, "risk_ledger": ledger}).to_string();
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// Consults the ledgers, and shows in the metrics how they stand. The worse of the two; `None` when neither can be consulted.
+pub(super) async fn ledger_state(watched: &Watched) -> Option<LedgerState> {
+    let report = &watched.report;
+    let readings = watched.guard.ledger_readings().await;
+    readings.iter().map(|(lane, reading)| report.alarm.note(*lane, reading, &report.metrics)).max()
 }

@@ -1,7 +1,26 @@
-//! The listeners, and the routes that operators ask.
+//! Sockets and operators: listeners, start and stop, and what operators look at.
 
-pub mod admin;
+mod admin;
 mod health;
-pub mod listener;
+mod lifecycle;
+mod listener;
 
-pub use listener::{Listener, MAX_CLIENTS, MAX_OPERATORS, Stop};
+use std::sync::Arc;
+
+use autoshares_counting::Store;
+
+pub use lifecycle::run;
+pub use listener::{Listener, MAX_CLIENTS, Stop};
+
+use crate::{guard::Guard, steps::Report};
+
+/// What operators look at.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    /// Metrics, health, and how the ledgers stood when they were last consulted.
+    pub report: Report,
+    /// Consults the ledgers.
+    pub guard: Arc<Guard>,
+    /// Replies, or is away.
+    pub store: Arc<Store>,
+}

@@ -1,4 +1,5 @@
-//! Answers that do not tell: what must look like something else has its bytes and its time.
+//! Makes replies indistinguishable: one that was not forwarded has the bytes and the timing of one that was, so that neither reveals whether
+//! a login exists.
 
 use std::{
     sync::{
@@ -8,44 +9,54 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
-use crate::{http::envelope::Envelope, http::problem::Problem};
+use super::said::Said;
+use crate::{clock::Clock, http::problem::Problem};
 
-/// How long a slow answer slows the others down, so that a quick one among them tells nothing.
+/// How long a slow reply slows the others down, so that a quick one among them reveals nothing.
 const STICKY: Duration = Duration::from_secs(60);
 
-/// What an answer says, or seems to say.
+/// Replies that must take the same time, because one may stand in for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Saying {
-    /// Step 1 is accepted.
+pub enum Pace {
+    /// Acceptances of step 1.
     Accepted,
-    /// The answer to the secret question is missing or wrong.
-    WrongAnswer,
-    /// A secret question, or that there is none.
+    /// Demands for the secret answer.
+    AnswerIncorrect,
+    /// Secret questions, and that there is none.
     Question,
-    /// The code is wrong.
-    WrongCode,
-    /// The code could not be tried.
+    /// Refusals of a code.
+    CodeIncorrect,
+    /// Codes that Autoshares failed to try.
     CodeFailed,
-    /// Something that cannot be feigned.
-    Anything,
 }
 
-/// The last genuine answers, which the feigned ones follow.
+/// Where a reply comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Autoshares replied.
+    Autoshares,
+    /// Nobody was asked, and the reply must look as if Autoshares had been.
+    StandIn,
+}
+
+/// The last replies of Autoshares, which those that stand in for them follow.
 #[derive(Debug)]
 pub struct Uniform {
+    clock: Clock,
     floor: Duration,
     accepted_flag: AtomicBool,
     code_failure: Mutex<Option<Problem>>,
-    /// How many floors an answer takes, and since when it is that many, for each [`Saying`].
-    floors: Mutex<[Option<(u32, Instant)>; 6]>,
+    /// How many floors a reply takes, and since when it is that many, for each [`Pace`].
+    floors: Mutex<[Option<(u32, Instant)>; 5]>,
 }
 
 impl Uniform {
-    /// With answers as documented, until genuine ones have come.
-    pub fn new(floor: Duration) -> Self {
+    /// With replies as documented, until Autoshares has sent others.
+    pub fn new(clock: Clock, floor: Duration) -> Self {
         Self {
+            clock,
             floor,
             accepted_flag: AtomicBool::new(false),
             code_failure: Mutex::default(),
@@ -53,111 +64,96 @@ impl Uniform {
         }
     }
 
-    /// A genuine acceptance, which later feigned ones follow.
-    pub fn remember_accepted(&self, flag: bool) -> Envelope {
+    /// An acceptance of Autoshares', which later ones that stand in for it follow.
+    pub fn accepted(&self, flag: bool) -> Said {
         self.accepted_flag.store(flag, Ordering::Relaxed);
-        Envelope::plain(flag)
+        Said::Accepted { flag }
     }
 
-    /// One that looks like the last genuine one.
-    pub fn feigned_acceptance(&self) -> Envelope {
-        Envelope::plain(self.accepted_flag.load(Ordering::Relaxed))
+    /// An acceptance that looks like the last one of Autoshares'.
+    pub fn looks_accepted(&self) -> Said {
+        Said::Accepted { flag: self.accepted_flag.load(Ordering::Relaxed) }
     }
 
-    /// The one refusal of an answer to a secret question, in the documented words: Autoshares' own may be about one trader.
-    pub fn wrong_answer() -> Envelope {
-        Envelope {
-            errors: vec!["Answer is incorrect, try again.".to_owned()],
-            errors_code: vec!["ErrorIncorrectAnswer".to_owned()],
-            ..Envelope::plain(false)
-        }
-    }
-
-    /// The one refusal of a code, whatever was said and whether or not anybody was asked.
-    pub fn wrong_code() -> Envelope {
-        Envelope { errors: vec!["Confirmation code is incorrect.".to_owned()], ..Envelope::plain(false) }
-    }
-
-    /// What became of the last code that Autoshares was asked about: a problem, or `None` when it answered.
+    /// Remembers what became of the last code that was forwarded: a problem, or `None` when Autoshares replied.
     pub fn remember_code_failure(&self, problem: Option<&Problem>) {
         *self.code_failure.lock().unwrap_or_else(PoisonError::into_inner) = problem.cloned();
     }
 
-    /// What a code that is not forwarded looks like: wrong, or, while Autoshares fails, like those that are. Without that, an outage would
-    /// tell a flow with a code from one without.
-    pub async fn feigned_wrong_code(&self, started: Instant) -> Result<Envelope, Problem> {
+    /// The reply to a code that is not forwarded: wrong, or, while Autoshares fails, the same failure as that of codes that are. Without
+    /// that, an outage would reveal which flows have a code.
+    pub async fn looks_wrong(&self, started: Instant) -> Result<Said, Problem> {
         let failure = self.code_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let saying = if failure.is_some() { Saying::CodeFailed } else { Saying::WrongCode };
-        self.hold(started, saying, false).await;
-        failure.map_or_else(|| Ok(Self::wrong_code()), |problem| Err(problem.feigned()))
+        let pace = if failure.is_some() { Pace::CodeFailed } else { Pace::CodeIncorrect };
+        self.hold(started, Some(pace), Origin::StandIn).await;
+        failure.map_or(Ok(Said::CodeIncorrect), |problem| Err(problem.feigned()))
     }
 
-    /// Waits until an answer may be given: the floor after the start, or a later multiple of it. An answer for which nobody was asked takes as
-    /// many floors as the last that were; those take as many as the slowest of them in the last minute.
-    pub async fn hold(&self, started: Instant, saying: Saying, asked: bool) {
+    /// Waits until a reply may be given: the floor after the request began, or a multiple of it. A reply of Autoshares' takes the multiple
+    /// that its call needed, or that of the slowest in the last minute if that is more. A reply that stands in for one takes the multiple of
+    /// the last one of the same pace. A reply without a pace waits for its own multiple alone.
+    pub async fn hold(&self, started: Instant, pace: Option<Pace>, origin: Origin) {
         if self.floor.is_zero() {
             return;
         }
-        let own = started.elapsed().as_nanos().div_ceil(self.floor.as_nanos()).max(1);
+        let now = self.clock.now();
+        let own = now.saturating_duration_since(started).as_nanos().div_ceil(self.floor.as_nanos()).max(1);
         let own = u32::try_from(own).unwrap_or(u32::MAX);
-        let floors = {
+        let floors = pace.map_or(own, |pace| {
             let mut floors = self.floors.lock().unwrap_or_else(PoisonError::into_inner);
-            let slowest = &mut floors[saying as usize];
-            let now = Instant::now();
+            let slowest = &mut floors[pace as usize];
             let is_slower =
                 |(known, since): (u32, Instant)| own < known && now.duration_since(since) < STICKY;
-            if asked && !slowest.is_some_and(is_slower) {
+            if origin == Origin::Autoshares && !slowest.is_some_and(is_slower) {
                 *slowest = Some((own, now));
             }
-            let known = slowest.map_or(1, |(known, _)| known);
-            if saying == Saying::Anything { own } else { own.max(known) }
-        };
-        sleep_until(started + self.floor.saturating_mul(floors)).await;
+            own.max(slowest.map_or(1, |(known, _)| known))
+        });
+        self.clock.sleep_until(started + self.floor.saturating_mul(floors)).await;
     }
 }
-
-/// Questions that people are asked; which one an unknown login gets depends on nothing but a keyed hash of it.
-pub const DECOY_QUESTIONS: [&str; 8] = [
-    "What street did you live on in third grade?",
-    "What was the name of your first pet?",
-    "In what city were you born?",
-    "What is your mother's maiden name?",
-    "What was the make of your first car?",
-    "What was the name of your elementary school?",
-    "What is the name of your favorite childhood friend?",
-    "What was your childhood nickname?",
-];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    async fn took(uniform: &Uniform, work: u64, saying: Saying, asked: bool) -> u64 {
-        let started = Instant::now();
+    fn uniform() -> Uniform {
+        Uniform::new(Clock::system(), Duration::from_millis(500))
+    }
+
+    async fn took(uniform: &Uniform, work: u64, pace: Pace, origin: Origin) -> u64 {
+        let started = uniform.clock.now();
         tokio::time::sleep(Duration::from_millis(work)).await;
-        uniform.hold(started, saying, asked).await;
-        u64::try_from(started.elapsed().as_millis()).unwrap()
+        uniform.hold(started, Some(pace), origin).await;
+        u64::try_from(uniform.clock.since(started).as_millis()).unwrap()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_takes_the_floor_or_a_multiple_of_it() {
+    async fn a_reply_takes_the_floor_or_a_multiple_of_it() {
         for (work, expected) in [(0, 500), (5, 500), (499, 500), (501, 1000), (900, 1000), (1400, 1500)] {
-            let uniform = Uniform::new(Duration::from_millis(500));
-            assert_eq!(took(&uniform, work, Saying::Accepted, true).await, expected);
+            assert_eq!(took(&uniform(), work, Pace::Accepted, Origin::Autoshares).await, expected);
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_answer_is_known_by_being_quicker_than_another() {
-        let uniform = Uniform::new(Duration::from_millis(500));
+    async fn no_reply_is_known_by_being_quicker_than_another() {
+        let uniform = uniform();
         for (work, expected) in [(5, 500), (900, 1000), (5, 1000), (1400, 1500), (700, 1500)] {
-            assert_eq!(took(&uniform, work, Saying::Accepted, true).await, expected);
-            assert_eq!(took(&uniform, 0, Saying::Accepted, false).await, expected);
-            assert_eq!(took(&uniform, 0, Saying::WrongCode, false).await, 500, "each has its own");
+            assert_eq!(took(&uniform, work, Pace::Accepted, Origin::Autoshares).await, expected);
+            assert_eq!(took(&uniform, 0, Pace::Accepted, Origin::StandIn).await, expected);
+            assert_eq!(
+                took(&uniform, 0, Pace::CodeIncorrect, Origin::StandIn).await,
+                500,
+                "each has its own"
+            );
         }
         tokio::time::sleep(STICKY).await;
-        assert_eq!(took(&uniform, 0, Saying::Accepted, false).await, 1500, "nobody knows better yet");
-        assert_eq!(took(&uniform, 5, Saying::Accepted, true).await, 500, "a bad minute is forgotten");
-        assert_eq!(took(&uniform, 0, Saying::Accepted, false).await, 500);
+        assert_eq!(took(&uniform, 0, Pace::Accepted, Origin::StandIn).await, 1500, "nobody knows better yet");
+        assert_eq!(
+            took(&uniform, 5, Pace::Accepted, Origin::Autoshares).await,
+            500,
+            "a bad minute is forgotten"
+        );
+        assert_eq!(took(&uniform, 0, Pace::Accepted, Origin::StandIn).await, 500);
     }
 }

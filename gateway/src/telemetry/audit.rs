@@ -1,12 +1,13 @@
 //! The audit trail: an event for each decision that matters to security, as a line of the log with the target
 //! `autoshares_gateway::audit`. Logins and addresses are keyed hashes; `openapi/audit.schema.json` describes a line.
 
+use autoshares_counting::Id;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::Serialize;
 use strum::{EnumIter, IntoStaticStr};
 use tracing::info;
 
-use crate::{document, flow::FlowId, flow::key_ring::Pseudonym};
+use crate::document;
 
 /// The target of all lines of the trail, by which a log collector keeps them apart from the rest of the log.
 pub const TARGET: &str = "autoshares_gateway::audit";
@@ -92,9 +93,9 @@ struct Described {
 pub struct Line<'a> {
     pub event: Event,
     pub request_id: Option<&'a str>,
-    pub address: Option<Pseudonym>,
-    pub flow: Option<FlowId>,
-    pub login: Option<Pseudonym>,
+    pub address: Option<Id>,
+    pub flow: Option<Id>,
+    pub login: Option<Id>,
     pub reason: Option<&'static str>,
 }
 

@@ -78,7 +78,7 @@ metrics! {
     codes_paused: Family<Lane, Gauge> = "gateway_codes_paused", "1 while no code is forwarded because the risk ledger is empty";
     risk_alarm: Family<Lane, Gauge> = "gateway_risk_alarm", "1 while half of the risk ledger is spent, or more";
     live_codes: Gauge = "gateway_live_codes", "Codes that are assumed to be live";
-    store_away: Gauge = "gateway_store_away", "1 while Redis does not answer and this replica decides with its share";
+    store_away: Gauge = "gateway_store_away", "1 while Redis does not reply and every step is refused";
 }
 
 /// The one metric that has buckets and a unit.
@@ -136,9 +136,9 @@ impl Metrics {
         self.live_codes.set(i64::from(live));
     }
 
-    /// Shows whether Redis answers.
-    pub fn store(&self, answers: bool) {
-        self.store_away.set(i64::from(!answers));
+    /// Shows whether the store is away.
+    pub fn store_away(&self, away: bool) {
+        self.store_away.set(i64::from(away));
     }
 
     /// All metrics in the text format of OpenMetrics.

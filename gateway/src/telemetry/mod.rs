@@ -1,10 +1,12 @@
-//! The gateway as its operators see it: logs, a line for each request, metrics, the audit trail, and its health.
+//! The gateway as its operators see it: logs, a line for each request, metrics and the audit trail.
 
+pub mod alarm;
 pub mod audit;
 pub mod health;
 mod logs;
 pub mod metrics;
 mod request_line;
+pub mod store_watch;
 
 pub use logs::{filter, flush, init};
 pub use request_line::{OperationName, observe};

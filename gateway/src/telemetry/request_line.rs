@@ -1,9 +1,6 @@
 //! The line in the log and the metrics of each request, and the layer that surrounds the request to write them.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -11,10 +8,12 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::metrics::{Metrics, RequestLabels};
 use crate::{
+    clock::Clock,
     http::problem::{Blame, Problem},
     http::request_id::{REQUEST_ID, RequestId},
 };
@@ -27,12 +26,17 @@ const DROPPED: u16 = 499;
 pub struct OperationName(pub &'static str);
 
 /// A layer that draws the request id, renders a problem that rides on the response, and reports the request when it is over.
-pub async fn observe(State(metrics): State<Arc<Metrics>>, mut request: Request, next: Next) -> Response {
+pub async fn observe(
+    State((metrics, clock)): State<(Arc<Metrics>, Clock)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let request_id = RequestId::random();
     request.extensions_mut().insert(request_id.clone());
     let mut line = Line {
         metrics,
-        started: Instant::now(),
+        started: clock.now(),
+        clock,
         request_id,
         method: standard(request.method()),
         route: request.extensions().get::<MatchedPath>().cloned(),
@@ -63,6 +67,7 @@ pub async fn observe(State(metrics): State<Arc<Metrics>>, mut request: Request, 
 struct Line {
     metrics: Arc<Metrics>,
     started: Instant,
+    clock: Clock,
     request_id: RequestId,
     method: &'static str,
     route: Option<MatchedPath>,
@@ -79,7 +84,7 @@ struct Answered {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        let duration = self.started.elapsed();
+        let duration = self.clock.since(self.started);
         self.count(duration);
         self.write(duration);
     }

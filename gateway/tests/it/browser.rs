@@ -101,7 +101,7 @@ async fn an_unchanged_front_end_on_the_same_site_resets_a_password() {
     let sandbox = Arc::new(Sandbox::start().await.unwrap());
     let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let origin = format!("http://localhost:{}", listener.address().port());
-    let app = TestApp::guarded(&sandbox.client(), |parts| parts.origin.text.clone_from(&origin));
+    let app = TestApp::guarded(&sandbox.client(), |config| config.public_origin.text.clone_from(&origin));
     let mailbox = Arc::clone(&sandbox);
     let site = Router::new()
         .route("/app", get(async || Html(FRONT_END)))

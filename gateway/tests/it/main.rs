@@ -1,28 +1,23 @@
-//! The gateway, in process where that is enough, as a binary where sockets, logs or signals are the point.
+//! The gateway, in process where that is enough, as a binary where sockets, logs or signals are the point. Folders mirror those of the source.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+#![allow(clippy::disallowed_methods, reason = "a test measures how long something really takes")]
 
-mod answers;
-mod audit;
-mod bad_input;
-mod bad_upstream;
-mod binary;
-mod browser;
-mod budgets;
-mod document;
-mod enumeration;
-mod flow;
-mod headers;
-mod key;
-mod logs;
-mod readme;
-mod replicas;
-mod services;
-mod settings;
-mod site;
-mod store;
 mod support;
 
 #[allow(dead_code, reason = "the tests of the SDK use the rest")]
 #[path = "../../../sdk/tests/it/upstream.rs"]
 mod upstream;
+
+#[path = "../../counting/tests/it/redis_server.rs"]
+mod redis_server;
+
+mod api;
+mod commands;
+mod config;
+mod guard;
+mod http;
+mod steps;
+mod telemetry;
+
+mod browser;

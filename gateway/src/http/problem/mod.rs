@@ -8,5 +8,4 @@ mod value;
 
 pub use catalogue::{Blame, Facts, Kind};
 pub use document::ProblemDocument;
-pub use upstream::chain;
 pub use value::Problem;

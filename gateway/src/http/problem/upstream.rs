@@ -3,6 +3,7 @@
 use autoshares_sdk::{Error as SdkError, ErrorKind, RefusalShape};
 
 use super::{Kind, Problem};
+use crate::error_chain::chain;
 
 /// Seconds that a client should wait while the gateway cannot get through to Autoshares. Nobody knows how long that lasts; a client
 /// that asks twice a minute notices soon and burdens nobody.
@@ -47,10 +48,4 @@ impl From<SdkError> for Problem {
             ..Self::new(kind, detail)
         }
     }
-}
-
-/// Writes an error and its causes on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

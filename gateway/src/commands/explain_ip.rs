@@ -1,0 +1,39 @@
+//! `explain-ip`: explains step by step which client address is believed for given headers.
+
+use std::net::IpAddr;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::{Outcome, Settings, variable};
+use crate::{config, http::client_address::ClientAddress};
+
+/// Prints every step, the address and the bucket that it is counted under.
+///
+/// # Errors
+///
+/// A bad configuration.
+pub fn run(peer: IpAddr, headers: Vec<(HeaderName, HeaderValue)>, settings: &Settings) -> Outcome {
+    let trusted = config::trusted_proxies(&settings.sources(), variable)?;
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        map.append(name, value);
+    }
+    let (client, steps) = ClientAddress::explain(peer, &map, &trusted);
+    for step in steps {
+        println!("{}: {}", step.seen, step.verdict);
+    }
+    println!("client: {client}\ncounted under: {}", client.network());
+    Ok(())
+}
+
+/// Reads a header from the command line, such as `X-Forwarded-For: 192.0.2.1`.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text.split_once(':').ok_or("expected `Name: value`")?;
+    let name = name.trim().parse().map_err(|_| "the name is no header name")?;
+    let value = value.trim().parse().map_err(|_| "the value is no header value")?;
+    Ok((name, value))
+}

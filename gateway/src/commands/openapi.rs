@@ -1,0 +1,14 @@
+//! `openapi`: prints the documents that are derived from the code.
+
+use super::Outcome;
+use crate::{api, telemetry::audit};
+
+/// Prints the gateway's own OpenAPI document, or the JSON Schema of the audit trail.
+///
+/// # Errors
+///
+/// None.
+pub fn run(audit: bool) -> Outcome {
+    print!("{}", if audit { audit::schema() } else { api::openapi::text() });
+    Ok(())
+}

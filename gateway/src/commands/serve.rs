@@ -1,0 +1,33 @@
+//! `serve`: runs the gateway in front of Autoshares.
+
+use tracing::warn;
+
+use super::{Outcome, Settings};
+use crate::{
+    app::{self, World},
+    config::PublicOrigin,
+    server::{self, Listener},
+    telemetry,
+};
+
+/// Serves until the process is told to stop.
+///
+/// # Errors
+///
+/// A bad configuration, or a socket that fails.
+pub async fn run(settings: Settings) -> Outcome {
+    let mut config = settings.load()?;
+    telemetry::init(config.log);
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    let public = Listener::bind(config.listeners.listen)?;
+    let admin = Listener::bind(config.listeners.admin_listen)?;
+    if config.public_origin == PublicOrigin::localhost(config.listeners.listen) {
+        // Port 0 is known by now.
+        config.public_origin = PublicOrigin::localhost(public.address());
+    }
+    let (origin, timeout) = (config.public_origin.text.clone(), config.upstream.timeout);
+    let app = app::build(config, World::of_the_system());
+    server::run(public, admin, app, &origin, timeout).await
+}

@@ -1,0 +1,187 @@
+//! `flow.*`: how a code is bound to the login it was sent to, and what strangers may learn.
+
+use std::{fs, str::FromStr, time::Duration};
+
+use super::{limits, reader::Reader, setting::settings, store};
+use crate::flow::Secrets;
+
+/// How a code is bound to the login it was sent to, and what strangers may learn.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// The fate of a client that sends no handle. `required` unless set: Autoshares takes a code without a login, so an
+    /// unbound guess could hit any live code.
+    pub binding: Binding,
+    /// `uniform` unless set, for Autoshares' own answers tell which logins exist.
+    pub answers: Answers,
+    /// Which share of the unknown logins is asked a decoy question, from 0 to 1. A share that differs from that of the
+    /// known logins tells decoys by their number. Nobody but the operator knows it, and half is the middle.
+    pub decoy_share: f64,
+    /// The shortest time that an answer takes where its time could tell which logins exist; a longer one takes a multiple.
+    /// Autoshares may send a mail before it answers, which takes longer than 100 ms; the default leaves room above that.
+    pub floor: Duration,
+    /// How long a handle and a token are taken. Long enough for a mail to arrive, and short, for a stolen handle works as
+    /// long. Never longer than a code is assumed to live: a later handle would bind nothing.
+    pub lifetime: Duration,
+    /// Handles, tokens and pseudonyms are made with these. Random at each start unless set, which is safe for one process
+    /// and ends its flows at a restart; with Redis a file is required, for the keys of all gateways must be the same.
+    pub keys: Secrets,
+    /// Whether tokens that this gateway did not issue are forwarded. Not unless set, for strangers could try some out.
+    pub foreign_tokens: bool,
+}
+
+/// The fate of a client that sends no handle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binding {
+    /// Steps 2 to 4 are refused.
+    Required,
+    /// The client guesses from a risk budget of its own kind.
+    Prefer,
+    /// The client is served like any other; for migration.
+    Off,
+}
+
+/// The things that clients may learn from answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// Nothing about which logins exist, beyond which of them have a secret question.
+    Uniform,
+    /// Everything that Autoshares says.
+    Faithful,
+    /// As with `Uniform`, and a share of the unknown logins seems to have a secret question.
+    Decoy,
+}
+
+settings! {
+    BINDING: "flow.binding", "GATEWAY_FLOW_BINDING", "`required`, `prefer` or `off`", "required";
+    ANSWERS: "flow.answers", "GATEWAY_FLOW_ANSWERS", "`uniform`, `faithful` or `decoy`", "uniform";
+    DECOY_SHARE: "flow.decoy_share", "GATEWAY_FLOW_DECOY_SHARE",
+        "a share from `0` to `1`: as many of the unknown logins as of the known ones should have a question", "0.5";
+    FLOOR: "flow.floor", "GATEWAY_FLOW_FLOOR",
+        "a duration up to `10s`, such as `500ms`; `0s` only for a benchmark", "500ms";
+    LIFETIME: "flow.lifetime", "GATEWAY_FLOW_LIFETIME",
+        "a duration from `1m` up to `limits.code_lifetime`, such as `10m`", "10m";
+    KEYS_FILE: "flow.keys_file", "GATEWAY_FLOW_KEYS_FILE",
+        "a file made by `autoshares-gateway keygen`", "random at each start; required with Redis";
+    FOREIGN_TOKENS: "flow.foreign_tokens", "GATEWAY_FLOW_FOREIGN_TOKENS",
+        "`true` or `false`: whether tokens that this gateway did not issue are passed on", "false";
+}
+
+pub(super) fn read(reader: &mut Reader<'_>) -> Option<Flow> {
+    let binding = binding(reader);
+    let answers = answers(reader);
+    let decoy_share = reader.value(DECOY_SHARE, |text| match f64::from_str(text) {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err(()),
+    });
+    let floor = floor(reader);
+    let lifetime = lifetime(reader);
+    let keys = keys(reader);
+    let foreign_tokens = reader.value(FOREIGN_TOKENS, bool::from_str);
+    if binding == Some(Binding::Off) {
+        reader.warn(BINDING, "`off`: a code is not bound to the login it was sent to; for migration only");
+    }
+    if binding == Some(Binding::Prefer) {
+        reader.warn(
+            BINDING,
+            "`prefer`: clients without a handle guess against every live code; `autoshares-gateway risk` prints the price",
+        );
+    }
+    if foreign_tokens == Some(true) {
+        reader.warn(FOREIGN_TOKENS, "`true`: tokens that were not issued here can be tried out");
+    }
+    Some(Flow {
+        binding: binding?,
+        answers: answers?,
+        decoy_share: decoy_share?,
+        floor: floor?,
+        lifetime: lifetime?,
+        keys: keys?,
+        foreign_tokens: foreign_tokens?,
+    })
+}
+
+/// Alone, for a command that needs nothing else of the flow; without warnings.
+pub(super) fn binding(reader: &mut Reader<'_>) -> Option<Binding> {
+    reader.value(BINDING, |text| match text {
+        "required" => Ok(Binding::Required),
+        "prefer" => Ok(Binding::Prefer),
+        "off" => Ok(Binding::Off),
+        _ => Err(()),
+    })
+}
+
+fn answers(reader: &mut Reader<'_>) -> Option<Answers> {
+    let answers = reader.value(ANSWERS, |text| match text {
+        "uniform" => Ok(Answers::Uniform),
+        "faithful" => Ok(Answers::Faithful),
+        "decoy" => Ok(Answers::Decoy),
+        _ => Err(()),
+    })?;
+    if answers == Answers::Faithful {
+        reader.warn(
+            ANSWERS,
+            "`faithful`: answers tell strangers which logins exist; not for the public internet",
+        );
+    }
+    if answers == Answers::Decoy && reader.get(KEYS_FILE).is_none() {
+        reader.warn(
+            ANSWERS,
+            "`decoy`: keys change at each start, decoys with them, and are known by that; set `flow.keys_file`",
+        );
+    }
+    Some(answers)
+}
+
+fn floor(reader: &mut Reader<'_>) -> Option<Duration> {
+    let floor = reader.value(FLOOR, |text| match humantime::parse_duration(text) {
+        Ok(floor) if floor <= Duration::from_secs(10) => Ok(floor),
+        _ => Err(()),
+    })?;
+    if floor.is_zero() {
+        reader.warn(
+            FLOOR,
+            "zero: the time of an answer tells strangers which logins exist; for a benchmark only",
+        );
+    } else if floor < Duration::from_millis(100) {
+        reader.warn(
+            FLOOR,
+            "below 100ms: a mail may take longer, and the time of an answer then tell which logins exist",
+        );
+    }
+    Some(floor)
+}
+
+fn lifetime(reader: &mut Reader<'_>) -> Option<Duration> {
+    let lifetime = reader.value(LIFETIME, |text| match humantime::parse_duration(text) {
+        Ok(lifetime) if lifetime >= Duration::from_secs(60) => Ok(lifetime),
+        _ => Err(()),
+    })?;
+    let longest = reader.peek(limits::CODE_LIFETIME, limits::code_lifetime);
+    if longest.is_some_and(|longest| lifetime > longest) {
+        let code_lifetime = limits::CODE_LIFETIME;
+        reader.fault(
+            LIFETIME,
+            format_args!("is longer than `{}` ({})", code_lifetime.key, code_lifetime.variable),
+        );
+    }
+    Some(lifetime)
+}
+
+fn keys(reader: &mut Reader<'_>) -> Option<Secrets> {
+    let Some(path) = reader.get(KEYS_FILE) else {
+        if matches!(reader.peek(store::URL, store::redis_at), Some(Some(_))) {
+            reader.fault(KEYS_FILE, format_args!("is not set, and `{}` is a Redis", store::URL.key));
+            return None;
+        }
+        return Some(Secrets::random());
+    };
+    reader.warn_of_open_file(KEYS_FILE, &path);
+    let text = fs::read_to_string(&path).map_err(|error| format!("cannot be read: {}", error.kind()));
+    match text.and_then(|text| Secrets::parse(&text)) {
+        Ok(keys) => Some(keys),
+        Err(wrong) => {
+            reader.fault(KEYS_FILE, wrong);
+            None
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! `listen` and `admin_listen`: the sockets.
+
+use std::{net::SocketAddr, str::FromStr};
+
+use super::{reader::Reader, setting::settings};
+
+/// Both defaults are loopback, so that nobody else is served before somebody decides so.
+#[derive(Clone, Copy, Debug)]
+pub struct Listeners {
+    /// Clients connect here.
+    pub listen: SocketAddr,
+    /// Operators and their probes connect here. Metrics tell when a guess came through, so the socket is not the clients'.
+    pub admin_listen: SocketAddr,
+}
+
+settings! {
+    LISTEN: "listen", "GATEWAY_LISTEN", "an address and port, such as `127.0.0.1:8080`", "127.0.0.1:8080";
+    ADMIN_LISTEN: "admin_listen", "GATEWAY_ADMIN_LISTEN",
+        "an address and port, such as `127.0.0.1:9090`", "127.0.0.1:9090";
+}
+
+pub(super) fn read(reader: &mut Reader<'_>) -> Option<Listeners> {
+    let listen = reader.value(LISTEN, SocketAddr::from_str);
+    let admin_listen = reader.value(ADMIN_LISTEN, SocketAddr::from_str);
+    // Port 0 becomes another port each time.
+    if listen == admin_listen && listen.is_some_and(|listen| listen.port() != 0) {
+        reader.fault(ADMIN_LISTEN, "is the same as `listen`");
+    }
+    Some(Listeners { listen: listen?, admin_listen: admin_listen? })
+}

@@ -1,0 +1,123 @@
+//! `store.*`: the Redis in which several gateways count together.
+
+use std::{fmt, time::Duration};
+
+use url::Url;
+
+use super::{loopback::is_loopback, reader::Reader, setting::settings};
+
+/// The Redis in which several gateways count together.
+#[derive(Clone)]
+pub struct Store {
+    /// Redis or Valkey. Without one this process counts alone, which is right for a single gateway and needs no server.
+    pub redis: Option<redis::Client>,
+    /// How long a decision may wait for Redis. A trader waits along, so the limit is short; it is long enough for a
+    /// failover within one data centre to go unnoticed. At most 10 s, for a client gives up not long after.
+    pub timeout: Duration,
+    /// Begins every key, so that two installations in one database do not spend each other's budgets. They need two.
+    pub namespace: String,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The client prints its URL, which may hold a password.
+        let Self { redis, timeout, namespace } = self;
+        let mut store = f.debug_struct("Store");
+        store
+            .field("redis", &redis.is_some())
+            .field("timeout", timeout)
+            .field("namespace", namespace)
+            .finish()
+    }
+}
+
+settings! {
+    URL: "store.url", "GATEWAY_STORE", "`memory`, `redis://host:port/0` or `rediss://host:port/0`", "memory";
+    TIMEOUT: "store.timeout", "GATEWAY_STORE_TIMEOUT", "a duration from `10ms` to `10s`, such as `1s`", "1s";
+    NAMESPACE: "store.namespace", "GATEWAY_STORE_NAMESPACE",
+        "letters, digits, `-`, `_` and `.`, 1 to 64 characters", "password-reset";
+}
+
+pub(super) fn read(reader: &mut Reader<'_>) -> Option<Store> {
+    let redis = reader.value(URL, redis_at);
+    let timeout = reader.value(TIMEOUT, timeout);
+    let namespace = reader.value(NAMESPACE, namespace);
+    if let Some(Some((url, _))) = &redis {
+        if url.password().is_some() && reader.is_on_command_line(URL) {
+            reader.fault_as_written(format!(
+                "--set: `{}` holds a password, and `ps` shows the command line; use {}",
+                URL.key, URL.variable
+            ));
+        }
+        if url.scheme() == "redis" && !is_loopback(url) {
+            reader.warn(URL, "pseudonyms and counters travel in the clear; use rediss://");
+        }
+    }
+    let redis = redis?.map(|(_, client)| client);
+    Some(Store { redis, timeout: timeout?, namespace: namespace? })
+}
+
+/// `None` for the memory of this process.
+pub(super) fn redis_at(text: &str) -> Result<Option<(Url, redis::Client)>, ()> {
+    if text == "memory" {
+        return Ok(None);
+    }
+    let url = Url::parse(text).map_err(|_| ())?;
+    let client = redis::Client::open(text).map_err(|_| ())?;
+    if matches!(url.scheme(), "redis" | "rediss") { Ok(Some((url, client))) } else { Err(()) }
+}
+
+fn timeout(text: &str) -> Result<Duration, ()> {
+    let timeout = humantime::parse_duration(text).map_err(|_| ())?;
+    let fits = (Duration::from_millis(10)..=Duration::from_secs(10)).contains(&timeout);
+    fits.then_some(timeout).ok_or(())
+}
+
+/// Characters that mean nothing in a key of Redis: braces choose its slot, a colon separates its parts.
+fn namespace(text: &str) -> Result<String, ()> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    (plain && (1..=64).contains(&text.len())).then(|| text.to_owned()).ok_or(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_redis_is_a_redis() {
+        assert!(redis_at("memory").unwrap().is_none());
+        for good in ["redis://127.0.0.1:6379/0", "rediss://:secret@redis.example/1", "redis://[::1]"] {
+            assert!(redis_at(good).unwrap().is_some(), "{good}");
+        }
+        for bad in ["", "Memory", "http://127.0.0.1", "unix:///run/redis", "redis://host/db"] {
+            assert!(redis_at(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_decision_waits_neither_for_nothing_nor_for_long() {
+        assert_eq!(timeout("10ms"), Ok(Duration::from_millis(10)));
+        assert_eq!(timeout("10s"), Ok(Duration::from_secs(10)));
+        for bad in ["", "0s", "9ms", "10001ms", "1", "soon"] {
+            assert_eq!(timeout(bad), Err(()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_holds_nothing_that_redis_or_a_key_gives_a_meaning() {
+        let longest = "n".repeat(64);
+        for good in ["password-reset", "Reset_2.eu", "0", &longest] {
+            assert_eq!(namespace(good).as_deref(), Ok(good));
+        }
+        for bad in ["", "a b", "{a}", "a:b", "a*", "é", &format!("{longest}n")] {
+            assert_eq!(namespace(bad), Err(()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_store_prints_no_password() {
+        let redis = redis_at("redis://:canary-password@127.0.0.1/0").unwrap().map(|(_, client)| client);
+        let store = Store { redis, timeout: Duration::from_secs(1), namespace: "reset".to_owned() };
+        assert_eq!(format!("{store:?}"), r#"Store { redis: true, timeout: 1s, namespace: "reset" }"#);
+    }
+}

@@ -1,0 +1,99 @@
+//! `upstream.*`: how Autoshares is called.
+
+use std::time::Duration;
+
+use autoshares_sdk::{AppKey, AppKeySource, BuildPart, Client};
+
+use super::{reader::Reader, setting::settings};
+use crate::error_chain::chain;
+
+/// How Autoshares is called.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// Holds the application key.
+    pub client: Client,
+    /// How long the client waits for one call, from connecting to the last byte. Shutdown waits longer than that, so
+    /// that a call which may have been applied is answered.
+    pub timeout: Duration,
+}
+
+settings! {
+    BASE_URL: "upstream.base_url", "AUTOSHARES_BASE_URL",
+        "where Autoshares is, such as `https://host/api`; https, or http to loopback", "required";
+    APP_KEY_FILE: "upstream.app_key_file", "AUTOSHARES_APP_KEY_FILE",
+        "a file that holds the application key", "required, unless upstream.app_key is set";
+    APP_KEY: "upstream.app_key", "AUTOSHARES_APP_KEY",
+        "the application key, 8 characters or more", "instead of the file", secret;
+    API_VERSION: "upstream.api_version", "AUTOSHARES_API_VERSION", "a version, such as `1.0`", "1.0";
+    TIMEOUT: "upstream.timeout", "AUTOSHARES_TIMEOUT",
+        "a duration above zero, such as `10s` or `800ms`", "10s";
+}
+
+pub(super) fn read(reader: &mut Reader<'_>) -> Option<Upstream> {
+    let mut builder = Client::builder(reader.get(BASE_URL).unwrap_or_default());
+    let app_key = app_key(reader);
+    let key_is_faulty = app_key.is_none();
+    if let Some(key) = app_key {
+        builder = builder.app_key(key);
+    }
+    if let Some(version) = reader.get(API_VERSION) {
+        builder = builder.api_version(version);
+    }
+    let timeout = timeout(reader);
+    if let Some(timeout) = timeout {
+        builder = builder.timeout(timeout);
+    }
+    let error = match builder.build() {
+        Ok(client) => return Some(Upstream { client, timeout: timeout? }),
+        Err(error) => error,
+    };
+    for fault in error.faults() {
+        match fault.part() {
+            BuildPart::BaseUrl => reader.fault(BASE_URL, fault.problem()),
+            BuildPart::ApiVersion => reader.fault(API_VERSION, fault.problem()),
+            BuildPart::Timeout => reader.fault(TIMEOUT, fault.problem()),
+            // `app_key` has recorded the fault already, unless the builder found it in the file.
+            BuildPart::AppKey if key_is_faulty => {}
+            BuildPart::AppKey => reader.fault(APP_KEY_FILE, fault.problem()),
+            _ => reader.fault_as_written(format!("`upstream`: {}", chain(&error))),
+        }
+    }
+    None
+}
+
+/// With a client that somebody else built.
+pub(super) fn with_client(reader: &mut Reader<'_>, client: Client) -> Option<Upstream> {
+    Some(Upstream { client, timeout: timeout(reader)? })
+}
+
+fn timeout(reader: &mut Reader<'_>) -> Option<Duration> {
+    reader.value(TIMEOUT, humantime::parse_duration)
+}
+
+/// A file is what the documentation recommends: the key in it can be replaced while the gateway runs.
+fn app_key(reader: &mut Reader<'_>) -> Option<AppKeySource> {
+    match (reader.get(APP_KEY_FILE), reader.get(APP_KEY)) {
+        (Some(path), None) => {
+            reader.warn_of_open_file(APP_KEY_FILE, &path);
+            Some(AppKeySource::file(path))
+        }
+        (None, Some(text)) => match AppKey::new(text) {
+            Ok(key) => Some(key.into()),
+            Err(error) => {
+                reader.fault(APP_KEY, error.reason());
+                None
+            }
+        },
+        (None, None) => {
+            reader.fault(APP_KEY_FILE, format_args!("is not set, and neither is `{}`", APP_KEY.key));
+            None
+        }
+        (Some(_), Some(_)) => {
+            reader.fault_as_written(format!(
+                "`{}` ({}) is set beside `{}` ({}); remove one of the two",
+                APP_KEY.key, APP_KEY.variable, APP_KEY_FILE.key, APP_KEY_FILE.variable
+            ));
+            None
+        }
+    }
+}

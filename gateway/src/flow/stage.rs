@@ -1,0 +1,47 @@
+//! How far a flow has come, as the bits of its record. Nobody outside can tell one stage from another.
+
+/// How far a flow has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stage(u8);
+
+impl Stage {
+    /// Autoshares wants the answer to the secret question.
+    pub const QUESTION: Stage = Stage(1);
+    /// There is no such login, and it is asked a question all the same.
+    pub const DECOY: Stage = Stage(2);
+    /// A code was sent, or may have been. A flow that has come this far stays live, whatever comes later.
+    pub const LIVE: Stage = Stage(4);
+    /// Autoshares is being asked: whether a code is sent is not known yet.
+    pub const LIVE_PERHAPS: Stage = Stage(8);
+    /// It looks as if a code was sent, and none was.
+    pub const DEAD: Stage = Stage(16);
+
+    /// The bits that a record keeps once it has them.
+    pub const STICKY: u8 = Self::LIVE.0;
+    /// In these stages there may be a code, so codes are forwarded.
+    pub const WITH_CODE: u8 = Self::LIVE.0 | Self::LIVE_PERHAPS.0;
+    /// In these stages codes and tokens are taken, whether or not they are forwarded.
+    pub const AFTER_RESET: u8 = Self::WITH_CODE | Self::DEAD.0;
+    /// In these stages the secret question is given.
+    pub const WITH_QUESTION: u8 = Self::QUESTION.0 | Self::DECOY.0;
+
+    /// The bits.
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// A stage of a record.
+    pub fn of(bits: u8) -> Self {
+        Self(bits)
+    }
+
+    /// Whether there may be a code.
+    pub fn has_code(self) -> bool {
+        self.0 & Self::WITH_CODE != 0
+    }
+
+    /// Whether the login is asked a question although it does not exist.
+    pub fn is_decoy(self) -> bool {
+        self.0 & Self::DECOY.0 != 0
+    }
+}

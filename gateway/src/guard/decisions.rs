@@ -1,0 +1,285 @@
+//! What each step of the flow costs: one decision for each.
+
+use autoshares_counting::{
+    Beginning, Charge, Counter, Decision, Id, Lane, Mark, OrBegin, Owned, RecordUse, Subject, Verdict, Visit,
+};
+
+use super::{
+    Code, CodeVerdict, Flow, FlowFault, Guard, Receipts, Refused, Reset, ResetVerdict, Silent,
+    budget::{
+        ANSWERS_PER_LOGIN, CODE, CODES_PER_ADDRESS, CODES_PER_FLOW, CODES_PER_LOGIN, DEAD_CODES_PER_LOGIN,
+        LOGINS_PER_ADDRESS, MEASURES_PER_FLOW, QUESTIONS_PER_FLOW, RESETS, RESETS_PER_ADDRESS,
+        RESETS_PER_LOGIN, TOKEN, UPDATES_PER_FLOW,
+    },
+    reading,
+};
+use crate::flow::{Handle, Named, Spelling, Stage};
+
+/// How many passwords are measured in a flow: measuring takes processor time, and people try a few.
+const MEASURES: u32 = 30;
+/// The outcome of a code that is wrong, or looks so.
+pub const WRONG: &str = "wrong";
+/// The outcome of a token that is spent.
+pub const SPENT: &str = "spent";
+
+/// A step 1.
+#[expect(missing_debug_implementations, reason = "holds a login")]
+pub struct ResetAttempt<'a> {
+    /// The pseudonym of the login.
+    pub login: Id,
+    /// The flows of the client's handles, each with the login as its owner: one that stands goes on.
+    pub current: Vec<Owned>,
+    /// The handle of the flow that begins otherwise.
+    pub fresh: &'a Handle,
+    /// The login as it is counted.
+    pub spelling: &'a Spelling,
+    /// Whether an answer to the secret question comes along.
+    pub answered: bool,
+}
+
+/// A code to redeem.
+#[derive(Debug)]
+pub enum Redemption<'a> {
+    /// In the flow of this handle.
+    Flow(&'a Handle),
+    /// By a client without a handle: in a flow of its own, under the ledger of a lane.
+    Lane(Lane, Id),
+}
+
+/// A token with which the password is to be set.
+#[derive(Debug)]
+pub enum Update {
+    /// The token was issued in this flow.
+    Issued {
+        /// The flow.
+        flow: Id,
+        /// What stands for the token.
+        mark: Id,
+    },
+    /// The token was issued elsewhere; it counts under itself.
+    Foreign {
+        /// What stands for the token.
+        mark: Id,
+    },
+}
+
+impl Guard {
+    /// Decides on a step 1. It begins a flow or renews one, whether or not it is forwarded.
+    ///
+    /// The reset budget of a login stands before its answer budget: a login without resets always looks accepted, with or without an
+    /// answer. The other order would reveal which one ran out.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] when the network or the installation has no budget left, or the store is away. Nothing is charged then.
+    pub async fn request_reset(&self, address: Id, attempt: ResetAttempt<'_>) -> Result<Reset, Refused> {
+        let ResetAttempt { login, current, fresh, spelling, answered } = attempt;
+        let limits = &self.limits;
+        let mut decision = Decision::new(self.randomness.id());
+        if limits.enabled {
+            let of_login = |budget, rates, stage: Stage| Charge {
+                receipt: true,
+                stage_when_exhausted: stage.bits(),
+                ..Charge::new(budget, Subject::Of(login), rates)
+            };
+            decision.open = vec![
+                Charge::new(RESETS_PER_ADDRESS, Subject::Of(address), &limits.resets_per_address),
+                Charge {
+                    distinct: Some(login),
+                    ..Charge::new(LOGINS_PER_ADDRESS, Subject::Of(address), &limits.logins_per_address)
+                },
+                Charge::new(RESETS, Subject::All, &limits.resets),
+            ];
+            decision.silent = vec![of_login(RESETS_PER_LOGIN, &limits.resets_per_login, Stage::DEAD)];
+            if answered {
+                decision.silent.push(of_login(ANSWERS_PER_LOGIN, &limits.answers_per_login, Stage::QUESTION));
+            }
+            decision.makes_live = true;
+        }
+        let counter = |name, most| Counter { name, most, receipt: false };
+        decision.record = Some(RecordUse::Begin(Beginning {
+            current,
+            fresh: Owned { id: fresh.id, owner: fresh.owner(spelling) },
+            subject: login,
+            counters: vec![
+                counter(CODES_PER_FLOW, limits.codes_per_flow),
+                counter(QUESTIONS_PER_FLOW, limits.questions_per_flow),
+                counter(UPDATES_PER_FLOW, limits.updates_per_flow),
+            ],
+            stage: Stage::LIVE_PERHAPS.bits(),
+            sticky: Stage::STICKY,
+            lifetime: self.lifetime,
+        }));
+        let decided = self.decide(address, &decision).await?;
+        let flow = decided.record.map(Flow::from).ok_or(Refused::Flow(FlowFault::Gone))?;
+        let verdict = match decided.verdict {
+            Verdict::Suppressed { budget: budget @ ANSWERS_PER_LOGIN } => ResetVerdict::LooksWrong { budget },
+            Verdict::Suppressed { budget } => ResetVerdict::LooksAccepted { budget },
+            _ => ResetVerdict::Forward(Receipts { decision: decision.id, names: decided.receipts }),
+        };
+        Ok(Reset { flow, verdict })
+    }
+
+    /// Decides on fetching the secret question, in the flow of that login.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] when the flow does not stand, is about another login or at another step, or has fetched the question too often.
+    pub async fn fetch_question(
+        &self,
+        address: Id,
+        handle: &Handle,
+        spelling: &Spelling,
+    ) -> Result<Flow, Refused> {
+        let questions =
+            Counter { name: QUESTIONS_PER_FLOW, most: self.limits.questions_per_flow, receipt: false };
+        let visit = Visit {
+            owner: Some(handle.owner(spelling)),
+            counters: vec![questions],
+            ..visit(handle.id, Stage::WITH_QUESTION)
+        };
+        self.visit(address, visit, Vec::new()).await
+    }
+
+    /// Decides on fetching the secret question for a client without a handle.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] when the network has no budget left, or the store is away.
+    pub async fn fetch_question_without_flow(&self, address: Id) -> Result<(), Refused> {
+        let mut decision = Decision::new(self.randomness.id());
+        if self.limits.enabled {
+            let rates = &self.limits.resets_per_address;
+            decision.open = vec![Charge::new(RESETS_PER_ADDRESS, Subject::Of(address), rates)];
+        }
+        self.decide(address, &decision).await.map(drop)
+    }
+
+    /// Decides on a code. The same code again, or at the same time, is charged no try and gets the outcome of the first.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] when the network has no budget left, the ledger is exhausted, the flow does not stand or is at another step, or the
+    /// store is away.
+    pub async fn redeem_code(
+        &self,
+        address: Id,
+        redemption: &Redemption<'_>,
+        code: &str,
+    ) -> Result<Code, Refused> {
+        let limits = &self.limits;
+        let (id, lane, mark) = match redemption {
+            Redemption::Flow(handle) => (handle.id, super::FLOWS, Some(handle.mark(Named::Code, code))),
+            Redemption::Lane(lane, fresh) => (*fresh, *lane, None),
+        };
+        let mut decision = Decision::new(self.randomness.id());
+        if limits.enabled {
+            decision.open = vec![self.code_of(address)];
+            decision.ledger = Some(self.booking(lane));
+            let of_login = |budget, stages, receipt| Charge {
+                stages,
+                receipt,
+                ..Charge::new(budget, Subject::OfRecord, &limits.codes_per_login)
+            };
+            decision.silent = vec![
+                of_login(CODES_PER_LOGIN, Stage::WITH_CODE, true),
+                of_login(DEAD_CODES_PER_LOGIN, Stage::DEAD.bits(), false),
+            ];
+        }
+        decision.record = Some(RecordUse::Visit(Visit {
+            // The flow of a client without a handle begins and ends with its code.
+            or_begin: mark.is_none().then(|| self.lane_flow()),
+            counters: vec![Counter { name: CODES_PER_FLOW, most: limits.codes_per_flow, receipt: true }],
+            mark: mark.map(|id| Mark {
+                name: CODE,
+                id,
+                busy: Some(self.call_deadline),
+                worthwhile: Stage::WITH_CODE,
+                otherwise: WRONG,
+            }),
+            ..visit(id, Stage::AFTER_RESET)
+        }));
+        let decided = self.decide(address, &decision).await?;
+        let reading = reading(&decision, decided.reading);
+        let flow = decided.record.map(Flow::from).ok_or(Refused::Flow(FlowFault::Gone))?;
+        let verdict = match decided.verdict {
+            Verdict::Repeated(outcome) => CodeVerdict::Repeated(outcome),
+            Verdict::UsedUp { .. } => CodeVerdict::LooksWrong(Silent::TriesUsedUp),
+            Verdict::Suppressed { budget } => CodeVerdict::LooksWrong(Silent::LoginExhausted(budget)),
+            _ if !flow.stage.has_code() => CodeVerdict::LooksWrong(Silent::DeadFlow),
+            _ => CodeVerdict::Forward(Receipts { decision: decision.id, names: decided.receipts }),
+        };
+        Ok(Code { flow, mark, reading, verdict })
+    }
+
+    /// Sees that a flow stands and takes codes and tokens. Charges nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] when it does not, or the store is away.
+    pub async fn find_flow(&self, address: Id, handle: &Handle) -> Result<Flow, Refused> {
+        self.visit(address, visit(handle.id, Stage::AFTER_RESET), Vec::new()).await
+    }
+
+    /// Decides on setting the password. A token is forwarded once.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] when the token is spent or being spent, the flow has ended, or the store is away.
+    pub async fn set_password(
+        &self,
+        address: Id,
+        update: &Update,
+        measured: bool,
+    ) -> Result<(Flow, Receipts), Refused> {
+        let (id, mark, or_begin) = match *update {
+            Update::Issued { flow, mark } => (flow, mark, None),
+            Update::Foreign { mark } => (mark, mark, Some(self.lane_flow())),
+        };
+        let updates = Counter { name: UPDATES_PER_FLOW, most: self.limits.updates_per_flow, receipt: true };
+        let measures = Counter { name: MEASURES_PER_FLOW, most: MEASURES, receipt: false };
+        let mut decision = Decision::new(self.randomness.id());
+        if self.limits.enabled && or_begin.is_some() {
+            decision.open = vec![self.code_of(address)];
+        }
+        decision.record = Some(RecordUse::Visit(Visit {
+            or_begin,
+            counters: [updates].into_iter().chain(measured.then_some(measures)).collect(),
+            mark: Some(Mark { name: TOKEN, id: mark, busy: None, worthwhile: u8::MAX, otherwise: SPENT }),
+            ..visit(id, Stage::AFTER_RESET)
+        }));
+        let decided = self.decide(address, &decision).await?;
+        let flow = decided.record.map(Flow::from).ok_or(Refused::Flow(FlowFault::Gone))?;
+        match decided.verdict {
+            Verdict::Repeated(_) => Err(Refused::TokenSpent(flow)),
+            Verdict::UsedUp { counter } => Err(Refused::Flow(FlowFault::UsedUp { flow, counter })),
+            _ => Ok((flow, Receipts { decision: decision.id, names: decided.receipts })),
+        }
+    }
+
+    async fn visit(&self, address: Id, visit: Visit<'_>, open: Vec<Charge<'_>>) -> Result<Flow, Refused> {
+        let record = Some(RecordUse::Visit(visit));
+        let decision = Decision { record, open, ..Decision::new(self.randomness.id()) };
+        let decided = self.decide(address, &decision).await?;
+        let flow = decided.record.map(Flow::from).ok_or(Refused::Flow(FlowFault::Gone))?;
+        match decided.verdict {
+            Verdict::UsedUp { counter } => Err(Refused::Flow(FlowFault::UsedUp { flow, counter })),
+            _ => Ok(flow),
+        }
+    }
+
+    /// A code, or a token that was not issued here, from a network.
+    fn code_of(&self, address: Id) -> Charge<'_> {
+        Charge::new(CODES_PER_ADDRESS, Subject::Of(address), &self.limits.codes_per_address)
+    }
+
+    /// The flow of a client without a handle, or of a token that was issued elsewhere.
+    fn lane_flow(&self) -> OrBegin {
+        OrBegin { stage: Stage::LIVE.bits(), lifetime: self.lifetime }
+    }
+}
+
+/// A visit that finds a flow at one of these stages, and does nothing there.
+fn visit<'a>(id: Id, stages: u8) -> Visit<'a> {
+    Visit { id, owner: None, stages, or_begin: None, counters: Vec::new(), mark: None }
+}

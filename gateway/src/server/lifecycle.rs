@@ -1,0 +1,53 @@
+//! Start and stop: both listeners, until the process is told to stop and every request has its reply.
+
+use std::{error::Error, time::Duration};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
+
+use super::{Listener, MAX_CLIENTS, Stop, admin, listener::MAX_OPERATORS};
+use crate::{app::App, http::edge::BODY_DEADLINE};
+
+/// Serves until SIGTERM or SIGINT, then lets requests under way end. Operators can look in until the last of them has its reply. A second
+/// signal ends them at once.
+///
+/// # Errors
+///
+/// When a socket or a signal handler fails.
+pub async fn run(
+    public: Listener,
+    admin: Listener,
+    app: App,
+    public_origin: &str,
+    upstream_timeout: Duration,
+) -> Result<(), Box<dyn Error>> {
+    let (stop_public, stop_admin) = (Stop::new(), Stop::new());
+    let App { public: router, watched, store: _store } = app;
+    // Before anybody is told that the gateway listens, for they may tell it to stop at once.
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    info!(listen = %public.address(), admin_listen = %admin.address(), public_origin, "listening");
+    let health = watched.report.health.clone();
+    let operators = tokio::spawn(admin.serve(admin::routes(watched), stop_admin.clone(), MAX_OPERATORS));
+    let stopping = stop_public.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        // Longer than the slowest request that still comes to a reply.
+        let deadline = BODY_DEADLINE + upstream_timeout + Duration::from_secs(5);
+        info!(deadline_s = deadline.as_secs(), "stopping: finishing requests under way");
+        health.drain();
+        stopping.graceful_shutdown(Some(deadline));
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stopping.shutdown();
+    });
+    public.serve(router, stop_public, MAX_CLIENTS).await?;
+    stop_admin.graceful_shutdown(Some(Duration::from_secs(1)));
+    operators.await??;
+    info!("stopped");
+    Ok(())
+}

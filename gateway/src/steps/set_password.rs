@@ -1,0 +1,106 @@
+//! Step 4: sets the new password.
+
+use autoshares_sdk::ResetToken;
+
+use super::{
+    Reply, Said, Steps,
+    autoshares::Failure,
+    password_rules::{are_measured, check_length, check_strength},
+    refusal::Stop,
+};
+use crate::{
+    config::Binding,
+    flow::{Named, Token},
+    guard::{Flow, FlowFault, Outcome, Record, Refused, SPENT, Update},
+    http::{caller::Caller, problem::Problem, request_body::PasswordUpdate},
+    telemetry::audit::Event,
+};
+
+/// Sets the new password with a token of this gateway's own, or, where that is allowed, with one that was issued elsewhere.
+///
+/// # Errors
+///
+/// See [`request_reset`](super::request_reset).
+pub async fn set_password(steps: &Steps, caller: &Caller, request: PasswordUpdate) -> Result<Reply, Stop> {
+    let PasswordUpdate { token, password, .. } = request;
+    // Before the token, so that a client is not told to start again for what it can mend.
+    check_length(steps.password, &password)?;
+    let (update, token) = match steps.seals.open_token(token.expose()) {
+        Some(opened) => match update_of(steps, caller, &opened) {
+            Some(update) => (update, opened.token),
+            None => return Err(refuse_token(steps, caller, "another flow").await),
+        },
+        None if steps.settings.foreign_tokens => {
+            let mark = steps.seals.ring().pseudonym(Named::Token, token.expose().as_bytes());
+            (Update::Foreign { mark }, token)
+        }
+        None => return Err(refuse_token(steps, caller, "does not open").await),
+    };
+    let is_measured = are_measured(steps.password);
+    let decided = steps.guard.set_password(caller.address, &update, is_measured).await;
+    let (flow, receipts) = decided?;
+    if is_measured && let Err(weak) = check_strength(steps.password, &password).await {
+        // Measuring stays charged, or it could be repeated without end.
+        steps.guard.settle(receipts, Outcome::NotSent, Record::default()).await;
+        return Err(weak.into());
+    }
+
+    let called = steps.call(steps.autoshares.set_password(&token, &password)).await;
+    let outcome = match &called {
+        Ok(()) => Outcome::Done,
+        Err(failure) => failure.outcome(Outcome::Refused),
+    };
+    let record = Record { outcome: Some(SPENT), ..Record::default() };
+    steps.guard.settle(receipts, outcome, record).await;
+    match called {
+        Ok(()) => {
+            steps.record(caller, Event::PasswordSet, Some(flow), None);
+            Ok(Reply::from(Said::PasswordSet).at_the_end())
+        }
+        Err(failure) => Ok(say_failed(steps, caller, flow, &token, failure)?.into()),
+    }
+}
+
+/// The update that a token of this gateway's is good for: in the flow that it was issued in, together with that flow's handle.
+fn update_of(steps: &Steps, caller: &Caller, opened: &Token) -> Option<Update> {
+    let token = opened.token.expose();
+    let mark = match caller.handles.iter().find(|handle| handle.id == opened.flow) {
+        Some(handle) => handle.mark(Named::Token, token),
+        None if !opened.needs_handle && steps.settings.binding != Binding::Required => {
+            steps.seals.ring().pseudonym(Named::Token, token.as_bytes())
+        }
+        None => return None,
+    };
+    Some(Update::Issued { flow: opened.flow, mark })
+}
+
+/// Refuses a token, or a client that is in no flow which could have one.
+async fn refuse_token(steps: &Steps, caller: &Caller, reason: &'static str) -> Stop {
+    let mut found = None;
+    for handle in &caller.handles {
+        match steps.guard.find_flow(caller.address, handle).await {
+            Ok(flow) => found = found.or(Some(flow)),
+            Err(Refused::Flow(FlowFault::Gone)) => {}
+            Err(refused) => return refused.into(),
+        }
+    }
+    if found.is_none() && steps.settings.binding == Binding::Required {
+        return Refused::Flow(FlowFault::Gone).into();
+    }
+    steps.record(caller, Event::TokenRefused, found, Some(reason));
+    Problem::token_invalid().into()
+}
+
+/// The reply when the password was not set. Autoshares' own token never leaves, not even in Autoshares' own words.
+fn say_failed(
+    steps: &Steps,
+    caller: &Caller,
+    flow: Flow,
+    token: &ResetToken,
+    failure: Failure,
+) -> Result<Said, Problem> {
+    if failure.sentences.hold(token.expose()) {
+        return Ok(Said::PasswordNotAccepted);
+    }
+    steps.relay(caller, Some(flow), failure)
+}

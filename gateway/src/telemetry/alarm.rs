@@ -1,0 +1,88 @@
+//! Shows how the risk ledgers stand in the metrics, and tells operators once when that changes.
+
+use std::sync::{Mutex, PoisonError};
+
+use autoshares_counting::{Lane, Reading};
+use tracing::{error, info, warn};
+
+use super::{
+    audit::{self, Event},
+    metrics::Metrics,
+};
+
+/// The share of a ledger from which on somebody should look.
+const SOFT_MARK: f64 = 0.5;
+
+/// How a ledger stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LedgerState {
+    /// Less than half is spent.
+    Ample,
+    /// Half is spent, or more.
+    Low,
+    /// A guess would be refused.
+    Exhausted,
+}
+
+impl From<&Reading> for LedgerState {
+    fn from(reading: &Reading) -> Self {
+        if reading.is_exhausted() {
+            LedgerState::Exhausted
+        } else if spent(reading) >= SOFT_MARK {
+            LedgerState::Low
+        } else {
+            LedgerState::Ample
+        }
+    }
+}
+
+fn spent(reading: &Reading) -> f64 {
+    f64::from(reading.spent) / f64::from(reading.capacity)
+}
+
+/// The state of each lane that was told last.
+#[derive(Debug, Default)]
+pub struct Alarm(Mutex<Vec<(Lane, LedgerState)>>);
+
+impl Alarm {
+    /// Shows a reading in the metrics, and tells of it when it is news.
+    pub fn note(&self, lane: Lane, reading: &Reading, metrics: &Metrics) -> LedgerState {
+        let (state, spent, live_codes) = (LedgerState::from(reading), spent(reading), reading.live);
+        let is_exhausted = state == LedgerState::Exhausted;
+        metrics.ledger(lane.0, spent, is_exhausted, state > LedgerState::Ample, live_codes);
+        match (self.replace(lane, state), state) {
+            (before, LedgerState::Exhausted) if before != state => error!(
+                lane = lane.0,
+                live_codes,
+                spent,
+                "the risk ledger is empty: no code is forwarded until some of it comes back; the rest works"
+            ),
+            (LedgerState::Ample, LedgerState::Low) => {
+                audit::record_own(Event::LedgerLow);
+                warn!(
+                    lane = lane.0,
+                    live_codes,
+                    spent,
+                    "the risk ledger is half empty: somebody is guessing codes, or many mistype them"
+                );
+            }
+            (LedgerState::Exhausted, state) if state != LedgerState::Exhausted => {
+                info!(lane = lane.0, live_codes, spent, "the risk ledger has room again");
+            }
+            _ => {}
+        }
+        state
+    }
+
+    /// Remembers the state of a lane, and gives back the one before.
+    fn replace(&self, lane: Lane, state: LedgerState) -> LedgerState {
+        let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match states.iter_mut().find(|(known, _)| *known == lane) {
+            Some((_, known)) => std::mem::replace(known, state),
+            None => {
+                states.push((lane, state));
+                LedgerState::Ample
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Where a setting comes from, and that `docs/operating.md` tells the truth about all of them.
+
+use std::{collections::HashMap, fs};
+
+use autoshares_gateway::config::{Config, Faults, Sources, load, settings};
+
+const REQUIRED: [(&str, &str); 2] =
+    [("AUTOSHARES_BASE_URL", "https://host.example/api"), ("AUTOSHARES_APP_KEY", "a-good-key")];
+
+fn with(variables: &[(&str, &str)], file: &str, set: &[&str]) -> Result<Config, Faults> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gateway.toml");
+    fs::write(&path, file).unwrap();
+    let set: Vec<_> = set.iter().map(ToString::to_string).collect();
+    let variables: HashMap<_, _> = REQUIRED.iter().chain(variables).copied().collect();
+    load(&Sources { file: Some(&path), set: &set }, |name| variables.get(name).map(ToString::to_string))
+}
+
+#[test]
+fn defaults_give_way_to_file_then_environment_then_flag() {
+    let listen = |variables: &[(&str, &str)], file: &str, set: &[&str]| {
+        with(variables, file, set).unwrap().listeners.listen.to_string()
+    };
+    let file = "listen = \"127.0.0.1:1001\"";
+    let variable = [("GATEWAY_LISTEN", "127.0.0.1:1002")];
+    assert_eq!(listen(&[], "", &[]), "127.0.0.1:8080");
+    assert_eq!(listen(&[], file, &[]), "127.0.0.1:1001");
+    assert_eq!(listen(&variable, file, &[]), "127.0.0.1:1002");
+    assert_eq!(listen(&variable, file, &["listen=127.0.0.1:1003"]), "127.0.0.1:1003");
+    assert_eq!(listen(&[("GATEWAY_LISTEN", "")], file, &[]), "127.0.0.1:1001");
+}
+
+#[test]
+fn an_origin_that_others_see_is_https() {
+    let origin = |variables: &[(&str, &str)]| with(variables, "", &[]).map(|config| config.public_origin);
+    let open = ("GATEWAY_LISTEN", "0.0.0.0:8080");
+    assert_eq!(origin(&[]).unwrap().text, "http://localhost:8080");
+    let good = origin(&[open, ("GATEWAY_PUBLIC_ORIGIN", "https://reset.example.com/")]).unwrap();
+    assert_eq!((good.text.as_str(), good.https), ("https://reset.example.com", true));
+    for bad in [
+        vec![open],
+        vec![open, ("GATEWAY_PUBLIC_ORIGIN", "http://reset.example.com")],
+        vec![("GATEWAY_PUBLIC_ORIGIN", "https://reset.example.com/path")],
+        vec![("GATEWAY_PUBLIC_ORIGIN", "reset.example.com")],
+        vec![("GATEWAY_PUBLIC_ORIGIN", "https://user@reset.example.com")],
+    ] {
+        let faults = origin(&bad).unwrap_err().to_string();
+        assert!(faults.contains("`public_origin` (GATEWAY_PUBLIC_ORIGIN)"), "{faults}");
+    }
+}
+
+#[test]
+fn a_proxy_that_must_be_there_and_is_not_trusted_is_warned_of() {
+    let origin = ("GATEWAY_PUBLIC_ORIGIN", "https://reset.example.com");
+    let warned = |variables: &[(&str, &str)]| {
+        let warnings = with(variables, "", &[]).unwrap().warnings;
+        warnings.iter().any(|warning| warning.contains("`trusted_proxies`: is not set"))
+    };
+    assert!(warned(&[origin]));
+    assert!(!warned(&[origin, ("GATEWAY_TRUSTED_PROXIES", "10.0.0.0/8")]) && !warned(&[]));
+}
+
+#[test]
+fn a_secret_on_the_command_line_is_refused_and_not_shown() {
+    for set in ["upstream.app_key=canary-key-5c1d", "canary-key-5c1d"] {
+        let faults = with(&[], "", &[set]).unwrap_err().to_string();
+        assert!(faults.contains("--set") && !faults.contains("canary"), "{faults}");
+    }
+}
+
+#[test]
+fn a_configuration_prints_no_key() {
+    let config = with(&[("AUTOSHARES_APP_KEY", "canary-key-5c1d")], "", &[]).unwrap();
+    assert!(!format!("{config:?}").contains("canary"));
+}
+
+#[test]
+fn operators_find_every_setting_with_its_default() {
+    let document = include_str!("../../../docs/operating.md");
+    let rows: Vec<_> = document.lines().filter(|line| line.starts_with("| `")).collect();
+    for setting in settings() {
+        let row = format!("| `{}` | `{}` |", setting.key, setting.variable);
+        let found = rows.iter().find(|line| line.starts_with(&row)).unwrap_or_else(|| panic!("no row {row}"));
+        let told = found[row.len()..].replace('`', "");
+        assert!(
+            told.trim().starts_with(setting.default),
+            "{found} does not begin with `{}`",
+            setting.default
+        );
+    }
+    assert_eq!(
+        rows.iter().filter(|row| row.contains("GATEWAY_") || row.contains("AUTOSHARES_")).count(),
+        settings().count()
+    );
+}

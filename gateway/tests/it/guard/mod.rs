@@ -1,0 +1,3 @@
+mod budgets;
+mod replicas;
+mod store;

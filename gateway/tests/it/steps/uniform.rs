@@ -1,0 +1,444 @@
+//! What answers tell strangers about which logins exist: nothing, in bytes or in time.
+
+use std::time::{Duration, Instant};
+
+use autoshares_gateway::{
+    config::{Answers, Binding},
+    flow::Stage,
+};
+use autoshares_sdk::{
+    Operation,
+    sandbox::{Fault, Sandbox, Shape, Trader},
+};
+use axum::http::Method;
+
+use crate::{
+    support::{Answered, CODE, JSON, QUESTION, RESET, TestApp, WRONG, client, code},
+    upstream::{Upstream, response},
+};
+
+const ACCEPTED: &str = r#"{"Errors": [], "IsSucceed": false}"#;
+const REFUSED: &str = r#"{"Errors": ["User is not found."], "ErrorsCode": ["NotFound"], "IsSucceed": false}"#;
+const WRONG_ANSWER: &str = r#"{"Errors":["Answer is incorrect, try again."],"ErrorsCode":["ErrorIncorrectAnswer"],"IsSucceed":false}"#;
+
+fn reset(login: &str) -> String {
+    format!(r#"{{"User": "{login}"}}"#)
+}
+
+/// Everything that a stranger sees, without what is random: the sealed values count by their length.
+fn seen(answered: &Answered) -> String {
+    let handle = answered.handle();
+    let headers: Vec<_> = answered
+        .headers
+        .iter()
+        .filter(|(name, _)| !matches!(name.as_str(), "x-request-id" | "date"))
+        .map(|(name, value)| {
+            format!("{name}: {}", value.to_str().unwrap().replace(&handle, &"x".repeat(handle.len())))
+        })
+        .collect();
+    format!("{}\n{}\n{}", answered.status, headers.join("\n"), answered.body)
+}
+
+/// E1, and E3 with it: whatever Autoshares makes of a login, and whether or not it is asked.
+#[tokio::test]
+async fn step_1_looks_the_same_whatever_the_login_is() {
+    for flag in [false, true] {
+        let accepted = format!(r#"{{"Errors": [], "IsSucceed": {flag}}}"#);
+        let upstream = Upstream::deciding(move |request| {
+            let refused = |status| response(status, &[], REFUSED);
+            match request.rsplit_once("User\":\"").and_then(|(_, login)| login.split('"').next()) {
+                Some("exists" | "suppressed") => response(200, &[], &accepted),
+                Some("unknown") => refused(200),
+                Some("disabled") => response(200, &[], r#"{"Errors": ["Locked."], "IsSucceed": true}"#),
+                Some("refused-400") => refused(400),
+                Some("refused-403") => refused(403),
+                Some("refused-500") => refused(500),
+                Some("invalid") => response(400, &[], r#"{"Message": "The request is invalid."}"#),
+                Some("denied") => {
+                    response(401, &[], r#"{"Message": "Authorization has been denied for this request."}"#)
+                }
+                Some("not-valid") => {
+                    response(422, &[], r#"{"Message": "no", "ModelState": {"User": ["is odd"]}}"#)
+                }
+                Some("failing") => response(
+                    500,
+                    &[],
+                    r#"{"message": "An error occurred while processing your request", "error": "Unexpected server error"}"#,
+                ),
+                other => panic!("{other:?}"),
+            }
+        });
+        let app = TestApp::guarded(&client(&upstream.base_url()), |config| {
+            config.limits.resets_per_address = vec!["100/h".parse().unwrap()];
+            config.limits.logins_per_address = vec!["100/h".parse().unwrap()];
+        });
+        let ask = async |login: &str| seen(&app.send(Method::POST, RESET, &[JSON], reset(login)).await);
+        let genuine = ask("exists").await;
+        assert!(genuine.contains(&format!(r#"{{"Errors":[],"IsSucceed":{flag}}}"#)), "{genuine}");
+        for login in [
+            "unknown",
+            "disabled",
+            "refused-400",
+            "refused-403",
+            "refused-500",
+            "invalid",
+            "denied",
+            "not-valid",
+            "failing",
+            "suppressed",
+            "suppressed",
+            "suppressed",
+        ] {
+            assert_eq!(ask(login).await, genuine, "{login}");
+        }
+        // E3: over its budget nothing is forwarded, and nothing else changes.
+        let before = upstream.requests().len();
+        for _ in 0..3 {
+            assert_eq!(ask("suppressed").await, genuine);
+        }
+        assert_eq!(upstream.requests().len(), before);
+    }
+}
+
+#[tokio::test]
+async fn the_fourth_reset_in_an_hour_looks_like_the_first_and_sends_no_mail() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let app = TestApp::guarded(&sandbox.client(), |_| {});
+    let first = seen(&app.send(Method::POST, RESET, &[JSON], reset("anna.lee")).await);
+    for _ in 0..5 {
+        assert_eq!(seen(&app.send(Method::POST, RESET, &[JSON], reset("anna.lee")).await), first);
+    }
+    assert_eq!(sandbox.calls(Operation::RequestReset), 3);
+    assert_eq!(sandbox.outbox().len(), 3);
+}
+
+/// E4.
+#[tokio::test]
+async fn spellings_of_a_login_share_one_budget_and_go_on_as_typed() {
+    let upstream = Upstream::json(200, ACCEPTED);
+    let app = TestApp::guarded(&client(&upstream.base_url()), |_| {});
+    for spelling in [" Robert.Zak ", "ROBERT.ZAK", "ｒｏｂｅｒｔ．ｚａｋ", "robert.zak", "Robert.zaK"]
+    {
+        app.send(Method::POST, RESET, &[JSON], reset(spelling)).await;
+    }
+    let requests = upstream.requests();
+    assert_eq!(requests.len(), 3);
+    assert!(
+        requests[0].ends_with(r#"{"User":" Robert.Zak "}"#) && requests[2].contains("ｒｏｂｅｒｔ．ｚａｋ")
+    );
+}
+
+/// The exception: whoever has a question must be told, and may be told often, for no mail is sent.
+#[tokio::test]
+async fn a_wrong_answer_is_told_and_costs_no_mail() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let app = TestApp::guarded(&sandbox.client(), |config| {
+        config.limits.resets_per_address = vec!["100/h".parse().unwrap()];
+    });
+    let ask = async |body: &str| app.send(Method::POST, RESET, &[JSON], body.to_owned()).await;
+    for _ in 0..6 {
+        assert_eq!(ask(r#"{"User": "robert.zak"}"#).await.body, WRONG_ANSWER);
+    }
+    // Three answers an hour are forwarded; the fourth only looks wrong, though it is right.
+    let genuine = seen(&ask(r#"{"User": "robert.zak", "SecretQuestionAnswer": "wrong"}"#).await);
+    for answer in ["wrong", "wrong"] {
+        ask(&format!(r#"{{"User": "robert.zak", "SecretQuestionAnswer": "{answer}"}}"#)).await;
+    }
+    let before = sandbox.calls(Operation::RequestReset);
+    let over = ask(r#"{"User": "robert.zak", "SecretQuestionAnswer": "Peterson"}"#).await;
+    assert_eq!(seen(&over), genuine);
+    assert_eq!((sandbox.calls(Operation::RequestReset), sandbox.outbox().len()), (before, 0));
+    // The way on is the same too: its question can be fetched.
+    let question = app.step(&over.handle(), &format!("{QUESTION}?username=robert.zak"), "").await;
+    assert!(question.body.contains("third grade"), "{question:?}");
+}
+
+/// What Autoshares says may be about one trader, so it is not said to another, nor does it tell an answer that was not forwarded.
+#[tokio::test]
+async fn a_wrong_answer_is_refused_in_the_documented_words() {
+    let own =
+        r#"{"Errors":["Wrong, Robert. 2 left."],"ErrorsCode":["ErrorIncorrectAnswer"],"IsSucceed":false}"#;
+    let upstream = Upstream::json(200, own);
+    let app = TestApp::guarded(&client(&upstream.base_url()), |_| {});
+    for _ in 0..5 {
+        let body = r#"{"User": "robert.zak", "SecretQuestionAnswer": "wrong"}"#;
+        assert_eq!(app.post(RESET, body).await.body, WRONG_ANSWER);
+    }
+    assert_eq!(upstream.requests().len(), 3);
+    let app = TestApp::quick(&client(&upstream.base_url()), |config| config.flow.answers = Answers::Faithful);
+    assert_eq!(app.documented(0).await.body, own);
+}
+
+/// C3: no code goes on from a flow for which none was sent, and nobody can tell.
+#[tokio::test]
+async fn a_dead_flow_looks_like_a_live_one_and_forwards_nothing() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let app = TestApp::guarded(&sandbox.client(), |config| {
+        config.flow.floor = Duration::from_millis(40);
+        config.limits.codes_per_address = vec!["100/h".parse().unwrap()];
+    });
+    let live = app.send(Method::POST, RESET, &[JSON], reset("anna.lee")).await;
+    let dead = app.send(Method::POST, RESET, &[JSON], reset("nobody")).await;
+    assert_eq!(seen(&live), seen(&dead));
+    for guess in 0..8 {
+        let body = code(&format!("{guess:06}"));
+        let started = Instant::now();
+        let one = app.step(&live.handle(), CODE, body.clone()).await;
+        let took = started.elapsed();
+        let started = Instant::now();
+        let other = app.step(&dead.handle(), CODE, body).await;
+        assert!(took >= Duration::from_millis(40) && started.elapsed() >= Duration::from_millis(40));
+        assert_eq!((one.status, &one.body), (other.status, &other.body));
+        assert_eq!(one.body, r#"{"Errors":["Confirmation code is incorrect."],"IsSucceed":false}"#);
+        let names =
+            |answered: &Answered| answered.headers.keys().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(names(&one), names(&other));
+    }
+    // Five tries of the live one; the rest, and all of the dead one, went nowhere.
+    assert_eq!(sandbox.calls(Operation::RedeemCode), 5);
+}
+
+#[tokio::test]
+async fn a_wrong_code_is_refused_in_one_way_whatever_autoshares_says() {
+    for (status, body) in [
+        (
+            200,
+            r#"{"Errors": ["Code has expired for robert.zak."], "ErrorsCode": ["Expired"], "IsSucceed": false}"#,
+        ),
+        (400, r#"{"Errors": [], "IsSucceed": false}"#),
+        (422, r#"{"Message": "no", "ModelState": {"Code": ["is odd"]}}"#),
+        (500, r#"{"Message": "no", "ModelState": {"Code": ["of robert.zak has expired"]}}"#),
+        (400, r#"{"Message": "The request is invalid."}"#),
+    ] {
+        let upstream = Upstream::json(status, body);
+        let answered = TestApp::new(&upstream.base_url()).documented(2).await;
+        assert_eq!(
+            answered.body, r#"{"Errors":["Confirmation code is incorrect."],"IsSucceed":false}"#,
+            "{body}"
+        );
+        assert_eq!(answered.status, 200);
+    }
+}
+
+/// Not even an outage tells a flow with a code from one without.
+#[tokio::test]
+async fn a_dead_flow_fails_as_a_live_one_does() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let app = TestApp::guarded(&sandbox.client(), |config| {
+        config.flow.floor = Duration::from_millis(10);
+        config.limits.codes_per_flow = 100;
+        config.limits.codes_per_address = vec!["1000/h".parse().unwrap()];
+    });
+    let live = app.send(Method::POST, RESET, &[JSON], reset("anna.lee")).await.handle();
+    let dead = app.send(Method::POST, RESET, &[JSON], reset("nobody")).await.handle();
+    for (fault, status) in [
+        (Fault::HangUp, 502),
+        (Fault::Answer(500, Shape::ServerFailed), 502),
+        (Fault::Html(429), 502),
+        (Fault::Answer(404, Shape::Empty), 502),
+        (Fault::KeyRejected, 503),
+        (Fault::Raw(400, vec![], r#"{"Error": {"Code": "InvalidCode", "Message": "no"}}"#.to_owned()), 200),
+    ] {
+        sandbox.fail(Operation::RedeemCode, fault.clone());
+        let mut answers = Vec::new();
+        for handle in [&live, &dead, &live, &dead] {
+            let answered = app.step(handle, CODE, code(&format!("{:06}", answers.len()))).await;
+            let id = answered.headers["x-request-id"].to_str().unwrap().to_owned();
+            assert_eq!(answered.status, status, "{fault:?}");
+            let names: Vec<_> = answered.headers.keys().map(ToString::to_string).collect();
+            answers.push((
+                names,
+                answered.headers.get("retry-after").cloned(),
+                answered.body.replace(&id, ""),
+            ));
+            sandbox.heal();
+            sandbox.fail(Operation::RedeemCode, fault.clone());
+        }
+        answers.dedup();
+        assert_eq!(answers.len(), 1, "{fault:?}: {answers:?}");
+    }
+    sandbox.heal();
+    assert_eq!(app.step(&live, CODE, code("999999")).await.body, WRONG);
+    assert_eq!(app.step(&dead, CODE, code("999999")).await.body, WRONG);
+}
+
+/// Step 2 answers for a login without a question as for one that does not exist, also where no handle is wanted.
+#[tokio::test]
+async fn the_question_of_nobody_is_none() {
+    let sandbox = Sandbox::start().await.unwrap();
+    for binding in [Binding::Prefer, Binding::Off, Binding::Required] {
+        let app = TestApp::guarded(&sandbox.client(), |config| {
+            config.flow.floor = Duration::from_millis(20);
+            config.flow.binding = binding;
+        });
+        let mut bodies = Vec::new();
+        for login in ["anna.lee", "nobody"] {
+            let started = Instant::now();
+            let target = format!("{QUESTION}?username={login}");
+            let answered = match binding {
+                Binding::Required => app.step(&app.handle(login, Stage::QUESTION).await, &target, "").await,
+                _ => app.send(Method::GET, &target, &[], "").await,
+            };
+            assert!(started.elapsed() >= Duration::from_millis(20));
+            bodies.push((answered.status, answered.body));
+        }
+        assert_eq!(bodies[0], bodies[1]);
+        assert_eq!(bodies[0].1, r#"{"Model":"","Errors":[],"IsSucceed":true}"#);
+    }
+}
+
+/// E2: an existing login, for which a mail is sent, takes longer than an unknown one. Interleaved, over a real clock.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_of_an_answer_does_not_tell() {
+    const FLOOR: Duration = Duration::from_millis(30);
+    let upstream = Upstream::deciding(|request| {
+        let exists = request.contains("exists");
+        std::thread::sleep(Duration::from_millis(if exists { 15 } else { 2 }));
+        response(200, &[], if exists { ACCEPTED } else { REFUSED })
+    });
+    let app = TestApp::guarded(&client(&upstream.base_url()), |config| {
+        config.flow.floor = FLOOR;
+        config.limits.resets_per_address = vec!["1000000/s".parse().unwrap()];
+        config.limits.resets = vec!["1000000/s".parse().unwrap()];
+        config.limits.resets_per_login = vec!["1000000/s".parse().unwrap()];
+    });
+    let time = async |login: &str| {
+        let started = Instant::now();
+        app.send(Method::POST, RESET, &[JSON], reset(login)).await;
+        started.elapsed()
+    };
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for _ in 0..200 {
+        known.push(time("exists").await);
+        unknown.push(time("nobody").await);
+    }
+    assert!(known.iter().chain(&unknown).all(|took| *took >= FLOOR));
+    known.sort();
+    unknown.sort();
+    let apart = known[100].abs_diff(unknown[100]);
+    assert!(apart < Duration::from_millis(2), "medians {:?} and {:?}", known[100], unknown[100]);
+}
+
+/// A login that is over its budget is not asked about, and takes as long as if it were.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_forwarded_takes_as_long_as_what_is() {
+    let upstream = Upstream::deciding(|request| {
+        let slow = request.contains("/code") || request.contains("exists");
+        std::thread::sleep(Duration::from_millis(if slow { 70 } else { 0 }));
+        let refused = r#"{"Errors": ["Confirmation code is incorrect."], "IsSucceed": false}"#;
+        response(200, &[], if request.contains("/code") { refused } else { ACCEPTED })
+    });
+    let app = TestApp::guarded(&client(&upstream.base_url()), |config| {
+        config.flow.floor = Duration::from_millis(50);
+    });
+    let time = async |handle: &str, target: &str, body: String| {
+        let started = Instant::now();
+        app.step(handle, target, body).await;
+        started.elapsed()
+    };
+    for _ in 0..3 {
+        assert!(time("", RESET, reset("exists")).await >= Duration::from_millis(100));
+    }
+    let suppressed = time("", RESET, reset("exists")).await;
+    assert_eq!(upstream.requests().len(), 3);
+    assert!((100..150).contains(&suppressed.as_millis()), "{suppressed:?}");
+
+    let (live, dead) = (app.handle("exists", Stage::LIVE).await, app.handle("nobody", Stage::DEAD).await);
+    assert!(time(&live, CODE, code("123456")).await >= Duration::from_millis(100));
+    let feigned = time(&dead, CODE, code("123456")).await;
+    assert!((100..150).contains(&feigned.as_millis()), "{feigned:?}");
+    assert_eq!(upstream.requests().len(), 4);
+}
+
+#[tokio::test]
+async fn faithful_answers_are_relayed_and_open_no_flow_when_refused() {
+    let upstream = Upstream::json(200, REFUSED);
+    let app = TestApp::guarded(&client(&upstream.base_url()), |config| {
+        config.flow.answers = Answers::Faithful;
+    });
+    let answered = app.post(RESET, r#"{"User": "nobody"}"#).await;
+    assert_eq!(
+        answered.body,
+        r#"{"Errors":["User is not found."],"ErrorsCode":["NotFound"],"IsSucceed":false}"#
+    );
+    assert!(!answered.headers.contains_key("reset-flow") && !answered.headers.contains_key("set-cookie"));
+}
+
+/// Having a question tells nothing when some that do not exist have one as well, always the same.
+#[tokio::test]
+async fn decoys_have_a_question_of_their_own_and_keep_it() {
+    let sandbox =
+        Sandbox::builder().trader(Trader::new("real").question("Real question?", "x")).start().await.unwrap();
+    let app = TestApp::guarded(&sandbox.client(), |config| {
+        config.flow.answers = Answers::Decoy;
+        config.flow.floor = Duration::from_millis(5);
+        config.limits.resets_per_address = vec!["1000/s".parse().unwrap()];
+        config.limits.logins_per_address = vec!["1000/s".parse().unwrap()];
+    });
+    let ask = async |login: &str, answer: &str| {
+        let body = format!(r#"{{"User": "{login}"{answer}}}"#);
+        app.send(Method::POST, RESET, &[JSON], body).await
+    };
+    let genuine = ask("real", "").await;
+    let (mut with, mut questions) = (Vec::new(), std::collections::BTreeSet::new());
+    for index in 0..100 {
+        let login = format!("nobody-{index}");
+        let answered = ask(&login, "").await;
+        if answered.body != WRONG_ANSWER {
+            continue;
+        }
+        assert_eq!(seen(&answered), seen(&genuine));
+        let question = app.step(&answered.handle(), &format!("{QUESTION}?username={login}"), "").await;
+        questions.insert(question.model());
+        with.push((login, question.body));
+    }
+    assert!((25..75).contains(&with.len()), "about half of them: {}", with.len());
+    assert!(questions.len() > 2, "{questions:?}");
+    // A decoy fails as a real one does.
+    let answered = ask(&with[0].0, "").await;
+    sandbox.fail(Operation::FetchQuestion, Fault::Answer(500, Shape::ServerFailed));
+    let target = format!("{QUESTION}?username={}", with[0].0);
+    app.step(&answered.handle(), &target, "").await.problem(502, "upstream-failed");
+    sandbox.heal();
+    // A real login without a question has none, also where no handle is wanted.
+    let lane = TestApp::guarded(&sandbox.client(), |config| {
+        config.flow.answers = Answers::Decoy;
+        config.flow.decoy_share = 1.0;
+        config.flow.binding = Binding::Off;
+        config.flow.floor = Duration::from_millis(1);
+    });
+    let none = lane.send(Method::GET, &format!("{QUESTION}?username=anna.lee"), &[], "").await;
+    assert_eq!(none.model(), "");
+    // Again and with an answer: as often as a real one, and the same question.
+    for (login, question) in &with[..5] {
+        for _ in 0..2 {
+            assert_eq!(ask(login, "").await.body, WRONG_ANSWER);
+        }
+        let answered = ask(login, r#", "SecretQuestionAnswer": "guess""#).await;
+        assert_eq!(seen(&answered), seen(&genuine));
+        let again = app.step(&answered.handle(), &format!("{QUESTION}?username={login}"), "").await;
+        assert_eq!(again.body, *question);
+        // The stage of a decoy takes no code.
+        app.step(&answered.handle(), CODE, code("123456")).await.problem(403, "flow-required");
+        // Over its answers it looks like a real one that is over its own.
+        for _ in 0..4 {
+            let answered = ask(login, r#", "SecretQuestionAnswer": "guess""#).await;
+            assert_eq!(seen(&answered), seen(&genuine));
+            let again = app.step(&answered.handle(), &format!("{QUESTION}?username={login}"), "").await;
+            assert_eq!(again.body, *question);
+        }
+    }
+}
+
+/// Where a mail may have gone out although no acceptance came, its code is taken.
+#[tokio::test]
+async fn a_code_that_may_have_been_sent_is_taken() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let app = TestApp::guarded(&sandbox.client(), |_| {});
+    sandbox.fail(Operation::RequestReset, Fault::Answer(500, Shape::ServerFailed));
+    let failed = app.post(RESET, r#"{"User": "anna.lee"}"#).await;
+    sandbox.heal();
+    app.post(RESET, r#"{"User": "anna.lee"}"#).await;
+    let mail = sandbox.outbox().pop().unwrap().code;
+    assert!(app.step(&failed.handle(), CODE, code(&mail)).await.body.contains("\"Model\""));
+}

@@ -1,0 +1,160 @@
+//! What a client gets on Autoshares' bad days: a problem in time, one attempt, and whether the call may have been applied.
+
+use std::{
+    io::Write,
+    thread,
+    time::{Duration, Instant},
+};
+
+use autoshares_gateway::config::Answers;
+
+use crate::{
+    support::{DOCUMENTED, TestApp, client},
+    upstream::{Upstream, response},
+};
+
+/// Every operation on one bad day. `applied` is for those that change something. Told faithfully: what uniform answers hide is tested
+/// elsewhere.
+async fn check(name: &str, upstream: &Upstream, status: u16, code: &str, applied: bool) {
+    let app = faithful(upstream);
+    for index in 0..DOCUMENTED.len() {
+        let before = upstream.requests().len();
+        let started = Instant::now();
+        let answered = app.documented(index).await;
+        assert!(started.elapsed() < Duration::from_millis(1200), "{name}: {:?}", started.elapsed());
+        let problem = answered.problem(status, code);
+        let applied = applied && index != 1;
+        assert_eq!(problem["mayHaveBeenApplied"] == true, applied, "{name}: {problem}");
+        assert_eq!(problem.get("mayHaveBeenApplied").is_some(), applied);
+        assert_eq!(upstream.requests().len(), before + 1, "{name}: one attempt");
+    }
+}
+
+fn faithful(upstream: &Upstream) -> TestApp {
+    TestApp::quick(&client(&upstream.base_url()), |config| config.flow.answers = Answers::Faithful)
+}
+
+#[tokio::test]
+async fn nobody_listens() {
+    let app = TestApp::new(&Upstream::nobody());
+    for index in 0..DOCUMENTED.len() {
+        let problem = app.documented(index).await.problem(502, "upstream-unreachable");
+        assert_eq!(problem.get("mayHaveBeenApplied"), None);
+    }
+}
+
+/// A connection that never comes about is no call that may have been applied, however short the deadline.
+#[tokio::test]
+async fn upstream_is_a_black_hole() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    // Nobody accepts, and the queue is full: further attempts are left without an answer.
+    let _listener = socket.listen(1).unwrap();
+    let waiting: Vec<_> = (0..8).map(|_| tokio::spawn(tokio::net::TcpStream::connect(address))).collect();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+
+    let app = TestApp::new(&format!("http://{address}/api"));
+    for index in 0..DOCUMENTED.len() {
+        let started = Instant::now();
+        let problem = app.documented(index).await.problem(502, "upstream-unreachable");
+        assert_eq!(problem.get("mayHaveBeenApplied"), None);
+        assert!(started.elapsed() < Duration::from_millis(1200));
+    }
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn upstream_is_silent_or_slow() {
+    check("silence", &Upstream::silent(), 504, "upstream-timeout", true).await;
+    check("drip", &Upstream::dripping(), 504, "upstream-timeout", true).await;
+}
+
+#[tokio::test]
+async fn upstream_breaks_off() {
+    check("hang up", &Upstream::hanging_up(), 502, "upstream-interrupted", true).await;
+    check("cut", &Upstream::cut_off(), 502, "upstream-interrupted", true).await;
+    check("reset", &Upstream::resetting(), 502, "upstream-interrupted", true).await;
+}
+
+#[tokio::test]
+async fn upstream_answers_nonsense() {
+    for (name, status, body, applied) in [
+        ("HTML", 200, "<html><body>Welcome</body></html>", true),
+        ("HTML of a load balancer", 502, "<html><body>Bad Gateway</body></html>", true),
+        ("HTML of a proxy", 404, "<html><body>Not Found</body></html>", false),
+        ("truncated JSON", 200, r#"{"Errors": [], "IsSu"#, true),
+        ("nothing", 200, "", true),
+        ("no content", 204, "", true),
+        ("other JSON", 200, r#"{"status": "up"}"#, true),
+        ("the wrong type", 200, r#"{"Errors": {}, "IsSucceed": true}"#, true),
+    ] {
+        let upstream = Upstream::json(status, body);
+        check(name, &upstream, 502, "upstream-unreadable", applied).await;
+    }
+    check("64 MiB", &Upstream::flooding(), 502, "upstream-unreadable", true).await;
+}
+
+#[tokio::test]
+async fn upstream_refuses_outside_an_envelope() {
+    for (status, body, applied) in [
+        (
+            500,
+            r#"{"message": "An error occurred while processing your request", "error": "Unexpected server error"}"#,
+            true,
+        ),
+        (400, r#"{"Message": "The request is invalid."}"#, false),
+        (401, r#"{"Message": "Authorization has been denied for this request."}"#, false),
+        // What a failing platform says without being asked for its documented shape.
+        (500, r#"{"Message": "An error has occurred."}"#, true),
+        (200, r#"{"Message": "An error has occurred."}"#, true),
+        (400, r#"{"Error": {"Code": "UnsupportedApiVersion", "Message": "not supported"}}"#, false),
+    ] {
+        let upstream = Upstream::json(status, body);
+        check(body, &upstream, 502, "upstream-failed", applied).await;
+        let answered = faithful(&upstream).documented(0).await;
+        for text in ["error has", "error occurred", "invalid.", "denied", "supported"] {
+            assert!(!answered.body.contains(text), "{}", answered.body);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_trader_can_mend_is_passed_on() {
+    let body = r#"{"Message": "Validation error occured while processing entity", "ModelState": {"userPassword.OldPassword": ["Password is required"]}}"#;
+    let upstream = Upstream::json(422, body);
+    let answered = TestApp::new(&upstream.base_url()).documented(3).await;
+    let problem = answered.problem(422, "validation-failed");
+    assert_eq!(problem["Errors"], serde_json::json!(["Password is required"]));
+
+    // Without a sentence there is nothing to pass on, and a problem always has something to show.
+    for body in [r#"{"Message": "no", "ModelState": {"x": []}}"#, r#"{"Message": "no", "ModelState": null}"#]
+    {
+        let upstream = Upstream::json(422, body);
+        TestApp::new(&upstream.base_url()).documented(3).await.problem(502, "upstream-failed");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_a_problem_and_goes_nowhere() {
+    for status in [301, 302, 303, 307, 308] {
+        let elsewhere = Upstream::json(200, r#"{"Errors": [], "IsSucceed": false}"#);
+        let location = format!("{}/v1.0/users/password/reset", elsewhere.base_url());
+        let upstream = Upstream::answering(response(status, &[("Location", &location)], ""));
+        check("redirect", &upstream, 502, "upstream-unreadable", true).await;
+        assert_eq!(elsewhere.requests().len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_slow_call_does_not_hold_up_others() {
+    let upstream = Upstream::doing(|stream| {
+        thread::sleep(Duration::from_millis(300));
+        let _ = stream.write_all(response(200, &[], r#"{"Errors": [], "IsSucceed": true}"#).as_bytes());
+    });
+    let app = TestApp::new(&upstream.base_url());
+    let started = Instant::now();
+    let (one, two, three) = tokio::join!(app.documented(0), app.documented(3), app.documented(0));
+    assert_eq!([one.status, two.status, three.status], [200, 200, 200]);
+    assert!(started.elapsed() < Duration::from_millis(600), "{:?}", started.elapsed());
+}

@@ -1,0 +1,304 @@
+//! What is in the log, and what is not, at the finest level.
+
+use std::{sync::Mutex, time::Duration};
+
+use autoshares_sdk::{
+    Operation,
+    sandbox::{Fault, Sandbox, Shape, Trader},
+};
+use serde_json::Value;
+
+use crate::support::{CODE, Gateway, KEY, PASSWORD, QUESTION, RESET, http, http_builder};
+
+const LOGIN: &str = "canary.login@example.com";
+const ANSWER: &str = "canary-answer-8d2e";
+const QUESTION_TEXT: &str = "canary-question-77f0?";
+const NEW_PASSWORD: &str = "canary-password-19ab";
+
+/// Raw, percent-encoded, hexadecimal, and base64 wherever it may start in a group of three.
+fn spellings(secret: &str) -> Vec<String> {
+    let mut spellings = vec![
+        secret.to_owned(),
+        secret.bytes().map(|byte| format!("{byte:02x}")).collect(),
+        secret.bytes().map(|byte| format!("%{byte:02X}")).collect(),
+        secret.replace('@', "%40"),
+    ];
+    for offset in 0..3 {
+        let padded: Vec<u8> = [&b"xx"[..offset], secret.as_bytes()].concat();
+        let encoded = base64(&padded[..padded.len() / 3 * 3]);
+        // The first characters depend on what is in front.
+        spellings.push(encoded[if offset == 0 { 0 } else { offset + 1 }..].to_owned());
+    }
+    spellings
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    bytes
+        .chunks(3)
+        .flat_map(|group| {
+            let bits = u32::from(group[0]) << 16 | u32::from(group[1]) << 8 | u32::from(group[2]);
+            [18, 12, 6, 0].map(|shift| char::from(ALPHABET[(bits >> shift) as usize & 63]))
+        })
+        .collect()
+}
+
+/// Whether a log holds a secret. A confirmation code is six digits, which ids, ports and times hold by chance, so it is looked for as a word:
+/// wherever a code could leak, in a body, a field or a query, something other than a letter or a digit stands on both sides of it.
+fn holds(log: &str, secret: &str) -> bool {
+    if !secret.bytes().all(|byte| byte.is_ascii_digit()) || secret.len() != 6 {
+        return log.contains(secret);
+    }
+    log.match_indices(secret).any(|(start, found)| {
+        let around = [log[..start].chars().next_back(), log[start + found.len()..].chars().next()];
+        around.into_iter().flatten().all(|character| !character.is_ascii_alphanumeric())
+    })
+}
+
+#[test]
+fn a_code_is_found_where_it_could_leak_and_not_in_a_number() {
+    for leak in ["code=741175", r#"{\"Code\":\"741175\"}"#, "?code=741175&a=b", "741175", "code: 741175, x"] {
+        assert!(holds(leak, "741175"), "{leak}");
+    }
+    for chance in ["2026-11-25T06:32:56.741175z", "1741175", "request_id=741175ab", "0x741175f", "17411750"] {
+        assert!(!holds(chance, "741175"), "{chance}");
+    }
+    assert!(holds("xcanaryx", "canary"));
+}
+
+#[test]
+fn the_search_finds_every_spelling() {
+    assert_eq!(base64(b"canary"), "Y2FuYXJ5");
+    for (text, secret) in [("eHhjYW5hcnkta2V5", "canary-key"), ("eGNhbmFyeS1rZXk=", "canary-key")] {
+        assert!(spellings(secret).iter().any(|spelling| text.contains(spelling.as_str())), "{text}");
+    }
+}
+
+/// Every operation, success and each failure, at `trace`, with canaries for every secret.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_logged_at_any_level() {
+    let sandbox =
+        Sandbox::builder().app_key(KEY).trader(Trader::new(LOGIN).question(QUESTION_TEXT, ANSWER)).start();
+    let sandbox = sandbox.await.unwrap();
+    for format in ["text", "json"] {
+        let level = [
+            "log.level=trace",
+            &format!("log.format={format}"),
+            "upstream.timeout=300ms",
+            "flow.floor=0s",
+            "limits.enabled=false",
+        ];
+        // The address is read from the text form; the JSON form is tested on a known port.
+        let (gateway, public) = if format == "text" {
+            let (gateway, public, _) = Gateway::serve(&sandbox.base_url(), &level, &[("RUST_LOG", "trace")]);
+            (gateway, public)
+        } else {
+            let base_url = format!("upstream.base_url={}", sandbox.base_url());
+            let mut arguments =
+                vec!["serve", "--set", "listen=127.0.0.1:0", "--set", "admin_listen=127.0.0.1:0"];
+            for setting in level.iter().chain([&base_url.as_str()]) {
+                arguments.extend(["--set", setting]);
+            }
+            let gateway = Gateway::start(&arguments, &[("AUTOSHARES_APP_KEY", KEY), ("RUST_LOG", "trace")]);
+            let line: Value = serde_json::from_str(&gateway.wait_for("listening")).unwrap();
+            let public = format!("http://{}", line["listen"].as_str().unwrap());
+            (gateway, public)
+        };
+
+        let client = http();
+        let handle = Mutex::new(String::new());
+        let send = async |method: &str, target: &str, body: String| {
+            let sent = handle.lock().unwrap().clone();
+            let request = client
+                .request(method.parse().unwrap(), format!("{public}{target}"))
+                .header("content-type", "application/json")
+                .header("et-app-key", "canary-client-key")
+                .header("cookie", "canary-cookie=1")
+                .header("reset-flow", sent)
+                .body(body);
+            let answer = request.send().await?;
+            if let Some(given) = answer.headers().get("reset-flow") {
+                given.to_str().unwrap().clone_into(&mut handle.lock().unwrap());
+            }
+            answer.text().await
+        };
+        let question = format!("{QUESTION}?username={}", LOGIN.replace('@', "%40"));
+        let reset = format!(r#"{{"User": "{LOGIN}", "SecretQuestionAnswer": "{ANSWER}"}}"#);
+        let mut secrets: Vec<String> = [LOGIN, "canary.login", ANSWER, QUESTION_TEXT, NEW_PASSWORD, KEY]
+            .into_iter()
+            .chain(["canary-client-key", "canary-cookie"])
+            .map(str::to_owned)
+            .collect();
+        let password = |token: &str| {
+            format!(
+                r#"{{"Token": "{token}", "Password": "{NEW_PASSWORD}", "PasswordConfirmation": "{NEW_PASSWORD}"}}"#
+            )
+        };
+
+        send("POST", RESET, format!(r#"{{"User": "{LOGIN}"}}"#)).await.unwrap();
+        assert!(send("GET", &question, String::new()).await.unwrap().contains(QUESTION_TEXT));
+        send("POST", RESET, reset.clone()).await.unwrap();
+        let code = sandbox.outbox().pop().unwrap().code;
+        let redeemed = send("POST", CODE, format!(r#"{{"Code": "{code}"}}"#)).await.unwrap();
+        let redeemed: Value = serde_json::from_str(&redeemed).unwrap();
+        let token = redeemed["Model"].as_str().unwrap().to_owned();
+        assert!(send("PUT", PASSWORD, password(&token)).await.unwrap().contains("\"IsSucceed\":true"));
+
+        // What upstream says on a bad day repeats everything, the key included.
+        let echo = format!("{LOGIN} {ANSWER} {QUESTION_TEXT} {code} {token} {NEW_PASSWORD}");
+        let refuse = Fault::Refuse { errors: vec![echo.clone()], codes: vec![echo.clone()] };
+        let key = Fault::Refuse { errors: vec![KEY.to_owned()], codes: vec![] };
+        let text = Fault::Raw(500, vec![], echo.clone());
+        let shape = Fault::Raw(
+            422,
+            vec![],
+            format!(r#"{{"Message": "{echo}", "ModelState": {{"{LOGIN}": ["{echo}"]}}}}"#),
+        );
+        let wrong = Fault::Raw(200, vec![], format!(r#"{{"Errors": "{echo}", "IsSucceed": true}}"#));
+        for fault in [
+            refuse,
+            key,
+            text,
+            shape,
+            wrong,
+            Fault::HangUp,
+            Fault::Truncate,
+            Fault::Redirect(307, format!("http://127.0.0.1:1/?{echo}").replace(' ', "+")),
+            Fault::Answer(500, Shape::ServerFailed),
+            Fault::KeyRejected,
+            Fault::Delay(Duration::from_millis(600)),
+        ] {
+            // Up to each step in good order, and then the fault.
+            for operation in Operation::ALL {
+                sandbox.heal();
+                let at = |step: Operation| {
+                    if step == operation {
+                        sandbox.fail(operation, fault.clone());
+                    }
+                };
+                handle.lock().unwrap().clear();
+                if operation == Operation::FetchQuestion {
+                    send("POST", RESET, format!(r#"{{"User": "{LOGIN}"}}"#)).await.unwrap();
+                    at(Operation::FetchQuestion);
+                    send("GET", &question, String::new()).await.unwrap();
+                    continue;
+                }
+                at(Operation::RequestReset);
+                send("POST", RESET, reset.clone()).await.unwrap();
+                at(Operation::RedeemCode);
+                let code = sandbox.outbox().pop().unwrap().code;
+                let redeemed = send("POST", CODE, format!(r#"{{"Code": "{code}"}}"#)).await.unwrap();
+                let redeemed: Value = serde_json::from_str(&redeemed).unwrap();
+                at(Operation::SetPassword);
+                let token = redeemed["Model"].as_str().unwrap_or("none").to_owned();
+                send("PUT", PASSWORD, password(&token)).await.unwrap();
+                secrets.extend([code, token]);
+            }
+        }
+        for operation in Operation::ALL {
+            assert!(sandbox.calls(operation) > 11, "{operation} met every fault");
+        }
+        sandbox.heal();
+        // Bad requests, in which secrets stand where they do not belong.
+        for body in [format!("{{\"{NEW_PASSWORD}\": {code}"), format!(r#"{{"Code": {code}}}"#), echo] {
+            send("POST", CODE, body.clone()).await.unwrap();
+            send("PUT", &format!("/{LOGIN}/{token}?{NEW_PASSWORD}"), body).await.unwrap();
+        }
+
+        secrets.extend([code, token]);
+        secrets.extend(sandbox.received().iter().filter_map(|received| {
+            let body: Value = serde_json::from_str(&received.body).ok()?;
+            body["Token"].as_str().map(str::to_owned)
+        }));
+        secrets.retain(|secret| secret != "none");
+        let output = gateway.output();
+        assert!(output.contains("validation-failed") && output.contains("upstream-timeout"), "{output}");
+        let lower = output.to_lowercase();
+        for secret in &secrets {
+            for spelling in spellings(secret) {
+                assert!(!holds(&lower, &spelling.to_lowercase()), "{secret} as {spelling}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_leaves_one_line() {
+    let sandbox = Sandbox::builder().app_key(KEY).start().await.unwrap();
+    let (gateway, public, admin) = Gateway::serve(&sandbox.base_url(), &[], &[]);
+    let answer = http().get(format!("{public}/openapi.json?username=anna.lee")).send().await.unwrap();
+    let request_id = answer.headers()["x-request-id"].to_str().unwrap().to_owned();
+    http().post(format!("{public}/anna.lee")).send().await.unwrap();
+    http().get(format!("{admin}/livez")).send().await.unwrap();
+
+    gateway.wait_for("not-found");
+    let output = gateway.output();
+    let lines: Vec<_> = output.lines().filter(|line| !line.contains("listening")).collect();
+    assert_eq!(lines.len(), 2, "{output}");
+    for field in [
+        format!("request_id=\"{request_id}\""),
+        "method=\"GET\"".to_owned(),
+        "route=\"/openapi.json\"".to_owned(),
+        "status=200".to_owned(),
+        "duration_ms=".to_owned(),
+    ] {
+        assert!(lines[0].contains(&field), "{field} missing in {}", lines[0]);
+    }
+    assert!(!output.contains("anna.lee"));
+}
+
+/// What a client asked for is carried to its end, or nobody would learn what came of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_goes_away_leaves_a_whole_line() {
+    let sandbox = Sandbox::builder().app_key(KEY).start().await.unwrap();
+    sandbox.fail(Operation::RequestReset, Fault::Delay(Duration::from_millis(600)));
+    let (gateway, public, _) = Gateway::serve(&sandbox.base_url(), &[], &[]);
+    let hasty = http_builder().timeout(Duration::from_millis(200)).build().unwrap();
+    let reset = hasty.post(format!("{public}{RESET}")).header("content-type", "application/json");
+    assert!(reset.body(r#"{"User": "anna.lee"}"#).send().await.unwrap_err().is_timeout());
+
+    let line = gateway.wait_for("operation=\"request_reset\"");
+    assert!(line.contains("status=200"), "{line}");
+    assert_eq!(sandbox.outbox().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_a_stop_cuts_short_leaves_a_line_too() {
+    let sandbox = Sandbox::builder().app_key(KEY).start().await.unwrap();
+    sandbox.fail(Operation::RequestReset, Fault::Delay(Duration::from_secs(8)));
+    let (mut gateway, public, _) = Gateway::serve(&sandbox.base_url(), &[], &[]);
+    let reset = http().post(format!("{public}{RESET}")).header("content-type", "application/json");
+    let cut_short = tokio::spawn(reset.body(r#"{"User": "anna.lee"}"#).send());
+    while sandbox.calls(Operation::RequestReset) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    gateway.terminate();
+    gateway.wait_for("stopping");
+    gateway.terminate();
+    assert!(cut_short.await.unwrap().is_err());
+    assert_eq!(gateway.exit_code(), Some(0), "told twice, it stops at once");
+    let line = gateway.wait_for("dropped before its answer");
+    assert!(line.contains("status=499") && line.contains(RESET), "{line}");
+}
+
+const CHILD: &str = "AUTOSHARES_GATEWAY_TEST_CHILD";
+
+/// What a panic says may quote a value.
+#[test]
+fn a_panic_is_logged_by_its_place_alone() {
+    if std::env::var_os(CHILD).is_some() {
+        autoshares_gateway::telemetry::init(autoshares_gateway::config::Log {
+            json: Some(false),
+            level: tracing::level_filters::LevelFilter::TRACE,
+        });
+        panic!("canary-in-a-panic");
+    }
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = child
+        .args(["--exact", "telemetry::logs::a_panic_is_logged_by_its_place_alone", "--nocapture"])
+        .env(CHILD, "1");
+    let output = output.output().unwrap();
+    let told = [output.stdout, output.stderr].concat();
+    let told = String::from_utf8_lossy(&told);
+    assert!(told.contains("ERROR") && told.contains("logs.rs:") && !told.contains("canary"), "{told}");
+}
