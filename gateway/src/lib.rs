@@ -15,7 +15,7 @@ mod steps;
 mod guard;
 pub mod telemetry;
 
-pub mod http;
+mod http;
 
 pub mod config;
 pub mod flow;

@@ -11,7 +11,6 @@ use serde::Serialize;
 /// What Autoshares said, whether it accepted or refused.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
-#[expect(missing_debug_implementations, reason = "may hold a token")]
 pub struct Envelope {
     /// The secret question or the reset token; the document says which, for each operation.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -131,7 +131,6 @@ pub fn username(query: &str) -> Result<Login, Problem> {
 
 /// The members of a JSON object, each name once.
 #[derive(Default)]
-#[expect(missing_debug_implementations, reason = "holds whatever the client sent")]
 pub struct Members(BTreeMap<String, Value>);
 
 impl Members {

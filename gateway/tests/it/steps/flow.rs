@@ -346,3 +346,20 @@ async fn clients_without_a_handle_have_a_lane_if_they_may() {
         assert_eq!(sandbox.calls(Operation::RedeemCode), before);
     }
 }
+
+/// A token that was issued in a flow is good only together with the flow's handle, also where no handle is needed: it would be spent twice.
+#[tokio::test]
+async fn a_token_of_a_flow_needs_the_handle_of_that_flow() {
+    for binding in [Binding::Prefer, Binding::Off] {
+        let (sandbox, app) = on_sandbox(|config| config.flow.binding = binding).await;
+        let handle = app.reset("anna.lee").await.handle();
+        let mail = sandbox.outbox().pop().unwrap().code;
+        let token = app.redeem(&handle, &mail).await.model();
+        app.set_password("", &token, "new-password").await.problem(403, "token-invalid");
+        let other = app.reset("anna.lee").await.handle();
+        app.set_password(&other, &token, "new-password").await.problem(403, "token-invalid");
+        assert_eq!(sandbox.calls(Operation::SetPassword), 0);
+        let set = app.set_password(&handle, &token, "new-password").await;
+        assert_eq!(set.body, r#"{"Errors":[],"IsSucceed":true}"#);
+    }
+}

@@ -131,3 +131,29 @@ async fn guesses_in_dead_flows_keep_nobody_from_a_right_code() {
     let mail = sandbox.outbox().pop().unwrap().code;
     assert!(app.redeem(&handle, &mail).await.body.contains("\"Model\""));
 }
+
+/// A gateway that dies while it asks Autoshares never settles: once the call must have ended, the code may be sent again, for another try.
+#[tokio::test]
+async fn a_code_that_nobody_settled_can_be_tried_again_when_its_call_must_have_ended() {
+    let (sandbox, app) = on_sandbox(|_| {}).await;
+    let handle = app.reset("anna.lee").await.handle();
+    let mail = sandbox.outbox().pop().unwrap().code;
+    sandbox.fail(Operation::RedeemCode, Fault::Delay(Duration::from_secs(9)));
+    let is_asked = async {
+        while sandbox.calls(Operation::RedeemCode) == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        _ = app.redeem(&handle, &mail) => panic!("the gateway lives"),
+        () = is_asked => {}
+    }
+    sandbox.heal();
+    app.clock.advance(Duration::from_secs(3));
+    app.redeem(&handle, &mail).await.model();
+    assert_eq!(sandbox.calls(Operation::RedeemCode), 2);
+    for guess in 0..9 {
+        assert_eq!(app.redeem(&handle, &format!("{guess:06}")).await.body, WRONG);
+    }
+    assert_eq!(sandbox.calls(Operation::RedeemCode), 5, "both cost a try");
+}

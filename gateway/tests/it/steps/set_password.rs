@@ -144,3 +144,17 @@ async fn tokens_of_others_are_passed_on_only_if_so_set() {
         assert_eq!(sandbox.calls(Operation::SetPassword), if allowed { 2 } else { 0 });
     }
 }
+
+/// Measuring takes processor time, so a flow has thirty of them.
+#[tokio::test]
+async fn passwords_are_not_measured_without_end() {
+    let (sandbox, app) = on_sandbox(|config| config.password.min_strength = 3).await;
+    let handle = app.reset("anna.lee").await.handle();
+    let mail = sandbox.outbox().pop().unwrap().code;
+    let token = app.redeem(&handle, &mail).await.model();
+    for _ in 0..30 {
+        app.set_password(&handle, &token, "password1").await.problem(400, "invalid-body");
+    }
+    app.set_password(&handle, &token, "correct horse battery staple").await.problem(403, "flow-required");
+    assert_eq!(sandbox.calls(Operation::SetPassword), 0);
+}
