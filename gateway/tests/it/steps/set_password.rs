@@ -158,3 +158,19 @@ async fn passwords_are_not_measured_without_end() {
     app.set_password(&handle, &token, "correct horse battery staple").await.problem(403, "flow-required");
     assert_eq!(sandbox.calls(Operation::SetPassword), 0);
 }
+
+/// Tokens that were issued elsewhere can be made up, so their network is charged as for codes.
+#[tokio::test]
+async fn a_network_may_try_so_many_tokens_of_others() {
+    let (sandbox, app) = on_sandbox(|config| {
+        config.flow.foreign_tokens = true;
+        config.limits.codes_per_address = vec!["2/h".parse().unwrap()];
+    })
+    .await;
+    for token in ["one", "two"] {
+        let answered = app.set_password("", token, "new-password").await;
+        assert_eq!(answered.body, r#"{"Errors":["Token is invalid."],"IsSucceed":false}"#);
+    }
+    app.set_password("", "three", "new-password").await.problem(429, "too-many-requests");
+    assert_eq!(sandbox.calls(Operation::SetPassword), 2);
+}
