@@ -21,8 +21,7 @@ use crate::{
 /// See [`request_reset`](super::request_reset).
 pub async fn fetch_question(steps: &Steps, caller: &Caller, login: Login) -> Result<Reply, Stop> {
     let spelling = Spelling::of(&login);
-    let flow = flow_with_question(steps, caller, &spelling).await;
-    let flow = flow?;
+    let flow = flow_with_question(steps, caller, &spelling).await?;
     // Also for a decoy, whose question is known: it fails and takes its time as a real one does.
     let called = steps.call(steps.autoshares.fetch_question(&login)).await;
     let said = match called {

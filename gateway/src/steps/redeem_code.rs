@@ -36,8 +36,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 pub async fn redeem_code(steps: &Steps, caller: &Caller, request: CodeRedemption) -> Result<Reply, Stop> {
     steps.guard.refuse_exhausted(caller.address, budget::CODES_PER_ADDRESS)?;
     let code = request.code;
-    let decided = decide_on(steps, caller, &code).await;
-    let Code { flow, mark, reading, verdict } = decided?;
+    let Code { flow, mark, reading, verdict } = decide_on(steps, caller, &code).await?;
     read_ledger(steps, reading);
     let receipts = match verdict {
         CodeVerdict::Forward(receipts) => receipts,

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::Answers,
-    flow::{Named, Spelling, Stage},
+    flow::{Handle, Named, Spelling, Stage},
     guard::{Flow, Outcome, Record, ResetAttempt, ResetVerdict, budget},
     http::{caller::Caller, problem::Problem, request_body::ResetRequest},
     telemetry::audit::Event,
@@ -37,7 +37,7 @@ pub async fn request_reset(steps: &Steps, caller: &Caller, request: ResetRequest
     let ResetRequest { user, secret_question_answer: answer } = request;
     let spelling = Spelling::of(&user);
     let login = steps.seals.ring().pseudonym(Named::Login, spelling.as_bytes());
-    let owned = |handle: &crate::flow::Handle| Owned { id: handle.id, owner: handle.owner(&spelling) };
+    let owned = |handle: &Handle| Owned { id: handle.id, owner: handle.owner(&spelling) };
     let fresh = steps.seals.new_handle();
     let attempt = ResetAttempt {
         login,
@@ -46,8 +46,7 @@ pub async fn request_reset(steps: &Steps, caller: &Caller, request: ResetRequest
         spelling: &spelling,
         answered: answer.is_some(),
     };
-    let reset = steps.guard.request_reset(caller.address, attempt).await;
-    let reset = reset?;
+    let reset = steps.guard.request_reset(caller.address, attempt).await?;
     let flow = reset.flow;
 
     let ending = match reset.verdict {

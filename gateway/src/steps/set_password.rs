@@ -37,8 +37,7 @@ pub async fn set_password(steps: &Steps, caller: &Caller, request: PasswordUpdat
         None => return Err(refuse_token(steps, caller, "does not open").await),
     };
     let is_measured = are_measured(steps.password);
-    let decided = steps.guard.set_password(caller.address, &update, is_measured).await;
-    let (flow, receipts) = decided?;
+    let (flow, receipts) = steps.guard.set_password(caller.address, &update, is_measured).await?;
     if is_measured && let Err(weak) = check_strength(steps.password, &password).await {
         // Measuring stays charged, or it could be repeated without end.
         steps.guard.settle(receipts, Outcome::NotSent, Record::default()).await;

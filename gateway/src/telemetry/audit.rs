@@ -88,7 +88,7 @@ struct Described {
     reason: Option<String>,
 }
 
-/// The content of a line. Its fields have the meaning that [`Described`] documents.
+/// The content of a line. `openapi/audit.schema.json` says what its fields mean.
 #[derive(Debug)]
 pub struct Line<'a> {
     pub event: Event,
