@@ -26,6 +26,7 @@
 //! processes share them. One list of cases runs over both (`tests/it/twins.rs`). While Redis does not reply, every decision is refused with
 //! [`Away`]: nothing is ever allowed for want of an answer. [`Store::presence`] is a value that others can watch.
 
+mod budgets;
 mod decision;
 mod id;
 mod ledger;

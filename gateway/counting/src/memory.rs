@@ -1,35 +1,30 @@
 //! Counters in this process. Pure in the time. `lua/decide.lua` and `lua/settle.lua` do the same in Redis, in the same order.
 //!
-//! Bounded: budgets that are far from exhausted are dropped first, exhausted ones never. Where none can be dropped, newcomers share
-//! one budget. Not built on governor, which cannot give anything back and can only drop what is full again.
+//! Bounded: when there are too many records, those that would end soonest end now, which ends a flow and never grants anything.
 
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap, VecDeque},
-    time::Duration,
 };
 
 use crate::{
     Micros,
+    budgets::{BudgetKey, Budgets},
     decision::{
-        BOOKING, Beginning, Charge, DISTINCT, Decided, Decision, LIVE, Mark, Recalled, Record, RecordUse,
-        SETTLEMENT, Settlement, Subject, Verdict, Visit,
+        BOOKING, Beginning, Decided, Decision, LIVE, Mark, Recalled, Record, RecordUse, SETTLEMENT,
+        Settlement, Verdict, Visit,
     },
     id::Id,
     ledger::{Ledger, minute},
-    rate::{Rate, micros},
+    rate::micros,
 };
 
-/// So many budgets take some ten megabytes.
-const MAX_BUDGETS: usize = 100_000;
 /// So many records take some twenty megabytes. When there are more, those that would end soonest end now.
 const MAX_RECORDS: usize = 100_000;
 /// All counters.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Memory {
-    budgets: HashMap<BudgetKey, Arrival>,
-    /// Until when a thing counts as seen by a subject.
-    distinct: HashMap<(Subject, Id), Micros>,
+    budgets: Budgets,
     records: HashMap<Id, Stored>,
     /// When records end, the next one first; a record that was renewed stands here more than once.
     endings: BinaryHeap<Reverse<(Micros, Id)>>,
@@ -37,22 +32,6 @@ pub(crate) struct Memory {
     /// Receipts in the order in which they are dropped.
     unsettled: VecDeque<(Micros, Id)>,
     ledger: Ledger,
-    max_budgets: usize,
-    distinct_to_sweep: usize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct BudgetKey {
-    /// `None` is the budget that newcomers share when there is no room.
-    subject: Option<Subject>,
-    name: &'static str,
-    period: Duration,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Arrival {
-    at: Micros,
-    rate: Rate,
 }
 
 #[derive(Debug, Default)]
@@ -82,27 +61,7 @@ struct Receipts {
     mark: Option<(&'static str, Id)>,
 }
 
-impl Default for Memory {
-    fn default() -> Self {
-        Self::with_capacity(MAX_BUDGETS)
-    }
-}
-
 impl Memory {
-    fn with_capacity(max_budgets: usize) -> Self {
-        Self {
-            budgets: HashMap::new(),
-            distinct: HashMap::new(),
-            records: HashMap::new(),
-            endings: BinaryHeap::new(),
-            receipts: HashMap::new(),
-            unsettled: VecDeque::new(),
-            ledger: Ledger::default(),
-            max_budgets,
-            distinct_to_sweep: 1024,
-        }
-    }
-
     /// Decides, and charges everything or nothing.
     pub(crate) fn decide(&mut self, decision: &Decision<'_>, now: Micros) -> Decided {
         self.drop_what_is_over(now);
@@ -141,7 +100,7 @@ impl Memory {
         decided.record = standing.and_then(|id| self.view(id));
 
         // What may refuse openly.
-        let open = match self.spend(&decision.open, subject, stage, now) {
+        let open = match self.budgets.spend(&decision.open, subject, stage, now) {
             Ok(open) => open,
             Err((budget, wait)) => {
                 return Decided { verdict: Verdict::Exhausted { budget, wait }, ..decided };
@@ -154,7 +113,7 @@ impl Memory {
         if let (Some(id), Some(mark)) = (standing, mark)
             && let Some(outcome) = self.outcome(id, mark, now)
         {
-            self.charge(&open, now);
+            self.budgets.charge(&open, now);
             return Decided { verdict: Verdict::Repeated(outcome), ..decided };
         }
         if let Some(booking) = &decision.ledger {
@@ -166,7 +125,7 @@ impl Memory {
         }
 
         // From here on the act looks as if it had been done.
-        self.charge(&open, now);
+        self.budgets.charge(&open, now);
         let used_up = counters.iter().find(|counter| {
             let stored = standing.and_then(|id| self.records.get(&id));
             stored.is_some_and(|stored| stored.used(counter.name) >= counter.most)
@@ -174,7 +133,7 @@ impl Memory {
         if let Some(counter) = used_up {
             return Decided { verdict: Verdict::UsedUp { counter: counter.name }, ..decided };
         }
-        let silent = self.spend(&decision.silent, subject, stage, now);
+        let silent = self.budgets.spend(&decision.silent, subject, stage, now);
         let mut receipts = Receipts { record: id, ..Receipts::default() };
         if let Some(id) = id {
             match &decision.record {
@@ -205,7 +164,7 @@ impl Memory {
             Ok(silent) => silent,
             Err((budget, _)) => return Decided { verdict: Verdict::Suppressed { budget }, ..decided },
         };
-        self.charge(&silent, now);
+        self.budgets.charge(&silent, now);
         let worthwhile = mark.is_none_or(|mark| stage & mark.worthwhile != 0);
         if let (Some(id), Some(mark)) = (id, mark)
             && let Some(stored) = self.records.get_mut(&id)
@@ -250,9 +209,7 @@ impl Memory {
         let Some(receipts) = self.receipts.remove(&id) else { return };
         let undone = |name: &str| settlement.undo.contains(&name);
         for (_, key, interval) in receipts.budgets.iter().filter(|(name, ..)| undone(name)) {
-            if let Some(arrival) = self.budgets.get_mut(key) {
-                arrival.at = arrival.at.saturating_sub(*interval);
-            }
+            self.budgets.undo(key, *interval);
         }
         if let Some(minute) = receipts.live.filter(|_| undone(LIVE)) {
             self.ledger.take_live(minute);
@@ -366,92 +323,6 @@ impl Memory {
         self.records.insert(id, Stored { ends, ..stored });
         self.endings.push(Reverse((ends, id)));
     }
-
-    /// What charging would come to: nothing is written yet.
-    fn spend(
-        &mut self,
-        charges: &[Charge<'_>],
-        subject: Option<Id>,
-        stage: u8,
-        now: Micros,
-    ) -> Result<Vec<Spent>, (&'static str, Duration)> {
-        let mut spent = Vec::new();
-        for charge in charges {
-            let subject = match (charge.subject, subject) {
-                (Subject::OfRecord, None) => continue,
-                (Subject::OfRecord, Some(id)) => Subject::Of(id),
-                (subject, _) => subject,
-            };
-            let distinct = charge.distinct.map(|id| (subject, id));
-            let known = distinct.is_some_and(|key| self.distinct.get(&key).is_some_and(|until| *until > now));
-            if known || charge.stages != u8::MAX && stage & charge.stages == 0 {
-                continue;
-            }
-            for rate in charge.rates {
-                let key = BudgetKey { subject: Some(subject), name: charge.budget, period: rate.period };
-                let key = self.place(key, now);
-                let arrival = self.budgets.get(&key).map_or(0, |arrival| arrival.at);
-                match rate.spend(arrival, now) {
-                    Ok(at) => spent.push(Spent { key, arrival: Arrival { at, rate: *rate }, distinct }),
-                    Err(wait) => return Err((charge.budget, Duration::from_micros(wait))),
-                }
-            }
-        }
-        Ok(spent)
-    }
-
-    fn charge(&mut self, spent: &[Spent], now: Micros) {
-        for Spent { key, arrival, distinct } in spent {
-            self.budgets.insert(*key, *arrival);
-            if let Some(distinct) = distinct {
-                self.remember(*distinct, now);
-            }
-        }
-    }
-
-    fn remember(&mut self, distinct: (Subject, Id), now: Micros) {
-        if self.distinct.len() >= self.distinct_to_sweep {
-            self.distinct.retain(|_, until| *until > now);
-            if self.distinct.len() >= self.max_budgets {
-                // A thing that is forgotten is charged again: stricter, never laxer.
-                self.distinct.clear();
-            }
-            self.distinct_to_sweep = (self.distinct.len() * 2).max(1024).min(self.max_budgets);
-        }
-        self.distinct.insert(distinct, now + DISTINCT);
-    }
-
-    /// The key itself when it is known or there is room, else the one that newcomers share.
-    fn place(&mut self, key: BudgetKey, now: Micros) -> BudgetKey {
-        if self.budgets.len() < self.max_budgets || self.budgets.contains_key(&key) {
-            return key;
-        }
-        self.budgets.retain(|_, arrival| arrival.at > now);
-        if self.budgets.len() < self.max_budgets {
-            return key;
-        }
-        // The budgets that are left are in use. A quarter of them goes, the least used first, but none that is exhausted.
-        let used = |arrival: &Arrival| (arrival.at - now) as f64 / arrival.rate.burst() as f64;
-        let exhausted = |arrival: &Arrival| arrival.rate.spend(arrival.at, now).is_err();
-        let spare = self.budgets.iter().filter(|(_, arrival)| !exhausted(arrival));
-        let mut spare: Vec<_> = spare.map(|(key, arrival)| (used(arrival), *key)).collect();
-        spare.sort_unstable_by(|(one, _), (other, _)| one.total_cmp(other));
-        spare.truncate((self.max_budgets / 4).max(1));
-        if spare.is_empty() {
-            return BudgetKey { subject: None, ..key };
-        }
-        for (_, key) in spare {
-            self.budgets.remove(&key);
-        }
-        key
-    }
-}
-
-/// A charge that has room and is not written yet.
-struct Spent {
-    key: BudgetKey,
-    arrival: Arrival,
-    distinct: Option<(Subject, Id)>,
 }
 
 impl Stored {
@@ -487,50 +358,12 @@ impl Receipts {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::decision::OrBegin;
 
     const HOUR: Micros = 3_600_000_000;
-
-    /// Whether one of a subject's budget could be spent.
-    fn spend(memory: &mut Memory, subject: u64, rate: &str, now: Micros) -> bool {
-        let rates = [rate.parse().unwrap()];
-        let subject = Subject::Of(Id(u128::from(subject).to_be_bytes()));
-        let open = vec![Charge::new("test", subject, &rates)];
-        let decision = Decision { open, ..Decision::new(Id([0; 16])) };
-        memory.decide(&decision, now).verdict == Verdict::Charged
-    }
-
-    #[test]
-    fn a_million_random_keys_do_not_grow_it_and_free_no_exhausted_one() {
-        let mut memory = Memory::default();
-        for blocked in 0..1000 {
-            for admitted in [true, true, true, false] {
-                assert_eq!(spend(&mut memory, blocked, "3/h", HOUR), admitted);
-            }
-        }
-        for subject in 1000..1_000_000 {
-            spend(&mut memory, subject, "3/h", HOUR + subject);
-        }
-        assert!(memory.budgets.len() <= MAX_BUDGETS);
-        for blocked in 0..1000 {
-            assert!(!spend(&mut memory, blocked, "3/h", HOUR + 2_000_000), "{blocked}");
-        }
-    }
-
-    #[test]
-    fn when_all_are_exhausted_newcomers_share_one_budget() {
-        let mut memory = Memory::with_capacity(100);
-        for subject in 0..100 {
-            assert!(spend(&mut memory, subject, "1/h", HOUR));
-        }
-        assert!(spend(&mut memory, 100, "1/h", HOUR), "the first of them");
-        for subject in 101..200 {
-            assert!(!spend(&mut memory, subject, "1/h", HOUR));
-        }
-        assert!(!spend(&mut memory, 5, "1/h", HOUR));
-        assert!(spend(&mut memory, 5, "1/h", 2 * HOUR) && spend(&mut memory, 101, "1/h", 2 * HOUR));
-    }
 
     /// Visits a record, and begins it if it does not stand.
     fn visit(memory: &mut Memory, number: u128, or_begin: Option<OrBegin>, now: Micros) -> Verdict {
