@@ -1,6 +1,9 @@
 //! What the gateway is made of: its state, its routes and its layers.
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use autoshares_counting::{RedisSettings, Store};
 use axum::{
@@ -66,7 +69,8 @@ pub fn build(config: Config, world: World) -> App {
         Arc::clone(&store),
         config.limits,
         lifetime,
-        upstream.timeout,
+        // The outcome of a call may be settled a little later than the call has ended.
+        upstream.timeout + Duration::from_secs(1),
         clock.clone(),
         randomness.clone(),
     );

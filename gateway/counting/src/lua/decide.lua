@@ -196,6 +196,7 @@ local key = acts and records .. ':record:' .. acts.id
 if fresh then
   redis.call('DEL', key)
 end
+local before = acts and acts.stage
 if begin then
   local to = silent and begin.stage or decision.silent[exhausted].stage_when_exhausted
   acts.stage = bit.bor(bit.band(acts.stage, begin.sticky), to)
@@ -223,6 +224,9 @@ end
 
 -- What a settlement may undo.
 local receipts, names = {budgets = {}, counters = {}, record = key}, {}
+if begin then
+  receipts.before, receipts.sticky = before, begin.sticky
+end
 for _, writes in ipairs({open, silent}) do
   for _, write in ipairs(writes) do
     if write.charge.receipt then

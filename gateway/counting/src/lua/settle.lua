@@ -3,7 +3,7 @@
 --
 -- KEYS  1  the prefix of every key of the installation, in its hash tag: {password-reset}
 -- ARGV  1  the id of the decision
---       2  the settlement as JSON, see `Settlement` in decision.rs; `undo` may hold "*" for everything that has a receipt
+--       2  the settlement as JSON, see `Settlement` in decision.rs; `undo` may hold "*": nothing came of the decision, and nothing of it stays
 --       3  the time in microseconds for tests; empty for the server's clock
 --       4  how long it is remembered that the decision is settled, in microseconds
 -- Reply    1 when something was settled, 0 when there was nothing to settle
@@ -75,6 +75,11 @@ if receipts.mark then
   elseif settlement.outcome and redis.call('HEXISTS', record, field) == 1 then
     redis.call('HSET', record, field, 'done:' .. settlement.outcome)
   end
+end
+if undo['*'] and receipts.before then
+  -- The record goes back to the stage that it had, but for the bits that it keeps.
+  local stage = tonumber(redis.call('HGET', record, 'stage'))
+  redis.call('HSET', record, 'stage', bit.bor(bit.band(stage, receipts.sticky), receipts.before))
 end
 if settlement.stage then
   local stage = tonumber(redis.call('HGET', record, 'stage'))

@@ -86,6 +86,25 @@ async fn a_decision_that_nobody_heard_of_is_undone() {
     assert!(matches!(verdict(&store, &letter(4)).await, Verdict::Exhausted { .. }));
 }
 
+/// Nor does a record stay at the stage that such a decision gave it.
+#[tokio::test]
+async fn a_record_goes_back_to_its_stage_when_nobody_heard_of_the_next() {
+    let server = Server::redis(&[]);
+    let store = store(&server);
+    let stage = |number, current, stage| {
+        let Some(RecordUse::Begin(begin)) = begins(number).record else { unreachable!() };
+        let record = Some(RecordUse::Begin(Beginning { current, stage, ..begin }));
+        Decision { record, ..Decision::new(id(number)) }
+    };
+    assert_eq!(verdict(&store, &stage(1, vec![], 2)).await, Verdict::Charged);
+    server.pause();
+    assert!(store.decide(&stage(2, vec![RECORD], 4), 0).await.is_err());
+    server.resume();
+    back(&store).await;
+    let decided = store.decide(&visits(3), 0).await.unwrap();
+    assert_eq!(decided.record.map(|record| record.stage), Some(2));
+}
+
 /// A decision that is settled before it arrives charges nothing, whichever comes first.
 #[tokio::test]
 async fn a_decision_that_arrives_after_its_settlement_charges_nothing() {
