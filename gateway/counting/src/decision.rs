@@ -104,7 +104,6 @@ impl<'a> Charge<'a> {
 pub enum Subject {
     /// Everybody together.
     All,
-    /// One subject.
     Of(Id),
     /// The subject of the record that the act happens in; free when the record has none.
     OfRecord,
@@ -120,13 +119,13 @@ impl Serialize for Subject {
     }
 }
 
-/// What an act does with a record.
+/// Whether an act begins a record or happens in one.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordUse<'a> {
-    /// It renews a record that has room left, or begins a new one.
+    /// The act renews a record that has room left, or begins a new one.
     Begin(Beginning),
-    /// It happens in a record that stands.
+    /// The act happens in a record that stands.
     Visit(Visit<'a>),
 }
 
@@ -182,9 +181,7 @@ pub struct Visit<'a> {
 /// How a record begins that a [`Visit`] does not find.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct OrBegin {
-    /// Its stage.
     pub stage: u8,
-    /// How long it stands.
     #[serde(serialize_with = "as_micros")]
     pub lifetime: Duration,
 }
@@ -194,7 +191,6 @@ pub struct OrBegin {
 pub struct Counter {
     /// Its name, which is also the name of its receipt.
     pub name: &'static str,
-    /// The most tries.
     pub most: u32,
     /// Whether a settlement may undo a try.
     pub receipt: bool,
@@ -213,7 +209,7 @@ pub struct Mark<'a> {
     /// The act is worth doing only in a record whose stage has one of these bits. In any other it is charged, nothing is booked or
     /// made live, and its outcome is `otherwise` at once.
     pub worthwhile: u8,
-    /// See `worthwhile`.
+    /// The outcome of an act that is not worth doing.
     pub otherwise: &'a str,
 }
 
@@ -234,14 +230,13 @@ pub enum Recalled {
     Nothing,
     /// The first one is still under way.
     UnderWay,
-    /// It is known.
     Outcome(String),
 }
 
 /// Stands for the names of all receipts.
 pub(crate) const EVERYTHING: &str = "*";
 
-/// What a store made of a [`Decision`].
+/// The store's answer to a [`Decision`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decided {
     /// Whether the act may be done.
@@ -257,31 +252,24 @@ pub struct Decided {
 /// Whether an act may be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It may: everything is charged.
+    /// The act may be done: everything is charged.
     Charged,
-    /// It may not, for an open budget has no room; nothing is charged.
+    /// The act may not be done, for an open budget has no room; nothing is charged.
     Exhausted {
-        /// The name of the budget.
         budget: &'static str,
         /// How long until one has come back.
         wait: Duration,
     },
-    /// It may not, for the ledger has no room; nothing is charged.
+    /// The act may not be done, for the ledger has no room; nothing is charged.
     LedgerExhausted {
         /// How long until the oldest booking leaves the window.
         wait: Duration,
     },
-    /// It may not, and that must not show, for a silent budget has no room.
-    Suppressed {
-        /// The name of the budget.
-        budget: &'static str,
-    },
-    /// It may not, for the tries of the record are used up.
-    UsedUp {
-        /// The name of the counter.
-        counter: &'static str,
-    },
-    /// It was done before: its outcome, or `None` while the first one is under way.
+    /// The act may not be done, and that must not show, for a silent budget has no room.
+    Suppressed { budget: &'static str },
+    /// The act may not be done, for the tries of the record are used up.
+    UsedUp { counter: &'static str },
+    /// The same act was done before in the record: its outcome, or `None` while the first one is under way.
     Repeated(Option<String>),
     /// No such record stands; nothing is charged.
     Absent,
@@ -294,11 +282,9 @@ pub enum Verdict {
 /// A record, as it is after a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct Record {
-    /// Its id.
     pub id: Id,
     /// Whose budgets its acts are charged to, if anybody's.
     pub subject: Option<Id>,
-    /// Its stage.
     pub stage: u8,
 }
 
@@ -321,9 +307,8 @@ pub struct Settlement<'a> {
 /// A new stage of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct StageChange {
-    /// The bits that it gets.
     pub to: u8,
-    /// The bits that it keeps if it has them.
+    /// The bits that the record keeps if it has them.
     pub sticky: u8,
 }
 

@@ -1,7 +1,8 @@
-//! The keys that handles, tokens and pseudonyms are made with: a ring of one that seals and others that still open.
+//! The keys with which the gateway seals handles and tokens and hashes logins and addresses: a ring of one key that seals and others that
+//! still open.
 //!
-//! A file holds a key a line, the first one seals. Two files can be joined by writing one after the other, so a key is rotated by
-//! putting the new one last on every gateway, then first, then taking the old one out.
+//! A key file holds one key on each line, and the first one seals. An operator rotates a key without ending a flow: the new key goes to the end of the
+//! file on every gateway, so that all of them open what it seals; then to the top; then the old key is removed.
 
 use std::fmt;
 
@@ -18,7 +19,7 @@ const KEY_LENGTH: usize = 32;
 const ID_LENGTH: usize = 4;
 const NONCE_LENGTH: usize = 24;
 
-/// Keys as they stand in a file, the first one first.
+/// The keys of a key file, in the order of its lines.
 #[derive(Clone)]
 pub struct Secrets(Vec<[u8; KEY_LENGTH]>);
 
@@ -29,16 +30,16 @@ impl fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// One key that nobody else has.
+    /// A ring of one new key.
     pub fn random() -> Self {
         Self(vec![random()])
     }
 
-    /// Reads a file: a key a line, empty lines and lines that start with `#` left out.
+    /// Reads the text of a key file: one key on each line; empty lines and lines that start with `#` are skipped.
     ///
     /// # Errors
     ///
-    /// What is wrong, without what is in the file.
+    /// A sentence that names the line, and never quotes it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
         let mut keys = Vec::new();
@@ -53,7 +54,7 @@ impl Secrets {
         if keys.is_empty() { Err("holds no key".to_owned()) } else { Ok(Self(keys)) }
     }
 
-    /// What [`parse`](Self::parse) reads.
+    /// The text of a key file that [`parse`](Self::parse) reads.
     pub fn to_file(&self) -> String {
         let keys = self.0.iter().map(|key| URL_SAFE_NO_PAD.encode(key) + "\n");
         format!(
@@ -64,7 +65,7 @@ impl Secrets {
     }
 }
 
-/// What a sealed text is for. One that is sealed for another purpose does not open.
+/// The purpose is sealed along: a token does not open as a handle, nor a handle as a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// A flow handle.
@@ -73,26 +74,27 @@ pub enum Purpose {
     Token,
 }
 
-/// What is hashed. The same text is another pseudonym as something else. The numbers stay, for replicas of two versions count together.
+/// The kind of thing that a pseudonym stands for. The kind is part of the hash: a login and an address with the same text get different pseudonyms.
+/// The numbers never change, for replicas of two versions count together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Named {
-    /// A login, normalised.
+    /// A login, in the spelling that all of its spellings share.
     Login = 0,
-    /// A client's address or network.
+    /// The network that a client's address belongs to.
     Address = 1,
     /// A confirmation code.
     Code = 2,
-    /// A reset token of Autoshares'.
+    /// A reset token that Autoshares issued.
     Token = 3,
-    /// Which decoy question a login gets, if any.
+    /// The choice of a decoy question for a login that does not exist.
     Decoy = 4,
 }
 
-/// Tells the keys of a ring apart; says nothing about the key.
+/// Travels with every sealed text, so that the gateway finds the key that opens it. It is a hash and reveals nothing of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct KeyId([u8; ID_LENGTH]);
 
-/// All keys, ready for use for one origin.
+/// The keys of an installation, bound to its public origin: a handle that another origin issued does not open.
 pub struct KeyRing {
     origin: String,
     /// The first one seals.
@@ -112,7 +114,7 @@ impl fmt::Debug for KeyRing {
 }
 
 impl KeyRing {
-    /// A ring for the handles of one public origin.
+    /// Derives the keys for one public origin.
     pub fn new(secrets: &Secrets, origin: &str) -> Self {
         Self { origin: origin.to_owned(), keys: secrets.0.iter().map(Key::derive).collect() }
     }
@@ -140,7 +142,7 @@ impl KeyRing {
         key.cipher.decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &data }).ok()
     }
 
-    /// The pseudonym of something, under the first key.
+    /// The pseudonym of a text, made with the key that seals.
     pub fn pseudonym(&self, named: Named, text: &[u8]) -> Id {
         self.keys[0].pseudonym(named, text)
     }
@@ -170,7 +172,7 @@ impl Key {
     }
 }
 
-/// A pseudonym under a key of one's own.
+/// The pseudonym of a text, made with the secret of one flow.
 pub fn keyed(key: &[u8], named: Named, text: &[u8]) -> Id {
     pseudonym(mac(key), named, text)
 }

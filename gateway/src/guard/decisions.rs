@@ -25,13 +25,13 @@ pub const SPENT: &str = "spent";
 /// A step 1.
 #[expect(missing_debug_implementations, reason = "holds a login")]
 pub struct ResetAttempt<'a> {
-    /// The pseudonym of the login.
+    /// The pseudonym of the login, under which its budgets are kept.
     pub login: Id,
     /// The flows of the client's handles, each with the login as its owner: one that stands goes on.
     pub current: Vec<Owned>,
     /// The handle of the flow that begins otherwise.
     pub fresh: &'a Handle,
-    /// The login as it is counted.
+    /// The login in the spelling that all of its spellings share.
     pub spelling: &'a Spelling,
     /// Whether an answer to the secret question comes along.
     pub answered: bool,
@@ -51,14 +51,13 @@ pub enum Redemption<'a> {
 pub enum Update {
     /// The token was issued in this flow.
     Issued {
-        /// The flow.
         flow: Id,
-        /// What stands for the token.
+        /// The keyed hash that stands for the token in its flow.
         mark: Id,
     },
     /// The token was issued elsewhere; it counts under itself.
     Foreign {
-        /// What stands for the token.
+        /// The keyed hash that stands for the token in its flow.
         mark: Id,
     },
 }

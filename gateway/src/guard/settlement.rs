@@ -48,7 +48,6 @@ const UNDONE: [(&str, &[Outcome]); 9] = [
 #[must_use = "a step that was forwarded has to be settled"]
 pub struct Receipts {
     pub(super) decision: Id,
-    /// The names of the charges.
     pub(super) names: Vec<&'static str>,
 }
 

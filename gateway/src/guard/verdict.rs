@@ -7,17 +7,17 @@ use autoshares_counting::{self as counting, Away, Id, Lane, Reading};
 use super::Receipts;
 use crate::flow::Stage;
 
-/// How the ledger of a lane stands.
+/// How much of a risk ledger is spent, with the lane whose guesses it bounds.
 pub type LedgerReading = (Lane, Reading);
 
-/// A flow as its record says.
+/// A flow, as its record in the store stood when the store decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flow {
-    /// The id of its record.
+    /// The id of the record in the store.
     pub id: Id,
     /// The pseudonym of its login; `None` for the lane of clients without a handle.
     pub login: Option<Id>,
-    /// How far it has come.
+    /// How far the flow has come.
     pub stage: Stage,
 }
 
@@ -27,57 +27,50 @@ impl From<counting::Record> for Flow {
     }
 }
 
-/// A step that is refused, and may be seen to be.
+/// A step that the gateway refuses openly: the client sees that it is refused, and nothing was charged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// The network has used up a budget.
     Address {
-        /// Which one.
         budget: &'static str,
-        /// How long until some of it comes back.
+        /// How long the client should wait until some of the budget has come back.
         wait: Duration,
-        /// Whether it is time to record that again.
+        /// Whether the audit trail should record it: true once a minute for a network that goes on.
         is_news: bool,
     },
     /// All networks together have used up the resets of the installation.
     Installation {
-        /// How long until one comes back.
+        /// How long the client should wait until one reset has come back.
         wait: Duration,
     },
-    /// The risk ledger is exhausted.
+    /// The risk ledger has no room for one more guess.
     Ledger {
-        /// How it stands.
         reading: Option<LedgerReading>,
-        /// How long until some of it comes back.
+        /// How long the client should wait until some of the budget has come back.
         wait: Duration,
     },
-    /// The client is in no flow that has come this far.
+    /// The client brought no handle of a flow that this step may happen in.
     Flow(FlowFault),
-    /// The token is spent, or is being spent.
+    /// The reset token is spent, or another request is spending it.
     TokenSpent(Flow),
     /// The store does not reply, so nothing can be counted.
     StoreAway {
-        /// How long until somebody looks again.
+        /// How long until the gateway tries to reach the store again.
         wait: Duration,
     },
 }
 
-/// Why a client is in no flow that has come this far.
+/// Why a step finds no flow that it may happen in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlowFault {
-    /// The flow of the handle does not stand, or there is no handle.
+    /// The client brought no handle, or the record that its handle names is gone.
     Gone,
-    /// The flow is at another step.
+    /// An earlier step of the flow is missing, or this one is over.
     OtherStep(Option<Flow>),
     /// The flow is about another login.
     OtherLogin(Option<Flow>),
-    /// The flow has used up a counter, and ends.
-    UsedUp {
-        /// The flow.
-        flow: Flow,
-        /// Which counter.
-        counter: &'static str,
-    },
+    /// The flow has used up the tries of a counter, so it ends.
+    UsedUp { flow: Flow, counter: &'static str },
 }
 
 impl From<Away> for Refused {
@@ -86,33 +79,26 @@ impl From<Away> for Refused {
     }
 }
 
-/// A step 1 that goes on, or looks as if it did.
+/// A step 1 that is not refused openly: it is forwarded, or its reply looks as if it had been.
 #[derive(Debug)]
 pub struct Reset {
-    /// The flow that it began or renewed.
+    /// The flow that the step began or renewed.
     pub flow: Flow,
-    /// Whether it is forwarded.
     pub verdict: ResetVerdict,
 }
 
 /// Whether a step 1 is forwarded.
 #[derive(Debug)]
 pub enum ResetVerdict {
-    /// It is.
+    /// The step is forwarded to Autoshares and has to be settled afterwards.
     Forward(Receipts),
     /// The login has no mails left: the reply looks like an acceptance.
-    LooksAccepted {
-        /// The budget that is used up.
-        budget: &'static str,
-    },
+    LooksAccepted { budget: &'static str },
     /// The login has no answers left: the reply looks like a wrong answer.
-    LooksWrong {
-        /// The budget that is used up.
-        budget: &'static str,
-    },
+    LooksWrong { budget: &'static str },
 }
 
-/// A step 3 that goes on, or looks as if it did.
+/// A step 3 that is not refused openly: the code is forwarded, or the reply looks as if it had been.
 #[derive(Debug)]
 pub struct Code {
     /// The flow that the code came in.
@@ -128,9 +114,9 @@ pub struct Code {
 /// Whether a code is forwarded.
 #[derive(Debug)]
 pub enum CodeVerdict {
-    /// It is.
+    /// The step is forwarded to Autoshares and has to be settled afterwards.
     Forward(Receipts),
-    /// It is not, and the reply looks like that to a wrong code.
+    /// The code is not forwarded, and the reply looks like that to a wrong code.
     LooksWrong(Silent),
     /// The same code came before in this flow; its outcome, or `None` while Autoshares is being asked.
     Repeated(Option<String>),

@@ -12,7 +12,7 @@ use crate::{guard::Outcome, http::problem::Problem};
 /// A call that is under way. Boxed, for its future is large, and a request that is refused should not carry it around.
 pub type Call<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
 
-/// Whoever resets passwords: Autoshares, or a stand-in.
+/// The platform that resets passwords: Autoshares through the SDK, or a stand-in for it.
 pub trait Autoshares: fmt::Debug + Send + Sync {
     /// Asks for a reset: a code by e-mail, or a demand for the answer to the secret question.
     fn request_reset<'a>(
@@ -32,10 +32,7 @@ pub trait Autoshares: fmt::Debug + Send + Sync {
 #[derive(Clone, Debug)]
 pub enum ResetReply {
     /// The trader gets a code by e-mail. `flag` is the `IsSucceed` of the reply, which means nothing.
-    Accepted {
-        /// The flag.
-        flag: bool,
-    },
+    Accepted { flag: bool },
     /// The answer to the secret question is missing or wrong.
     AnswerNeeded(Sentences),
 }
@@ -75,7 +72,7 @@ pub enum Reach {
     TurnedAway,
 }
 
-/// What came of the application key in a call.
+/// What a call revealed about the application key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyVerdict {
     /// Autoshares answered, so it took the key.
@@ -89,7 +86,6 @@ pub enum KeyVerdict {
 /// A call that failed.
 #[derive(Clone, Debug)]
 pub struct Failure {
-    /// How far it got.
     pub reach: Reach,
     /// Whether Autoshares said no in a documented shape. In step 1 every such reply may be about one login.
     pub is_documented: bool,
@@ -99,9 +95,8 @@ pub struct Failure {
     pub sentences: Sentences,
     /// Whether it said that in an envelope, which may be relayed.
     pub in_envelope: bool,
-    /// What came of the application key.
     pub key: KeyVerdict,
-    /// What the client is told otherwise.
+    /// The problem that the client gets when neither the words of Autoshares nor a uniform reply stand in its place.
     pub problem: Problem,
 }
 

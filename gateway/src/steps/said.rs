@@ -5,10 +5,7 @@ use super::autoshares::Sentences;
 /// A reply of a step. Everything else is a problem.
 pub enum Said {
     /// The reset is accepted. `flag` is the `IsSucceed` of the reply, which means nothing.
-    Accepted {
-        /// The flag.
-        flag: bool,
-    },
+    Accepted { flag: bool },
     /// The answer to the secret question is missing or wrong, in the documented words: Autoshares' own may be about one trader.
     AnswerIncorrect,
     /// The secret question; empty when there is none.
@@ -27,19 +24,16 @@ pub enum Said {
 
 /// A reply of a step, and what becomes of the client's handle.
 pub struct Reply {
-    /// What is said.
     pub said: Said,
-    /// What becomes of the handle.
     pub handle: HandleChange,
 }
 
-/// What becomes of the client's handle.
+/// Whether the client keeps its flow handle, gets one, or loses it.
 pub enum HandleChange {
-    /// The client keeps it.
     Kept,
-    /// The client gets this one.
+    /// The client gets this sealed handle.
     Given(String),
-    /// The flow is over.
+    /// The flow is over, so the browser drops the cookie.
     TakenAway,
 }
 

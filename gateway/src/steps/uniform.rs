@@ -32,7 +32,7 @@ pub enum Pace {
     CodeFailed,
 }
 
-/// Where a reply comes from.
+/// Whether Autoshares replied, or the gateway stands in for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// Autoshares replied.

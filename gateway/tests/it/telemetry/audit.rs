@@ -8,6 +8,7 @@ use autoshares_sdk::{
 };
 use serde_json::Value;
 
+use crate::redis_server::free_port;
 use crate::support::{CODE, Gateway, JSON, KEY, PASSWORD, QUESTION, RESET, code, http, update};
 
 struct Walk {
@@ -176,12 +177,15 @@ async fn every_decision_leaves_its_event_as_the_schema_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_trail_does_not_depend_on_the_level_of_the_log() {
     let arguments = ["serve", "--set", "log.level=error", "--set", "log.format=text"];
-    let ports = ["--set", "listen=127.0.0.1:18437", "--set", "admin_listen=127.0.0.1:0"];
+    // Nothing says where it listens when only errors are logged.
+    let address = format!("127.0.0.1:{}", free_port());
+    let listen = format!("listen={address}");
+    let ports = ["--set", &listen, "--set", "admin_listen=127.0.0.1:0"];
     let variables = [("AUTOSHARES_APP_KEY", KEY), ("AUTOSHARES_BASE_URL", "http://127.0.0.1:1/api")];
     let gateway = Gateway::start(&[&arguments[..], &ports].concat(), &variables);
-    let walk = Walk { http: http(), public: "http://127.0.0.1:18437".to_owned() };
+    let walk = Walk { http: http(), public: format!("http://{address}") };
     for _ in 0..100 {
-        if std::net::TcpStream::connect("127.0.0.1:18437").is_ok() {
+        if std::net::TcpStream::connect(&address).is_ok() {
             break;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
