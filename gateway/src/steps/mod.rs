@@ -10,6 +10,8 @@ mod refusal;
 mod request_reset;
 mod said;
 mod set_password;
+#[cfg(test)]
+mod tests;
 mod uniform;
 
 use std::sync::Arc;
