@@ -30,7 +30,7 @@ use crate::{
     telemetry::{self, metrics::Metrics, store_watch},
 };
 
-/// What comes from the world around the process, as values.
+/// Time and random bytes, which come in as values so that tests can choose them.
 #[derive(Clone, Debug)]
 pub struct World {
     /// Time.

@@ -40,20 +40,19 @@ use crate::{
 };
 use table::{ROUTES, Route};
 
-/// What the routes work with.
+/// The state that all routes share.
 #[derive(Debug)]
 pub struct Api {
     /// The steps of the flow.
     pub steps: Steps,
     /// How long a browser keeps the cookie of a flow.
     pub flow_lifetime: Duration,
-    /// When requests begin.
     pub clock: Clock,
-    /// Which pages may call.
+    /// Decides which pages may call.
     pub site: Arc<Site>,
-    /// Whose word on the client's address is believed.
+    /// The networks of proxies whose headers name the client's address.
     pub trusted_proxies: Vec<IpNet>,
-    /// Whether an operator was told of a proxy that is not trusted.
+    /// Whether the operator was warned of a proxy that is not trusted, which happens once.
     pub proxy_hinted: AtomicBool,
 }
 
@@ -125,7 +124,7 @@ impl Api {
         }
     }
 
-    /// Tells an operator once: behind a proxy that is not trusted all clients share one address, and one budget.
+    /// Warns the operator once that requests come through a proxy which is not trusted: all of its clients share one budget.
     fn hint_at_proxy(&self, head: &Parts) {
         if self.trusted_proxies.is_empty()
             && !self.proxy_hinted.load(Ordering::Relaxed)

@@ -112,7 +112,7 @@ fn operation(route: &Route, generator: &mut SchemaGenerator, envelope: &str) -> 
     operation
 }
 
-/// The schema of a route's envelope, under a name that says what it carries: [`Envelope`]'s, with what `Model` holds there, or without it.
+/// The schema of a route's envelope and its name. `Model` is described as the route says, and left out where the route has none.
 fn envelope(route: &Route) -> (String, Value) {
     let mut schema =
         SchemaSettings::openapi3().into_generator().into_root_schema_for::<Envelope>().to_value();
@@ -171,7 +171,7 @@ fn headers() -> Value {
     })
 }
 
-/// The handle as clients send it. Optional, for the cookie does as well.
+/// The header in which a client sends its handle. It is optional, for a browser sends the cookie.
 fn parameters() -> Value {
     let handle = |description: &str| {
         json!({

@@ -12,29 +12,26 @@ use crate::http::{
 /// One operation of the gateway.
 #[derive(Debug)]
 pub struct Route {
-    /// The operation it stands for at Autoshares; gives it its name.
+    /// The operation of Autoshares that the route stands for, which gives it its name.
     pub operation: Operation,
-    /// The method it takes.
     pub method: Method,
     /// Its path, in the spelling of Autoshares' documentation.
     pub path: &'static str,
-    /// Another spelling that is taken too.
+    /// A second path that leads to the same operation.
     pub other_path: Option<&'static str>,
-    /// Its summary in the document.
     pub summary: &'static str,
-    /// Its description in the document, in Markdown.
+    /// The description in the OpenAPI document, in Markdown.
     pub description: &'static str,
-    /// What it takes.
     pub input: Input,
-    /// What `Model` holds, for an operation whose envelope carries one.
+    /// The meaning of `Model`, for an operation whose envelope carries one.
     pub model: Option<&'static str>,
-    /// Envelopes it can end in, each with a name.
+    /// Examples of its replies, each with a name.
     pub examples: &'static [(&'static str, &'static str)],
-    /// The kinds of problem it can end in, beside those of every operation.
+    /// The kinds of problem that it can end in, beside [`COMMON_PROBLEMS`].
     pub problems: &'static [Kind],
 }
 
-/// What an operation takes.
+/// The input of an operation.
 #[derive(Clone, Copy, Debug)]
 pub enum Input {
     /// A JSON body with this schema.

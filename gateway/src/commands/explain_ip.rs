@@ -30,7 +30,7 @@ pub fn run(peer: IpAddr, headers: Vec<(HeaderName, HeaderValue)>, settings: &Set
 ///
 /// # Errors
 ///
-/// What is wrong with it.
+/// A sentence that says what is wrong with the text.
 pub fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let (name, value) = text.split_once(':').ok_or("expected `Name: value`")?;
     let name = name.trim().parse().map_err(|_| "the name is no header name")?;

@@ -56,7 +56,7 @@ impl<'a> Reader<'a> {
         Self { lookup, file, set, faults, warnings: Vec::new() }
     }
 
-    /// What was read, unless there was a fault anywhere.
+    /// Ends reading: the value that was read, or every fault that was found anywhere.
     pub(super) fn finish<T>(self, read: Option<T>) -> Result<T, Faults> {
         match read {
             Some(read) if self.faults.is_empty() => Ok(read),

@@ -9,7 +9,7 @@ pub const COOKIE: &str = "__Host-password-reset";
 /// The header that carries a handle, both ways.
 pub const HEADER: HeaderName = HeaderName::from_static("reset-flow");
 
-/// The sealed handles that a client sent, the header first: a client that sets it knows what it does.
+/// The sealed handles that a client sent. The header comes first, for a client sets it on purpose, while a browser sends cookies by itself.
 pub fn handles(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let header = headers.get_all(HEADER).iter().filter_map(|value| value.to_str().ok());
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());

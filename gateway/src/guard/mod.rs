@@ -1,8 +1,8 @@
-//! Policy: what may be done how often, and what is undone when it was not done after all.
+//! The policy of the gateway: how often each step may be taken, and which charges are undone when a step did not take place after all.
 //!
 //! Each step of the flow is one decision of the counting crate, which charges everything that the step costs or nothing. The guard says
-//! which budgets a step is charged to, and gives back a verdict. It writes no log line, counts no metric and knows no HTTP: whoever asked
-//! reports what the verdict says.
+//! which budgets a step is charged to, and gives back a verdict. It writes no log line, counts no metric and knows no HTTP: the
+//! steps report what the verdict says.
 
 mod decisions;
 mod exhausted;
@@ -117,7 +117,7 @@ impl Guard {
         self.call_deadline
     }
 
-    /// Undoes what a step was charged and did not use, by the table in `settlement.rs`, and records in the flow what came of it.
+    /// Undoes the charges that a step did not use, by the table in `settlement.rs`, and records the outcome in the flow.
     pub async fn settle(&self, receipts: Receipts, outcome: Outcome, record: Record<'_>) {
         let settlement = settlement::settlement(&receipts, outcome, record, self.lifetime);
         self.store.settle(receipts.decision, &settlement, self.clock.micros()).await;

@@ -1,4 +1,4 @@
-//! What is undone when a step has ended, as one table.
+//! The table that says which charges are undone when a step has ended.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub enum Outcome {
 
 use Outcome::{AnswerNeeded, Done, NotSent, Refused, Unknown};
 
-/// What was charged, and the outcomes that undo it. Everything else stays charged: mails are what a reset is charged for, guesses are what
+/// Each charge, with the outcomes that undo it. Everything else stays charged: mails are what a reset is charged for, guesses are what
 /// the ledger is charged for, and networks and the installation get nothing back.
 const UNDONE: [(&str, &[Outcome]); 9] = [
     (RESETS_PER_LOGIN, &[AnswerNeeded, NotSent]),
@@ -56,7 +56,7 @@ pub struct Receipts {
 pub struct Record<'a> {
     /// How far the flow has come, if that changes.
     pub stage: Option<Stage>,
-    /// The outcome of a code or a token, for whoever sends it again.
+    /// The outcome of a code or a token, which the next request with the same one gets.
     pub outcome: Option<&'a str>,
     /// Whether the flow lasts for its whole lifetime again.
     pub renews: bool,

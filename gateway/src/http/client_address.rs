@@ -1,7 +1,8 @@
-//! Who is calling. A peer that is no trusted proxy is the client itself, whatever it says; a trusted one is asked who came to it, from
-//! right to left, up to the first address that is not trusted too. What stands further left was written by anybody.
+//! Finds the address of the client. A peer that is no trusted proxy is the client itself, whatever its headers say. A trusted proxy appends the address
+//! that it saw to a header, so the header is read from right to left, up to the first address that is not a trusted proxy's; anybody may have written
+//! the text further left.
 //!
-//! Written by hand: the extractors at hand take the leftmost address, or know a fixed number of hops.
+//! Written by hand, for the crates that extract addresses take the leftmost one, or know a fixed number of proxies.
 
 use std::{
     fmt,
@@ -13,43 +14,43 @@ use ipnet::IpNet;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The address of whoever is calling.
+/// The address of the client that a request came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientAddress {
-    /// The client's address; an IPv4 address in IPv6 form as IPv4.
+    /// The client's address. An IPv4 address that is written as IPv6 is kept as IPv4.
     Known(IpAddr),
-    /// The trusted proxies do not say who. All of these share one bucket.
+    /// The trusted proxies do not name the client. All clients without a known address share one budget, so that none of them escapes it.
     Unknown(Why),
 }
 
 /// Why an address is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// No socket is involved.
+    /// The request came over no socket, as in a test.
     NoPeer,
-    /// The element that counts is no address.
+    /// The trusted proxy passed on something that is no address.
     NoAddress,
     /// `X-Forwarded-For` and `Forwarded` name different addresses, and only the proxy knows which one it wrote.
     Contradiction,
 }
 
-/// One step of the decision, for people.
+/// One step of the decision, for `autoshares-gateway explain-ip`.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// What was looked at.
+    /// The peer or the element of a header that was read.
     pub seen: String,
-    /// What came of it.
+    /// The conclusion from it, in words.
     pub verdict: &'static str,
 }
 
 impl ClientAddress {
-    /// Decides by the peer and what it passed on.
+    /// Finds the client's address from the peer and, if that is a trusted proxy, from the headers.
     pub fn of(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
         let Some(peer) = peer else { return ClientAddress::Unknown(Why::NoPeer) };
         decide(peer.ip(), headers, trusted, &mut |_, _| {})
     }
 
-    /// The same with every step told.
+    /// Finds the address in the same way, and explains every step.
     pub fn explain(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> (Self, Vec<Step>) {
         let mut steps = Vec::new();
         let client = decide(peer, headers, trusted, &mut |seen, verdict| {
@@ -58,7 +59,8 @@ impl ClientAddress {
         (client, steps)
     }
 
-    /// What is counted under: an IPv4 address, the /64 of an IPv6 address, or one name for all that are unknown.
+    /// The network that budgets are charged to: an IPv4 address, the /64 of an IPv6 address (one customer commonly has all of it), or one network for
+    /// all unknown addresses.
     pub fn network(self) -> Network {
         match self {
             ClientAddress::Known(IpAddr::V4(address)) => Network(Some(address.into())),
@@ -88,12 +90,12 @@ impl fmt::Display for ClientAddress {
     }
 }
 
-/// See [`ClientAddress::network`].
+/// The network that budgets are charged to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network(Option<IpAddr>);
 
 impl Network {
-    /// As bytes to hash: 4, 16 or none.
+    /// The bytes to hash: four, sixteen, or none for the unknown.
     pub fn bytes(self) -> Vec<u8> {
         match self.0 {
             Some(IpAddr::V4(address)) => address.octets().to_vec(),
@@ -144,7 +146,8 @@ fn decide(
     }
 }
 
-/// From right to left to the first address that is not trusted; the leftmost one when all are. `None` when there is none at all.
+/// Reads a header's elements from right to left, up to the first address that is not a trusted proxy's; where all are, the leftmost one is the client.
+/// `None` when the header has no element.
 fn walk(
     elements: &[String],
     address: fn(&str) -> String,
@@ -170,7 +173,7 @@ fn walk(
     client
 }
 
-/// The elements of a header, from all of its lines in their order, without the empty ones. A separator in quotes separates nothing.
+/// The elements of a header, over all of its lines in their order. Empty elements are left out, and a separator inside quotes belongs to its element.
 fn elements(headers: &HeaderMap, name: &HeaderName, separator: char) -> Vec<String> {
     let lines = headers.get_all(name).iter();
     lines.flat_map(|line| split(&String::from_utf8_lossy(line.as_bytes()), separator)).collect()
@@ -192,7 +195,7 @@ fn split(text: &str, separator: char) -> Vec<String> {
     parts.into_iter().map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
 }
 
-/// The node of an element of `Forwarded` (RFC 7239), without its quotes; empty when it names none or several.
+/// The `for` of an element of `Forwarded` (RFC 7239), without its quotes; empty when the element has none or several.
 fn node(element: &str) -> String {
     let pairs = split(element, ';');
     let mut nodes = pairs.iter().filter_map(|pair| {
@@ -204,7 +207,7 @@ fn node(element: &str) -> String {
     quoted.unwrap_or(node).replace('\\', "")
 }
 
-/// An address, with or without port and brackets.
+/// Parses an address that may carry a port and brackets.
 fn parse(text: &str) -> Option<IpAddr> {
     let bare = || text.parse::<IpAddr>();
     let with_port = || text.parse::<SocketAddr>().map(|address| address.ip());
@@ -217,7 +220,7 @@ fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|network| network.contains(&address))
 }
 
-/// Whether requests from this peer hint at a proxy that nobody told this gateway about: its clients would share one address.
+/// Whether a request looks as if it came through a proxy that is not in `trusted_proxies`. All clients of such a proxy share one budget.
 pub fn hints_at_proxy(peer: IpAddr, headers: &HeaderMap) -> bool {
     let told = headers.contains_key(X_FORWARDED_FOR) || headers.contains_key(header::FORWARDED);
     match peer.to_canonical() {

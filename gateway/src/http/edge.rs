@@ -1,4 +1,4 @@
-//! What holds for every request and every answer, whatever they are about.
+//! The outermost rules, which hold for every request and reply: sizes, deadlines, security headers, panics.
 
 use std::{any::Any, sync::Arc, time::Duration};
 
@@ -18,13 +18,13 @@ use crate::{
     http::site::Site,
 };
 
-/// The largest head that is read: target, header names and values, in bytes.
+/// The largest head that the gateway accepts, in bytes: target, header names and values.
 pub const MAX_HEAD: usize = 16 * 1024;
-/// The largest body that is taken, in bytes.
+/// The largest body that the gateway accepts, in bytes.
 pub const MAX_BODY: usize = 16 * 1024;
-/// The largest body that is read to its end before it is refused, in bytes.
+/// The largest body that the gateway reads to its end before it refuses it, in bytes.
 const MAX_DRAINED: usize = 1024 * 1024;
-/// How long a body may take.
+/// How long a client may take to send a body.
 pub const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
 const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
@@ -37,17 +37,17 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
 const STRICT_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 const ONE_YEAR: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-/// What the headers of every answer depend on.
+/// The origins that decide which headers a reply gets.
 #[derive(Clone, Debug)]
 pub struct Origins {
-    /// Whether browsers come by https.
+    /// Whether browsers connect by https, so that HSTS makes sense.
     pub https: bool,
-    /// Which pages may read answers.
+    /// The pages that may read replies.
     pub site: Arc<Site>,
 }
 
-/// Puts the security headers on every answer, and those that let pages of listed origins read it. A page that needs more than nothing
-/// brings its own policy.
+/// Puts the security headers on every reply, and the CORS headers that let pages of listed origins read it. A handler that serves a page sets a content
+/// security policy of its own; every other reply gets the strictest one.
 pub async fn headers(
     State(Origins { https, site }): State<Origins>,
     request: Request,
@@ -65,7 +65,7 @@ pub async fn headers(
     response
 }
 
-/// Lets in what has a small head and a small body. One layer for both, for a layer costs as much as what they do.
+/// Refuses a request whose head or body is too large. One layer checks both, for a second layer would cost as much as the checks.
 pub async fn small(request: Request, next: Next) -> Response {
     match head_fits(&request) {
         Ok(()) => small_body(request, next).await,
@@ -73,7 +73,7 @@ pub async fn small(request: Request, next: Next) -> Response {
     }
 }
 
-/// Refuses a head over [`MAX_HEAD`]. The listener reads twice as much, so that this answer is a problem document.
+/// Refuses a head over [`MAX_HEAD`]. The listener reads twice as much, so that the refusal is a problem document and not hyper's bare 431.
 fn head_fits(request: &Request) -> Result<(), Problem> {
     let size = |headers: &HeaderMap| -> usize {
         headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum()
@@ -86,8 +86,8 @@ fn head_fits(request: &Request) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Reads the whole body before anything is decided, so that whatever is decided finds the connection ready for the next request. A
-/// body over [`MAX_BODY`] is read too, up to a mebibyte, or its sender would see a broken connection instead of the answer.
+/// Reads the whole body before any handler decides, so that the connection is ready for the next request whatever the handler decides. A body over
+/// [`MAX_BODY`] is read too, up to a mebibyte, or its sender would see a broken connection instead of the refusal.
 async fn small_body(request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     let announced = head.headers.get(header::CONTENT_LENGTH);
@@ -127,7 +127,7 @@ fn too_large() -> Problem {
     Problem::new(Kind::BodyTooLarge, format!("send at most {MAX_BODY} bytes"))
 }
 
-/// What a client sees of a panic: nothing but that it happened. The panic hook has written where.
+/// The reply after a panic: the client learns only that the gateway failed. The panic hook has written to the log where.
 pub fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     Problem::internal().into_response()
 }

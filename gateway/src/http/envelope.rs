@@ -1,5 +1,5 @@
-//! What Autoshares said, written exactly: `Errors` and `IsSucceed` always, `Model` and `ErrorsCode` when they hold something, in the order
-//! of the documentation.
+//! The envelope of a reply, written exactly as Autoshares documents it: `Errors` and `IsSucceed` always, `Model` and `ErrorsCode` when they hold
+//! something, in the documented order.
 
 use axum::{
     http::{HeaderValue, header},
@@ -27,12 +27,12 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// One that carries nothing but whether it is a success.
+    /// An envelope that carries only the flag.
     pub fn plain(is_succeed: bool) -> Self {
         Self { model: None, errors: Vec::new(), errors_code: Vec::new(), is_succeed }
     }
 
-    /// A success that carries something.
+    /// A success that carries a question or a token.
     pub fn with_model(model: String) -> Self {
         Self { model: Some(model), ..Self::plain(true) }
     }

@@ -1,5 +1,5 @@
-//! What clients send, read strictly: `Content-Type` says JSON, no member stands twice, and text
-//! stands where text belongs. Read by hand, for the errors of a derived reader quote what was sent.
+//! Reads the bodies and queries that clients send, strictly: `Content-Type` must say JSON, no member may stand twice, and strings must stand where
+//! strings belong. Written by hand, for the errors of a derived reader quote the values that a client sent.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
@@ -107,7 +107,7 @@ impl PasswordUpdate {
     }
 }
 
-/// The one `username` of a query.
+/// Reads the only `username` of a query.
 ///
 /// # Errors
 ///
@@ -121,7 +121,7 @@ pub fn username(query: &str) -> Result<Login, Problem> {
         (Some((_, name)), None) if name.trim().is_empty() => {
             invalid("`username` is empty: send the trader's login, percent-encoded")
         }
-        // What is not UTF-8 was replaced on decoding.
+        // Decoding has replaced bytes that are no UTF-8.
         (Some((_, name)), None) if name.contains(char::REPLACEMENT_CHARACTER) => {
             invalid("`username` is not UTF-8 in percent-encoding")
         }
@@ -129,22 +129,22 @@ pub fn username(query: &str) -> Result<Login, Problem> {
     }
 }
 
-/// The members of a JSON object, each name once.
+/// The members of a JSON object, in which each name stands once.
 #[derive(Default)]
 pub struct Members(BTreeMap<String, Value>);
 
 impl Members {
-    /// Reads a body.
+    /// Reads a body as one JSON object.
     ///
     /// # Errors
     ///
-    /// A [`Problem`] when it is not sent as JSON, or not an object whose members differ in name.
+    /// A [`Problem`] when the body is not sent as JSON, is no object, or has a member twice.
     pub fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, Problem> {
         check_content(headers)?;
         serde_json::from_slice(body).map_err(|error| {
             let (line, column) = (error.line(), error.column());
             match error.classify() {
-                // Only these texts are our own; the others quote what was sent.
+                // The other texts of the parser quote what the client sent.
                 serde_json::error::Category::Data => {
                     invalid(format!("send one JSON object, each member once (line {line}, column {column})"))
                 }

@@ -1,7 +1,7 @@
-//! Which pages may call: those of the public origin, and of the origins that are listed. Browsers say where a call comes from; a page cannot
-//! make them lie.
+//! Decides which pages may call the gateway: those of its public origin and those of `allowed_origins`. A browser says in `Origin` and `Sec-Fetch-Site` which
+//! page a call comes from, and the page cannot change that.
 //!
-//! Not tower-http's layer: that one answers every `OPTIONS` on every path before the route table has a say, and refuses nothing.
+//! Written by hand, for the CORS layer of tower-http replies to every `OPTIONS` on every path before the route table is consulted, and refuses nothing.
 
 use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
@@ -12,14 +12,14 @@ use crate::config::PublicOrigin;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// What a page may send; `Et-App-Key` because old pages do, and their call should go through although nobody reads it.
+/// The headers that a page of another origin may send. `Et-App-Key` is among them because old pages send it, and the browser would otherwise block their call.
 const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static("Content-Type, Reset-Flow, Et-App-Key, Accept");
-/// What a page may read.
+/// The headers that a page of another origin may read.
 const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static("Reset-Flow, X-Request-Id, Retry-After");
-/// How long a browser need not ask again, in seconds.
+/// How long a browser may remember the reply to a preflight, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
-/// See the module.
+/// The origins whose pages may call.
 #[derive(Debug)]
 pub struct Site {
     public: String,
@@ -27,12 +27,12 @@ pub struct Site {
 }
 
 impl Site {
-    /// Pages of these origins may call.
+    /// Lets pages of the public origin and of the listed origins call.
     pub fn new(public: &PublicOrigin, allowed: &[String]) -> Self {
         Self { public: public.text.clone(), allowed: allowed.to_vec() }
     }
 
-    /// Whether a call that changes something comes from a page that may not make it. What is no browser says nothing, and is let through.
+    /// Whether a call that changes something comes from a page that may not make it. Clients that are no browsers send neither header, and may call.
     pub fn refuses(&self, head: &Parts) -> bool {
         if matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS) {
             return false;
@@ -47,14 +47,14 @@ impl Site {
         }
     }
 
-    /// Whether a browser asks if a page that may call may do so.
+    /// Whether a request is a preflight of a page of a listed origin.
     pub fn is_preflight(&self, head: &Parts) -> bool {
         head.method == Method::OPTIONS
             && head.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
             && self.listed_origin(&head.headers).is_some()
     }
 
-    /// Lets a page of a listed origin read the answer, and nobody else's.
+    /// Adds the CORS headers that let a page of a listed origin read the reply.
     pub fn allow(&self, origin: Option<HeaderValue>, headers: &mut HeaderMap) {
         if self.allowed.is_empty() {
             return;
@@ -67,7 +67,7 @@ impl Site {
         }
     }
 
-    /// The listed origin that a request names, once.
+    /// The origin of a request, if it names exactly one and that one is listed.
     pub fn listed_origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         let mut origins = headers.get_all(header::ORIGIN).iter();
         match (origins.next(), origins.next()) {
@@ -81,7 +81,7 @@ impl Site {
     }
 }
 
-/// What a preflight is answered; [`Site::allow`] adds to whom.
+/// The reply to a preflight. [`Site::allow`] adds the origin that it is for.
 pub fn preflight(method: &Method) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();

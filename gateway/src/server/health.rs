@@ -1,4 +1,4 @@
-//! `/readyz`: whether this replica should get requests, and what is not well with it.
+//! `/readyz`: tells a load balancer whether this replica should get requests, and an operator which of its parts is not well.
 
 use autoshares_counting::Presence;
 use axum::{

@@ -64,11 +64,11 @@ impl Sentences {
 pub enum Reach {
     /// Autoshares never looked at it.
     NotSent,
-    /// Autoshares said no to what was asked.
+    /// Autoshares refused the login, the answer, the code or the password.
     Refused,
     /// Nobody knows whether it was done.
     Unknown,
-    /// Autoshares turned it away for a reason that has nothing to do with what was asked.
+    /// Autoshares turned the call away for a reason that has nothing to do with the values in it, such as its version.
     TurnedAway,
 }
 

@@ -1,5 +1,5 @@
-//! The steps of the flow, one file for each. A step takes a checked request, has it guarded, calls Autoshares, settles what was charged and
-//! says what came of it. It knows no header and no status.
+//! The steps of the flow, one file for each. A step takes a checked request, lets the guard decide on it, calls Autoshares, settles the charges and
+//! returns a reply or the reason why there is none. It knows no header and no status.
 
 mod autoshares;
 mod decoys;
@@ -85,7 +85,7 @@ impl Steps {
         &self.seals
     }
 
-    /// Awaits a call to Autoshares, and reports what it made of the application key.
+    /// Awaits a call to Autoshares, and reports whether Autoshares accepted the application key.
     async fn call<T>(&self, call: Call<'_, T>) -> Result<T, Failure> {
         let called = call.await;
         let key = called.as_ref().map_or_else(|failure| failure.key, |_| KeyVerdict::Accepted);

@@ -17,7 +17,7 @@ use crate::{
     telemetry::audit::Event,
 };
 
-/// How a step 1 ends, whoever decided it.
+/// The end of a step 1, whether Autoshares or the guard decided it.
 struct Ending {
     said: Result<Said, Problem>,
     origin: Origin,
@@ -88,7 +88,7 @@ pub async fn request_reset(steps: &Steps, caller: &Caller, request: ResetRequest
     Ok(reply.with_handle(steps.seals.seal(handle)))
 }
 
-/// What Autoshares made of step 1: the outcome, how far the flow has come, and what is said of it.
+/// Judges Autoshares' reply to step 1: the outcome for settling, the new stage of the flow, and the reply to the client.
 fn judge(
     steps: &Steps,
     caller: &Caller,
