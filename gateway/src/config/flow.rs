@@ -14,13 +14,13 @@ pub struct Flow {
     /// `uniform` unless set, for Autoshares' own answers tell which logins exist.
     pub answers: Answers,
     /// Which share of the unknown logins is asked a decoy question, from 0 to 1. A share that differs from that of the
-    /// known logins tells decoys by their number. Nobody but the operator knows it, and half is the middle.
+    /// known logins reveals decoys by their number, so the operator should set the share of known logins that have a question.
     pub decoy_share: f64,
     /// The shortest time that an answer takes where its time could tell which logins exist; a longer one takes a multiple.
     /// Autoshares may send a mail before it answers, which takes longer than 100 ms; the default leaves room above that.
     pub floor: Duration,
-    /// How long a handle and a token are taken. Long enough for a mail to arrive, and short, for a stolen handle works as
-    /// long. Never longer than a code is assumed to live: a later handle would bind nothing.
+    /// How long a flow lasts after its last step 1 or accepted code. Short, for a stolen handle works as long; and never longer
+    /// than a code is assumed to live, for a later code would not work anyway. Unless set, ten minutes or the life of a code if that is shorter.
     pub lifetime: Duration,
     /// Handles, tokens and pseudonyms are made with these. Random at each start unless set, which is safe for one process
     /// and ends its flows at a restart; with Redis a file is required, for the keys of all gateways must be the same.
@@ -156,15 +156,13 @@ fn lifetime(reader: &mut Reader<'_>) -> Option<Duration> {
         Ok(lifetime) if lifetime >= Duration::from_secs(60) => Ok(lifetime),
         _ => Err(()),
     })?;
-    let longest = reader.peek(limits::CODE_LIFETIME, limits::code_lifetime);
-    if longest.is_some_and(|longest| lifetime > longest) {
-        let code_lifetime = limits::CODE_LIFETIME;
-        reader.fault(
-            LIFETIME,
-            format_args!("is longer than `{}` ({})", code_lifetime.key, code_lifetime.variable),
-        );
+    let code_lifetime = limits::CODE_LIFETIME;
+    let Some(longest) = reader.peek(code_lifetime, limits::code_lifetime) else { return Some(lifetime) };
+    if lifetime > longest && reader.get(LIFETIME).is_some() {
+        let (key, variable) = (code_lifetime.key, code_lifetime.variable);
+        reader.fault(LIFETIME, format_args!("is longer than `{key}` ({variable})"));
     }
-    Some(lifetime)
+    Some(lifetime.min(longest))
 }
 
 fn keys(reader: &mut Reader<'_>) -> Option<Secrets> {

@@ -9,7 +9,7 @@ use super::{reader::Reader, setting::settings};
 pub struct Listeners {
     /// Clients connect here.
     pub listen: SocketAddr,
-    /// Operators and their probes connect here. Metrics tell when a guess came through, so the socket is not the clients'.
+    /// Operators and their probes connect here. Metrics reveal which guesses were forwarded, so clients must not reach it.
     pub admin_listen: SocketAddr,
 }
 

@@ -2,8 +2,7 @@
 
 use super::{reader::Reader, setting::settings};
 
-/// The rules for a new password. Autoshares has rules of its own, which nobody documents; a password that it refuses
-/// costs the trader the token, so the defaults ask only for a common minimum.
+/// The rules for a new password, beside those of Autoshares, which nobody documents. The gateway checks them before it spends the reset token.
 #[derive(Clone, Copy, Debug)]
 pub struct Password {
     /// The fewest characters.

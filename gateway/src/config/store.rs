@@ -11,8 +11,7 @@ use super::{loopback::is_loopback, reader::Reader, setting::settings};
 pub struct Store {
     /// Redis or Valkey. Without one this process counts alone, which is right for a single gateway and needs no server.
     pub redis: Option<redis::Client>,
-    /// How long a decision may wait for Redis. A trader waits along, so the limit is short; it is long enough for a
-    /// failover within one data centre to go unnoticed. At most 10 s, for a client gives up not long after.
+    /// How long a decision may wait for Redis before the step is refused. The trader waits along, so the limit is short.
     pub timeout: Duration,
     /// Begins every key, so that two installations in one database do not spend each other's budgets. They need two.
     pub namespace: String,

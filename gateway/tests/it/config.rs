@@ -93,3 +93,18 @@ fn operators_find_every_setting_with_its_default() {
         settings().count()
     );
 }
+
+#[test]
+fn a_flow_never_outlives_a_code() {
+    let lifetime =
+        |variables: &[(&str, &str)]| with(variables, "", &[]).map(|config| config.flow.lifetime.as_secs());
+    let code = |text| ("GATEWAY_LIMITS_CODE_LIFETIME", text);
+    let flow = |text| ("GATEWAY_FLOW_LIFETIME", text);
+    assert_eq!(lifetime(&[]).unwrap(), 600);
+    assert_eq!(lifetime(&[code("5m")]).unwrap(), 300, "the default gives way");
+    assert_eq!(lifetime(&[code("1h"), flow("20m")]).unwrap(), 1200);
+    for bad in [&[flow("59s")][..], &[flow("31m")], &[code("5m"), flow("6m")]] {
+        let faults = lifetime(bad).unwrap_err().to_string();
+        assert!(faults.contains("`flow.lifetime` (GATEWAY_FLOW_LIFETIME)"), "{faults}");
+    }
+}
