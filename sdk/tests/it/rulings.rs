@@ -166,7 +166,8 @@ async fn the_other_known_shapes_are_recognised() {
                 codes.iter().map(ToString::to_string).collect(),
             );
             assert_eq!(refused(error.kind()), expected, "{status} {body}");
-            // Of these statuses only 400 means that the server turned the request away, so only it rules out that the call was applied.
+            // With one of these statuses a server says that it turned the request away, so the call counts as not applied. The one
+            // exception is a platform failure, which counts as possibly applied whatever its status.
             let turned_away = [400, 401, 403, 404, 422].contains(&status);
             assert_eq!(error.may_have_been_applied(), applied || !turned_away, "{status} {body}");
         }
