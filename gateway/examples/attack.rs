@@ -1,8 +1,8 @@
-//! What attacks achieve, counted at the other end: against this gateway as it comes, against this gateway with everything turned off, and
-//! against nginx that adds the key and limits each address. `cargo xtask attack` runs it.
+//! Attacks three targets and measures, at the sandbox behind them, how far the attacks get: this gateway with its defaults, this gateway with
+//! all protections off, and nginx that adds the application key and limits each address. `cargo xtask attack` runs it.
 //!
-//! Everything runs on loopback and is bounded: see the constants. The attacker is a botnet, many addresses that come through a proxy which
-//! the targets trust, and knows the logins of some traders.
+//! Everything runs on loopback, with a fixed number of requests (see the constants). The attacker is a botnet that knows the logins of some
+//! traders. Its many addresses are simulated by a proxy header that the targets trust.
 
 #![allow(clippy::unwrap_used, reason = "an attack that cannot set itself up has failed")]
 #![allow(clippy::disallowed_methods, reason = "an attacker measures how long a reply really takes")]
@@ -25,23 +25,23 @@ use autoshares_sdk::{
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-/// Logins that the attacker knows, each of which gets a code.
+/// The number of logins that the attacker knows. It requests a reset for each, so that as many codes are live.
 const TRADERS: usize = 40;
-/// Guesses, each from the next address.
+/// The number of codes that the attacker guesses, spread evenly over all its addresses.
 const GUESSES: usize = 2000;
 const ADDRESSES: usize = 400;
-/// Pairs of an existing and an unknown login whose answers are compared.
+/// The number of pairs of an existing and an unknown login whose replies are compared.
 const PAIRS: usize = 60;
-/// Codes at once in one flow.
+/// The number of codes that are sent at the same time in one flow.
 const AT_ONCE: usize = 50;
-/// How much longer Autoshares takes when there is a mail to send.
+/// How much longer Autoshares takes to reply when it has an e-mail to send.
 const MAIL_TIME: Duration = Duration::from_millis(40);
 const CONCURRENCY: usize = 30;
 
 const RESET: &str = "/v1.0/users/password/reset";
 const CODE: &str = "/v1.0/users/password/reset/code";
 
-/// Everything that guards, turned off.
+/// Settings that turn all protections of the gateway off.
 const BARE: [&str; 4] =
     ["flow.answers=faithful", "flow.binding=off", "flow.floor=0s", "limits.enabled=false"];
 
@@ -63,7 +63,7 @@ async fn main() {
     );
     let mut outcomes = vec![
         attack("this gateway", true, |sandbox| gateway(sandbox, &[])).await,
-        // Where no handle is wanted, one would only bound the attacker.
+        // With binding off, the gateway needs no flow handle, and sending one would only subject the attacker to the limits of a flow.
         attack("the same, faithful, limits off", false, |sandbox| gateway(sandbox, &BARE)).await,
     ];
     if Command::new("nginx").arg("-v").stderr(Stdio::null()).status().is_ok() {
@@ -99,7 +99,7 @@ async fn attack(target: &'static str, with_handles: bool, start: impl FnOnce(&Sa
     let running = start(&sandbox);
     let bot = Bot { http: http(), url: running.url.clone(), with_handles };
 
-    // Which logins exist? Before anything is used up, each from an address of its own.
+    // First tries to find out which logins exist, each from its own address, before the other attacks use up any budget.
     let pairs = existing.into_iter().zip(unknown).enumerate().map(|(index, (existing, unknown))| {
         let bot = bot.clone();
         async move {
@@ -118,7 +118,7 @@ async fn attack(target: &'static str, with_handles: bool, start: impl FnOnce(&Sa
     together(shots, AT_ONCE).await;
     let at_once = sandbox.calls(Operation::RedeemCode) - before;
 
-    // A code for each login that is known, then guesses over all addresses and flows.
+    // Requests a code for each known login, then guesses codes from all addresses and in all flows.
     let resets = traders.into_iter().enumerate().map(|(index, login)| {
         let bot = bot.clone();
         async move { bot.reset(&format!("198.51.100.{}", index / 8), &login).await.handle }
@@ -145,7 +145,7 @@ async fn attack(target: &'static str, with_handles: bool, start: impl FnOnce(&Sa
     }
 }
 
-/// Runs futures, so many at a time; their results in their order.
+/// Runs the futures, at most `at_a_time` of them at once, and returns their results in the order of the futures.
 async fn together<F>(futures: impl Iterator<Item = F>, at_a_time: usize) -> Vec<F::Output>
 where
     F: Future<Output: Send> + Send + 'static,
@@ -170,7 +170,8 @@ struct Bot {
 }
 
 struct Seen {
-    /// Status, names of headers, and body: all that does not change from one answer to the next anyway.
+    /// The status, the names of the headers and the body. Header values such as the date and the handle differ in every reply and reveal
+    /// nothing about the login.
     bytes: String,
     time: Duration,
     handle: String,
@@ -198,14 +199,14 @@ impl Bot {
         Seen { bytes, time, handle: handle.unwrap_or_default() }
     }
 
-    /// Whether the code was right.
+    /// Sends a code. Returns whether it was right, that is, whether the reply carries a reset token.
     async fn guess(&self, address: &str, handle: &str, guess: usize) -> bool {
         let answer = self.send(address, CODE, handle, format!(r#"{{"Code": "{guess:06}"}}"#)).await;
         answer.text().await.unwrap().contains("\"Model\"")
     }
 }
 
-/// The mutual information of what is seen and whether the login exists, in bits.
+/// How many bits the content of one reply reveals about whether the login exists: the mutual information of the two.
 fn bits_by_bytes(pairs: &[[Seen; 2]]) -> f64 {
     let mut counts: HashMap<&str, [f64; 2]> = HashMap::new();
     for pair in pairs {
@@ -222,7 +223,8 @@ fn bits_by_bytes(pairs: &[[Seen; 2]]) -> f64 {
     information.sum()
 }
 
-/// What the best threshold tells, found on the first half of the pairs and tried on the second.
+/// How many bits the time of one reply reveals about whether the login exists. The attacker finds the time that separates existing from unknown
+/// logins best on the first half of the pairs; its success on the second half counts.
 fn bits_by_time(pairs: &[[Seen; 2]]) -> f64 {
     let (train, test) = pairs.split_at(pairs.len() / 2);
     let right = |pairs: &[[Seen; 2]], threshold: Duration| {
@@ -242,12 +244,12 @@ fn http() -> reqwest::Client {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls =
         rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    // Nobody speaks TLS here, and reqwest wants it set up all the same.
+    // reqwest demands a TLS configuration, although all targets speak plain http.
     let tls = tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
     reqwest::Client::builder().no_proxy().tls_backend_preconfigured(tls).build().unwrap()
 }
 
-/// A server under attack; stopped when dropped.
+/// A server under attack. Dropping it stops the server.
 struct Target {
     url: String,
     child: Child,
@@ -256,13 +258,13 @@ struct Target {
 
 impl Drop for Target {
     fn drop(&mut self) {
-        // Asked rather than killed, for nginx has children of its own.
+        // SIGTERM lets nginx stop its worker processes; SIGKILL would leave them running.
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let _ = self.child.wait();
     }
 }
 
-/// The binary that was built beside this example.
+/// Starts the gateway binary that cargo built next to this example, in front of the sandbox.
 fn gateway(sandbox: &Sandbox, settings: &[&str]) -> Target {
     let example = env::current_exe().unwrap();
     let binary = example.parent().unwrap().parent().unwrap().join("autoshares-gateway");
@@ -278,12 +280,12 @@ fn gateway(sandbox: &Sandbox, settings: &[&str]) -> Target {
     let line = lines.find(|line| line.contains("listening listen=")).unwrap();
     let (_, rest) = line.split_once("listening listen=").unwrap();
     let url = format!("http://{}", rest.split_whitespace().next().unwrap());
-    // Somebody has to read on, or the gateway would wait for it.
+    // The log must be read to its end; the gateway would block once the pipe is full.
     thread::spawn(move || lines.for_each(drop));
     Target { url, child, _folder: None }
 }
 
-/// What one would write without this gateway: the key is added, and each address limited.
+/// Starts nginx as an operator without this gateway might configure it: it adds the application key and limits each address.
 fn nginx(sandbox: &Sandbox) -> Target {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().display();

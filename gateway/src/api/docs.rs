@@ -1,5 +1,5 @@
-//! `/openapi.json` and `/docs`: the gateway's own description, for programs and for people. The page is plain HTML with one
-//! style sheet of our own; it runs no script and loads nothing from elsewhere.
+//! Serves the description of the gateway's API: `/openapi.json` for programs and `/docs` for people. The page is plain HTML with a style
+//! sheet of the gateway; it runs no script and loads nothing from other hosts.
 
 use askama::Template;
 use axum::{
@@ -40,7 +40,7 @@ struct Member {
     description: String,
 }
 
-/// Mounts `/openapi.json`, `/docs` and its style sheet.
+/// Mounts the document and the page. Both are rendered once, at start.
 pub fn routes() -> Router {
     let document = openapi::text();
     let page = page(&document);
@@ -68,7 +68,7 @@ fn page(document: &str) -> String {
     page.render().unwrap_or_else(|error| format!("the page could not be made: {error}"))
 }
 
-/// Reads a route's body back from the document, so that the page says what the document says.
+/// Describes a route for the page. The members of its input are read from the OpenAPI document, so that the page and the document agree.
 fn describe(route: &'static Route, document: &Value) -> Described {
     let operation = &document["paths"][route.path][route.method.as_str().to_ascii_lowercase()];
     let reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str();

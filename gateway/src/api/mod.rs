@@ -1,4 +1,4 @@
-//! The JSON API: reads a request, has its step done, writes the reply.
+//! The JSON API: parses a request, runs the step of the flow that its route stands for, and writes the reply.
 
 pub mod docs;
 pub mod openapi;
@@ -43,7 +43,7 @@ use table::{ROUTES, Route};
 /// The state that all routes share.
 #[derive(Debug)]
 pub struct Api {
-    /// The steps of the flow.
+    /// Everything that the four steps of the flow need.
     pub steps: Steps,
     /// How long a browser keeps the cookie of a flow.
     pub flow_lifetime: Duration,
@@ -56,7 +56,8 @@ pub struct Api {
     pub proxy_hinted: AtomicBool,
 }
 
-/// Mounts every route.
+/// Mounts each operation at its path and at its other spelling, if it has one. Every method is routed here, so that a wrong one gets a
+/// problem document.
 pub fn routes() -> Router<Arc<Api>> {
     ROUTES.iter().fold(Router::new(), |router, route| {
         let handler = move |State(api): State<Arc<Api>>, request: Request| async move {
@@ -90,7 +91,7 @@ impl Api {
             self.steps.record(&caller, Event::CrossSiteRefused, None, None);
             return Problem::cross_site().into_response();
         }
-        // `edge` has read it already, within its limit.
+        // The layer `edge::small` has already read the body and checked its size, so this cannot fail.
         let body = to_bytes(body, edge::MAX_BODY).await.unwrap_or_default();
         match self.step(route.operation, &caller, &head, &body).await {
             Ok(reply) => reply::respond(reply, self.flow_lifetime),
@@ -98,7 +99,7 @@ impl Api {
         }
     }
 
-    /// The only place that knows which handler belongs to which operation.
+    /// Parses the request and runs its step. Only this function knows which step carries out which operation.
     async fn step(
         &self,
         operation: Operation,

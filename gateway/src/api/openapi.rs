@@ -1,4 +1,5 @@
-//! The gateway's own OpenAPI document, made from the route table. `openapi/gateway.json` is its copy in the tree.
+//! Generates the gateway's own OpenAPI document from the route table. `openapi/gateway.json` holds a copy, which `cargo xtask codegen`
+//! writes.
 
 use std::collections::BTreeMap;
 
@@ -15,11 +16,11 @@ use crate::{
     http::problem::{Kind, ProblemDocument},
 };
 
-/// The document as text: sorted, indented, with a newline at the end.
+/// The document as text, with sorted members, so that equal documents are equal texts.
 ///
 /// # Panics
 ///
-/// When the table describes no valid OpenAPI document; a test builds it.
+/// If the route table does not make a valid OpenAPI document. A test calls this, so a released table does.
 pub fn text() -> String {
     document::text(document())
 }
@@ -48,13 +49,13 @@ fn document() -> Value {
             "license": {"name": "MIT OR Apache-2.0", "url": "https://spdx.org/licenses/MIT.html"},
         },
         "servers": [{"url": "/", "description": "Wherever this document was served."}],
-        // Deliberately none: the gateway adds the key.
+        // Deliberately empty: clients send no key, because the gateway adds it.
         "security": [],
         "tags": [{"name": "Password reset", "description": "The four calls of the flow, in their order."}],
         "paths": paths,
         "components": {"schemas": schemas, "responses": problems(&problem), "headers": headers(), "parameters": parameters()},
     });
-    // Once through the type, so that only a valid document gets out.
+    // Converts the document to a typed one and back, which fails if it is not valid OpenAPI.
     let openapi: OpenAPI = serde_json::from_value(document).expect("the table describes a valid document");
     serde_json::to_value(openapi).expect("an OpenAPI document can be written")
 }
@@ -133,7 +134,7 @@ fn envelope(route: &Route) -> (String, Value) {
     (name.to_owned(), schema)
 }
 
-/// One response for each status that a problem can have.
+/// One response for each status of a problem document; its description lists all problems of that status. Operations refer to them.
 fn problems(problem: &schemars::Schema) -> BTreeMap<String, Value> {
     let mut by_status: BTreeMap<StatusCode, Vec<Kind>> = BTreeMap::new();
     for kind in Kind::all() {

@@ -10,7 +10,8 @@ use crate::{
     steps::{HandleChange, Reply, Said},
 };
 
-/// The response to a reply. A browser keeps the cookie with the handle for the flow's lifetime.
+/// Turns the reply of a step into an HTTP response. If the reply gives the client a new flow handle, a browser keeps it, as a cookie, for
+/// `flow_lifetime`.
 pub fn respond(reply: Reply, flow_lifetime: Duration) -> Response {
     let mut response = envelope(reply.said).into_response();
     match reply.handle {

@@ -1,4 +1,4 @@
-//! The route table: each row mounts one operation *and* is what `openapi` describes, so the two cannot drift.
+//! The route table. The router mounts each row, and `openapi` describes it, so the served API and its document cannot differ.
 
 use autoshares_sdk::Operation;
 use axum::http::Method;
@@ -9,13 +9,13 @@ use crate::http::{
     request_body::{CodeRedemption, PasswordUpdate, ResetRequest},
 };
 
-/// One operation of the gateway.
+/// One operation of the gateway: how it is called, and how the OpenAPI document describes it.
 #[derive(Debug)]
 pub struct Route {
     /// The operation of Autoshares that the route stands for, which gives it its name.
     pub operation: Operation,
     pub method: Method,
-    /// Its path, in the spelling of Autoshares' documentation.
+    /// The path as Autoshares' documentation spells it.
     pub path: &'static str,
     /// A second path that leads to the same operation.
     pub other_path: Option<&'static str>,
@@ -34,13 +34,13 @@ pub struct Route {
 /// The input of an operation.
 #[derive(Clone, Copy, Debug)]
 pub enum Input {
-    /// A JSON body with this schema.
+    /// A JSON body; the function returns its schema.
     Body(fn(&mut SchemaGenerator) -> Schema),
     /// The query parameter `username`.
     Username,
 }
 
-/// The kinds of problem that every operation can end in.
+/// The problems with which every operation may reply.
 pub const COMMON_PROBLEMS: &[Kind] = &[
     Kind::MethodNotAllowed,
     Kind::ValidationFailed,
@@ -68,7 +68,7 @@ macro_rules! body_problems {
     };
 }
 
-/// All operations, in the order of the flow.
+/// All operations, in the order in which a password reset uses them.
 pub const ROUTES: &[Route] = &[
     Route {
         operation: Operation::RequestReset,

@@ -1,4 +1,5 @@
-//! `check`: says everything that is wrong with a configuration, and with `--probe` whether Autoshares and the store can be used.
+//! `check`: reports all faults of a configuration and, with `--probe`, whether Autoshares accepts the application key and the store can be
+//! written to.
 
 use std::sync::Arc;
 
@@ -7,11 +8,11 @@ use autoshares_sdk::{Client, ErrorKind, Login, RefusalShape};
 use super::{Outcome, Settings};
 use crate::app;
 
-/// Checks the configuration.
+/// Checks the configuration, and prints its warnings.
 ///
 /// # Errors
 ///
-/// A bad configuration, or what the probes found.
+/// A bad configuration or, with `probe`, the reason why Autoshares or the store cannot be used.
 pub async fn run(settings: Settings, probe: bool) -> Outcome {
     let config = settings.load()?;
     for warning in &config.warnings {
@@ -33,7 +34,8 @@ pub async fn run(settings: Settings, probe: bool) -> Outcome {
     Ok(())
 }
 
-/// Asks for the question of a trader who does not exist. Any envelope, also one that says no, shows that Autoshares takes the key.
+/// Fetches the secret question of a trader who does not exist, a call that changes nothing. Even a refusal shows that Autoshares accepts the
+/// application key, as long as it comes in an envelope.
 async fn probe_autoshares(client: &Client) -> Outcome {
     match client.fetch_question(&Login::new("autoshares-gateway-probe")).await {
         Ok(_) => {}

@@ -1,4 +1,4 @@
-//! `dev`: sandbox and gateway on loopback, without any configuration.
+//! `dev`: runs the gateway together with a sandbox of Autoshares on loopback, without any configuration.
 
 use std::{
     fmt, io,
@@ -16,19 +16,19 @@ use crate::{
     telemetry,
 };
 
-/// The ports that are tried first; each gives way to the next free one.
+/// The ports that are tried first. If one is taken, the next free port above it is used.
 const GATEWAY_PORT: u16 = 8080;
 const SANDBOX_PORT: u16 = 8090;
 const ADMIN_PORT: u16 = 9090;
 
-/// Everything that `dev` runs.
+/// The running sandbox and the bound listeners of `dev`.
 #[derive(Debug)]
 pub struct Dev {
-    /// Autoshares, embedded.
+    /// The embedded imitation of Autoshares.
     pub sandbox: Sandbox,
-    /// Where clients come in.
+    /// The listener for clients.
     pub public: Listener,
-    /// Where operators come in.
+    /// The listener for operators.
     pub admin: Listener,
 }
 
@@ -78,7 +78,7 @@ fn nearby(port: u16) -> impl Iterator<Item = SocketAddr> {
     (port..port + 100).map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
 }
 
-/// What to open and what to type.
+/// Explains on the terminal which addresses to open and which commands make a first reset.
 impl fmt::Display for Dev {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let gateway = format!("http://localhost:{}", self.public.address().port());

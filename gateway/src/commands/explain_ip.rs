@@ -1,4 +1,4 @@
-//! `explain-ip`: explains step by step which client address is believed for given headers.
+//! `explain-ip`: explains to an operator, step by step, which client address the gateway takes from given headers.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use super::{Outcome, Settings, variable};
 use crate::{config, http::client_address::ClientAddress};
 
-/// Prints every step, the address and the bucket that it is counted under.
+/// Prints every step, the resulting address, and the network that its requests are counted under.
 ///
 /// # Errors
 ///

@@ -3,11 +3,7 @@
 use super::Outcome;
 use crate::flow::Secrets;
 
-/// Prints one key that nobody else has.
-///
-/// # Errors
-///
-/// None.
+/// Prints a key file with one new random key. Never fails.
 pub fn run() -> Outcome {
     print!("{}", Secrets::random().to_file());
     Ok(())

@@ -14,7 +14,7 @@ use clap::Args;
 
 use crate::config::{self, Config, Faults, Sources};
 
-/// How a command ends.
+/// The result of a command; `main` prints the error.
 pub type Outcome = Result<(), Box<dyn Error>>;
 
 /// Where a command finds its settings, beside the environment.
@@ -42,7 +42,7 @@ fn variable(name: &str) -> Option<String> {
     env::var_os(name).map(|text| text.to_string_lossy().into_owned())
 }
 
-/// The end of `--help`: every setting, and what the exit status says.
+/// The text at the end of `--help`: all settings, and the meaning of the exit status.
 pub fn settings_help() -> String {
     let rows = config::settings().map(|setting| {
         let config::Setting { key, variable, default, .. } = setting;

@@ -1,11 +1,12 @@
-//! `risk`: how likely it is that a stranger takes an account over, for the running configuration, with the arithmetic.
+//! `risk`: prints how likely it is, under a given configuration, that a stranger who guesses confirmation codes takes over an account, and
+//! how that number is computed.
 
 use std::fmt;
 
 use super::{Outcome, Settings, variable};
 use crate::config::{self, Binding, Limits};
 
-/// Codes are six digits.
+/// The number of possible confirmation codes: they have six digits.
 const CODES: f64 = 1e6;
 
 /// Prints the odds of a configuration.
@@ -19,7 +20,7 @@ pub fn run(settings: &Settings) -> Outcome {
     Ok(())
 }
 
-/// The odds that a stranger takes an account over.
+/// The settings that bound the chance of a takeover; `Display` prints the chance and its computation.
 #[derive(Debug)]
 pub struct Odds {
     binding: Binding,
@@ -27,12 +28,12 @@ pub struct Odds {
 }
 
 impl Odds {
-    /// For a configuration.
+    /// Takes the settings whose odds are to be computed.
     pub fn new(binding: Binding, limits: Limits) -> Self {
         Self { binding, limits }
     }
 
-    /// Expected takeovers in any hour, at most; `None` when nothing bounds them.
+    /// The largest expected number of takeovers in any 60 minutes; `None` when the limits are off, so that nothing bounds it.
     pub fn per_hour(&self) -> Option<f64> {
         let flow = f64::from(self.limits.risk_per_hour) / CODES;
         let legacy = f64::from(self.limits.legacy_risk_per_hour) / CODES;
@@ -43,7 +44,7 @@ impl Odds {
     }
 }
 
-/// The chance of at least one, when `expected` are expected: `1 − e^−expected`.
+/// The chance of at least one takeover when `expected` takeovers are expected: `1 − e^−expected`, by the Poisson distribution.
 fn chance(expected: f64) -> f64 {
     -(-expected).exp_m1()
 }
@@ -56,7 +57,7 @@ fn percent(share: f64) -> String {
     }
 }
 
-/// Days, hours or minutes.
+/// Writes a number of hours in the unit that suits it: days, hours or minutes.
 fn span(hours: f64) -> String {
     match hours {
         hours if hours >= 48.0 => format!("{:.0} days", hours / 24.0),

@@ -10,7 +10,7 @@ use crate::{
     telemetry,
 };
 
-/// Serves until the process is told to stop.
+/// Serves requests until the process gets a signal to stop.
 ///
 /// # Errors
 ///
@@ -24,7 +24,7 @@ pub async fn run(settings: Settings) -> Outcome {
     let public = Listener::bind(config.listeners.listen)?;
     let admin = Listener::bind(config.listeners.admin_listen)?;
     if config.public_origin == PublicOrigin::localhost(config.listeners.listen) {
-        // Port 0 is known by now.
+        // The origin was derived from the setting, where the port may be 0; now the system has chosen one.
         config.public_origin = PublicOrigin::localhost(public.address());
     }
     let (origin, timeout) = (config.public_origin.text.clone(), config.upstream.timeout);

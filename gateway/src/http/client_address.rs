@@ -23,7 +23,7 @@ pub enum ClientAddress {
     Unknown(Why),
 }
 
-/// Why an address is not known.
+/// Why the address of a client cannot be found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
     /// The request came over no socket, as in a test.
@@ -285,7 +285,7 @@ mod tests {
         let twice = [("X-Forwarded-For", "9.9.9.9"), ("X-Forwarded-For", "1.2.3.4, 10.1.1.1")];
         assert_eq!(client("10.0.0.1", &twice), "1.2.3.4");
         assert_eq!(client("::ffff:10.0.0.1", &[("X-Forwarded-For", "1.2.3.4")]), "1.2.3.4");
-        // Only these two headers are read, also from a trusted peer.
+        // Even from a trusted peer, no headers but these two are read.
         assert_eq!(client("10.0.0.1", &[("X-Real-IP", "1.2.3.4")]), "10.0.0.1");
     }
 

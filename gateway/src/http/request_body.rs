@@ -58,11 +58,11 @@ fn example(text: &str) -> Value {
 }
 
 impl ResetRequest {
-    /// Reads it from the members of a body.
+    /// Takes the login and the optional secret answer from the members of a body.
     ///
     /// # Errors
     ///
-    /// A [`Problem`] that names the member to mend; the same holds for the other requests.
+    /// A [`Problem`] that names the member that is missing or wrong, and never quotes its value.
     pub fn read(mut members: Members) -> Result<Self, Problem> {
         Ok(Self {
             user: members.text("User", "the trader's login")?.into(),
@@ -74,7 +74,8 @@ impl ResetRequest {
 }
 
 impl CodeRedemption {
-    /// Reads it from the members of a body.
+    /// Takes the confirmation code from the members of a body. Anything but six digits is refused here: it cannot be right, and forwarding
+    /// it would use up a guess of the flow.
     ///
     /// # Errors
     ///
@@ -89,7 +90,8 @@ impl CodeRedemption {
 }
 
 impl PasswordUpdate {
-    /// Reads it from the members of a body. The two passwords must be identical: the SDK writes the confirmation anew.
+    /// Takes the reset token and the new password from the members of a body. The two passwords are compared here, because the SDK sends the
+    /// first one as its own confirmation, so Autoshares could not notice a difference.
     ///
     /// # Errors
     ///

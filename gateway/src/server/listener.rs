@@ -1,4 +1,5 @@
-//! The listeners: deadlines before a request is read, a cap on connections, and a stop that drops nothing.
+//! The listeners: they limit how long a client may take to send a request or to read its reply, limit the number of connections, and finish
+//! all requests before they stop.
 
 use std::{
     future::{Ready, ready},
@@ -21,7 +22,7 @@ use tower::Service;
 
 /// How long a client may take to send a head, and how long a connection may be silent between requests.
 const HEADER_DEADLINE: Duration = Duration::from_secs(10);
-/// How long a new connection may take to its first request.
+/// How long a new connection may stay open without sending its first request.
 const FIRST_REQUEST_DEADLINE: Duration = Duration::from_secs(15);
 /// How long a reply may go unread. Without this limit, a client that asks for much and reads nothing would hold a connection for ever.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
@@ -83,7 +84,7 @@ impl Listener {
     }
 }
 
-/// Closes connections over the cap at once, which is cheaper for both sides than leaving them to wait.
+/// Closes connections above the limit at once. Leaving them to wait would cost the gateway file descriptors and the client time.
 #[derive(Clone)]
 struct Capped {
     connections: Arc<Semaphore>,
