@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: the figures that are promised. What the gateway takes to start and to sit there, and what a user of the SDK pays to build.
+//! `cargo xtask bench`: measures the figures that the documentation promises: how long the gateway takes to start, how much memory it uses when
+//! idle, and how long a crate that uses the SDK takes to build.
 
 use std::{
     env, fs,
@@ -13,7 +14,7 @@ use crate::command::{Failure, cargo, read, root, run};
 
 const STARTS: usize = 10;
 
-/// Measures all of it and prints a line for each figure.
+/// Measures the gateway and the SDK, and prints one line for each.
 pub(crate) fn measure() -> Result<(), Failure> {
     gateway()?;
     consumer()
@@ -25,11 +26,11 @@ fn gateway() -> Result<(), Failure> {
     for _ in 0..STARTS {
         let address = free_address()?;
         let started = Instant::now();
-        // Https, so that the certificates of the machine are read, as in production; nobody is asked.
+        // With an https URL the gateway loads the certificates of the machine, as in production. It does not connect to this host.
         let gateway = Gateway::start(address, &["upstream.base_url=https://autoshares.invalid/api"])?;
         first_answer(address, started + Duration::from_secs(10))?;
         starts.push(started.elapsed());
-        // Idle: nothing left to do after the first answer.
+        // Gives the gateway time to finish the work of its first reply, so that the memory is that of an idle process.
         thread::sleep(Duration::from_millis(300));
         memory.push(gateway.resident_kilobytes()?);
     }
@@ -44,7 +45,7 @@ fn gateway() -> Result<(), Failure> {
     Ok(())
 }
 
-/// A cold `cargo check` of a crate that has nothing but the SDK with its default features.
+/// Measures a `cargo check`, from nothing, of an otherwise empty crate that depends on the SDK with its default features.
 fn consumer() -> Result<(), Failure> {
     let folder = env::temp_dir().join(format!("autoshares-sdk-consumer-{}", process::id()));
     let measured = (|| {
@@ -55,7 +56,7 @@ fn consumer() -> Result<(), Failure> {
         );
         fs::write(folder.join("Cargo.toml"), manifest).map_err(Failure::new)?;
         fs::write(folder.join("src/main.rs"), "fn main() {}\n").map_err(Failure::new)?;
-        // The versions that the workspace is tested with, downloaded before the clock runs.
+        // Uses the dependency versions of the workspace, and downloads them before the measurement starts.
         fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).map_err(Failure::new)?;
         run(cargo(&["fetch", "--quiet"]).current_dir(&folder))?;
         let tree = ["tree", "--edges", "normal,build", "--prefix", "none", "--no-dedupe", "--format", "{p}"];
@@ -73,16 +74,16 @@ fn consumer() -> Result<(), Failure> {
         );
         Ok(())
     })();
-    // What is left over in the temporary folder harms nobody.
+    // Failing to remove the temporary folder is harmless, so the error is ignored.
     let _ = fs::remove_dir_all(&folder);
     measured
 }
 
-/// The gateway as it is released, on an address.
+/// A running gateway in its release build. Dropping it stops the gateway.
 pub(crate) struct Gateway(Child);
 
 impl Gateway {
-    /// Starts it with settings.
+    /// Starts the gateway on an address, with settings such as `flow.floor=0s`.
     pub(crate) fn start(address: SocketAddr, settings: &[&str]) -> Result<Self, Failure> {
         let mut command = Command::new(root().join("target/release/autoshares-gateway"));
         command.args(["serve", "--set", &format!("listen={address}"), "--set", "admin_listen=127.0.0.1:0"]);
@@ -91,10 +92,11 @@ impl Gateway {
         command.spawn().map(Self).map_err(Failure::new)
     }
 
-    /// The processor time it has had, its own and the kernel's for it, in ticks of 10 ms.
+    /// The processor time that the gateway has used so far, including the kernel's work for it, in ticks of 10 ms.
     pub(crate) fn ticks(&self) -> Result<u64, Failure> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id())).map_err(Failure::new)?;
-        // After the name, which is in brackets: user time is the twelfth field, the kernel's the thirteenth.
+        // The name of the process is in brackets and may contain spaces. After it, the twelfth field is the user time, the thirteenth the
+        // kernel time.
         let fields = stat.rsplit_once(") ").map(|(_, fields)| fields).unwrap_or_default();
         let times: Vec<u64> = fields.split(' ').skip(11).take(2).flat_map(str::parse).collect();
         if times.len() == 2 { Ok(times.iter().sum()) } else { Err(Failure::new("no times in /proc")) }
@@ -110,7 +112,7 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        // It may have ended by itself, which the measurement has said then.
+        // Killing fails if the gateway has already ended; the measurement has then failed with its own message.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask codegen [--check]`: derived documents, written or compared.
+//! `cargo xtask codegen [--check]`: writes the documents that are generated from the code, or checks that they are up to date.
 
 use std::fs;
 
@@ -6,14 +6,14 @@ use similar::TextDiff;
 
 use crate::command::{Failure, cargo, read, root};
 
-/// Each document with the arguments that make the gateway print it.
+/// Each generated document, with the arguments with which the gateway prints it.
 const DOCUMENTS: [(&str, &[&str]); 2] =
     [("openapi/gateway.json", &["openapi"]), ("openapi/audit.schema.json", &["openapi", "--audit"])];
 
-/// Exit code of `--check` when a document is stale.
+/// The exit code of `--check` when a document is out of date, so that scripts can tell this from other failures.
 const STALE: u8 = 4;
 
-/// Writes the documents.
+/// Generates all documents, and writes those that have changed.
 pub(crate) fn write() -> Result<(), Failure> {
     for (document, arguments) in DOCUMENTS {
         let made = make(arguments)?;
@@ -28,7 +28,8 @@ pub(crate) fn write() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes nothing; prints a diff and the command that mends it when a document is stale.
+/// Compares all documents with freshly generated ones, without writing any. Prints a diff for each one that is out of date, and fails with the
+/// command that updates them.
 pub(crate) fn check() -> Result<(), Failure> {
     let mut stale = Vec::new();
     for (document, arguments) in DOCUMENTS {
@@ -49,13 +50,13 @@ pub(crate) fn check() -> Result<(), Failure> {
     Err(Failure { text: format!("{} is stale; run `cargo xtask codegen`", stale.join(", ")), code: STALE })
 }
 
-/// What the code says; the gateway prints it.
+/// Generates a document by running the gateway, which prints it.
 fn make(arguments: &[&str]) -> Result<String, Failure> {
     let gateway = ["run", "--locked", "--quiet", "--package", "autoshares-gateway", "--"];
     read(cargo(&gateway).args(arguments))
 }
 
-/// What is in the tree; nothing when the file is missing.
+/// Reads a document from the tree. A missing file counts as empty, and is therefore out of date.
 fn current(document: &str) -> String {
     fs::read_to_string(root().join(document)).unwrap_or_default()
 }

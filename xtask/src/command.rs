@@ -1,4 +1,4 @@
-//! Running other programs from the root of the workspace.
+//! Runs other programs from the root of the workspace.
 
 use std::{
     env,
@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// Why a task ends, and with which exit code.
+/// Why a task failed, and the exit code with which xtask then ends.
 pub(crate) struct Failure {
     pub(crate) text: String,
     pub(crate) code: u8,
@@ -19,30 +19,29 @@ impl Failure {
     }
 }
 
-/// The root of the workspace.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// A program, started at the root.
+/// Prepares a command that runs a program in the root of the workspace.
 pub(crate) fn program(name: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(name);
     command.args(arguments).current_dir(root());
     command
 }
 
-/// The cargo that runs this task.
+/// Prepares a command that runs the same cargo that started this task, so that it uses the same toolchain.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     program(&env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()), arguments)
 }
 
-/// Runs it to its end; anything but success is a failure.
+/// Runs a command and waits for its end. Fails if the command cannot be started or does not exit with 0.
 pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     let status = command.status().map_err(|error| Failure::new(format!("{}: {error}", shown(command))))?;
     if status.success() { Ok(()) } else { Err(Failure::new(format!("{} failed, {status}", shown(command)))) }
 }
 
-/// Runs it to its end and returns what it wrote to standard output.
+/// Runs a command as [`run`] does, and returns its standard output.
 pub(crate) fn read(command: &mut Command) -> Result<String, Failure> {
     let output = command.stderr(Stdio::inherit()).output();
     let output = output.map_err(|error| Failure::new(format!("{}: {error}", shown(command))))?;
@@ -52,7 +51,7 @@ pub(crate) fn read(command: &mut Command) -> Result<String, Failure> {
     String::from_utf8(output.stdout).map_err(Failure::new)
 }
 
-/// As one would type it.
+/// The command line as one would type it, for error messages.
 pub(crate) fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")

@@ -17,13 +17,13 @@ use command::Failure;
 
 const HELP: &str = "\
 cargo xtask dev                run the gateway with an embedded Autoshares sandbox, on loopback
-cargo xtask test               run every check; install what it needs and lacks
-cargo xtask codegen            write openapi/gateway.json from the route table, and the schema of the audit trail
-cargo xtask codegen --check    write nothing; say what is stale, exit 4
-cargo xtask attack             attack the gateway, and nginx for comparison, on loopback; prints a table
-cargo xtask bench              measure start, memory, the price of guarding, and what a user of the SDK pays to build
-cargo xtask release-check      before the SDK is published: its surface, its dependencies, its compatibility, its package
-            --accept-surface   the public surface as it is now has been reviewed
+cargo xtask test               run every check, after installing the programs that the checks need
+cargo xtask codegen            write openapi/gateway.json from the route table, and the JSON Schema of the audit trail
+cargo xtask codegen --check    write nothing; name the documents that are out of date and exit with 4
+cargo xtask attack             attack the gateway on loopback, and nginx for comparison, and print a table of the results
+cargo xtask bench              measure the gateway's start, memory and cost per request, and the build time of the SDK
+cargo xtask release-check      check the SDK before it is published: public API, dependencies, compatibility, package
+            --accept-surface   record the present public API as reviewed
 ";
 
 fn main() -> ExitCode {

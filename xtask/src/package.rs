@@ -1,15 +1,16 @@
-//! The SDK as a stranger gets it: packed, unpacked outside the repository, built and tested there, and no heavier than it says.
+//! Checks the SDK as its users get it: packs it, unpacks it outside the repository, builds and tests it there, and checks that it has no
+//! heavy dependency by default.
 
 use std::{env, fs, path::PathBuf, process};
 
 use crate::command::{Failure, cargo, program, read, root, run};
 
-/// Packs the SDK, and runs its doc tests, with and without features, from the package alone.
+/// Packs the SDK. From the package alone, runs its doc tests with the sandbox and builds it without features.
 pub(crate) fn check() -> Result<(), Failure> {
     let folder = Folder::new()?;
     let target = root().join("target");
     let packed = target.join("package");
-    // Cargo's own check would build inside the repository, where a file that the package lacks is still found.
+    // `--no-verify`, because cargo's own check builds inside the repository, where the build may find a file that the package lacks.
     run(&mut cargo(&[
         "package",
         "--locked",
@@ -28,7 +29,7 @@ pub(crate) fn check() -> Result<(), Failure> {
         &["test", "--quiet", "--doc", "--features", "sandbox"][..],
         &["build", "--quiet", "--no-default-features"],
     ] {
-        // The same target folder, so that only the package itself is built anew.
+        // Shares the target folder of the workspace, so that the dependencies need not be built again.
         run(cargo(arguments).arg("--target-dir").arg(&target).current_dir(&folder.0))?;
     }
     let tree = ["tree", "--edges", "normal", "--prefix", "none", "--format", "{p}"];
@@ -51,7 +52,7 @@ fn newest_crate(folder: &PathBuf) -> Result<PathBuf, Failure> {
     archives.max_by_key(modified).ok_or_else(|| Failure::new("cargo packed nothing"))
 }
 
-/// A folder that goes away.
+/// A temporary folder. Dropping it removes the folder.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -64,7 +65,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What is left over in the temporary folder harms nobody.
+        // Failing to remove the temporary folder is harmless, so the error is ignored.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

@@ -1,7 +1,8 @@
-//! What guarding costs: processor time per proxied request with limits and without, and per refused one. Part of `cargo xtask bench`.
+//! Measures what the limits cost: the processor time of a forwarded request with limits and without, and of a refused request. Part of
+//! `cargo xtask bench`.
 //!
-//! wrk sends as much as the gateway takes, on loopback, for a few seconds; the gateway's own accounting by the kernel is divided by the
-//! number of answers. Autoshares is a thread that answers at once.
+//! For a few seconds wrk sends as many requests over loopback as the gateway can take. The processor time that the kernel charges to the gateway
+//! is then divided by the number of requests. In place of Autoshares, a thread in this process replies at once.
 
 use std::{
     fs,
@@ -17,7 +18,7 @@ use crate::{
     tools,
 };
 
-/// Rounds of each; the median counts, for a machine that does other things disturbs some.
+/// The number of measurements of each kind. The median counts, because other work on the machine disturbs some of them.
 const ROUNDS: usize = 5;
 const SECONDS: u64 = 3;
 
@@ -27,7 +28,7 @@ wrk.headers["Content-Type"] = "application/json"
 wrk.body = '{"User": "robert.zak", "SecretQuestionAnswer": "Peterson"}'
 "#;
 
-/// So much that no budget is ever empty.
+/// Limits so high that no request is refused: the limits do their work without changing the outcome.
 const AMPLE: [&str; 5] = [
     "limits.resets_per_login=1000000/s",
     "limits.answers_per_login=1000000/s",
@@ -36,7 +37,7 @@ const AMPLE: [&str; 5] = [
     "limits.resets=1000000/s",
 ];
 
-/// Measures in turns, so that what else the machine does falls on all alike, and prints a line.
+/// Measures the three kinds in turn, so that other work on the machine disturbs all of them alike, and prints one line.
 pub(crate) fn measure() -> Result<(), Failure> {
     tools::ensure("wrk")?;
     run(&mut cargo(&["build", "--locked", "--release", "--package", "autoshares-gateway"]))?;
@@ -72,7 +73,7 @@ fn microseconds(settings: &[&str], script: &str) -> Result<f64, Failure> {
         let duration = format!("-d{seconds}s");
         read(&mut program("wrk", &["-t1", "-c16", &duration, "-s", script, &url]))
     };
-    // Until what is made once is made, and what is exhausted is exhausted.
+    // Warms up, so that connections exist and, in the measurement of refused requests, the budgets are already used up.
     wrk(1)?;
     let before = gateway.ticks()?;
     let told = wrk(SECONDS)?;
@@ -89,13 +90,13 @@ fn median(mut figures: Vec<f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
-/// Answers every request with an acceptance, a thread for each connection, as long as this process runs.
+/// Starts a stand-in for Autoshares that accepts every request, with one thread for each connection, until this process ends.
 fn upstream() -> Result<SocketAddr, Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").map_err(Failure::new)?;
     let address = listener.local_addr().map_err(Failure::new)?;
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            // A connection that breaks ends its thread and nothing else.
+            // An error on a connection ends only the thread of that connection.
             thread::spawn(move || answer(stream).ok());
         }
     });

@@ -1,5 +1,5 @@
-//! `cargo xtask release-check`: what is looked at before the SDK is published. Needs the network for advisories, and minutes for its tools,
-//! so it is no part of `test`.
+//! `cargo xtask release-check`: the checks before the SDK is published. They need the network for security advisories, and minutes to build their
+//! tools, so they are not part of `cargo xtask test`.
 
 use std::{fs, path::PathBuf};
 
@@ -10,14 +10,14 @@ use crate::{
     package,
 };
 
-/// The tools, pinned: the format they read changes with the compiler.
+/// The tools with pinned versions, because the format of rustdoc's JSON, which they read, changes with the compiler.
 const TOOLS: [(&str, &str); 3] =
     [("cargo-deny", "0.20.2"), ("cargo-semver-checks", "0.51.0"), ("cargo-public-api", "0.52.0")];
 
-/// The public surface as it was last reviewed.
+/// The file with the public API of the SDK as it was last reviewed.
 const SURFACE: &str = "sdk/public-api.txt";
 
-/// Runs all of it. With `accept` the public surface as it is now becomes the reviewed one.
+/// Runs all checks. With `accept`, first records the present public API as reviewed.
 pub(crate) fn check(accept: bool) -> Result<(), Failure> {
     for (name, version) in TOOLS {
         install(name, version)?;
@@ -31,7 +31,7 @@ pub(crate) fn check(accept: bool) -> Result<(), Failure> {
 }
 
 fn surface(accept: bool) -> Result<(), Failure> {
-    // Rustdoc's JSON is not stable yet; the variable lets a stable compiler write it.
+    // The JSON output of rustdoc is unstable; `RUSTC_BOOTSTRAP` lets a stable compiler write it.
     let arguments =
         ["rustdoc", "--locked", "--quiet", "--lib", "--package", "autoshares-sdk", "--features", "sandbox"];
     let mut rustdoc = cargo(&arguments);
@@ -54,7 +54,7 @@ fn surface(accept: bool) -> Result<(), Failure> {
     ))
 }
 
-/// Against the last release, which carries a tag `sdk-v…`.
+/// Checks that the SDK is compatible, by the rules of semantic versioning, with its last release, which has the tag `sdk-v…`.
 fn compatible() -> Result<(), Failure> {
     let tags = read(&mut program("git", &["tag", "--list", "sdk-v*", "--sort=-version:refname"]))?;
     let Some(last) = tags.lines().next() else {
@@ -75,7 +75,7 @@ fn tool(name: &str, arguments: &[&str]) -> std::process::Command {
     program(&folder().join("bin").join(name).to_string_lossy(), arguments)
 }
 
-/// Cargo leaves alone what is installed in this version already.
+/// Installs a tool below `target/tools`. Cargo does nothing if this version is already installed there.
 fn install(name: &str, version: &str) -> Result<(), Failure> {
     run(cargo(&["install", "--locked", "--quiet", "--version", version, name]).arg("--root").arg(folder()))
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every check there is, the quick ones first.
+//! `cargo xtask test`: runs all checks of the workspace, the quick ones first.
 
 use std::{
     io::{BufRead, BufReader},
@@ -13,7 +13,7 @@ use crate::{
 
 const DOCUMENTS: [&str; 2] = ["openapi/autoshares.yaml", "openapi/gateway.json"];
 
-/// Runs all of them; the first that fails ends it.
+/// Runs the checks one after the other, up to the first that fails.
 pub(crate) fn run() -> Result<(), Failure> {
     step("tools");
     tools::install()?;
@@ -29,7 +29,8 @@ pub(crate) fn run() -> Result<(), Failure> {
         "--deny",
         "warnings",
     ]))?;
-    // Alone it is built without the sandbox, as most of its users build it; without TLS; and with that of the platform.
+    // The workspace builds the SDK with the sandbox and rustls only. These build it as its users do: with its defaults, without TLS, and with
+    // the TLS library of the operating system.
     let native_tls = ["--no-default-features", "--features", "native-tls"];
     for features in [&[][..], &native_tls[..1], &native_tls] {
         let mut clippy = cargo(&["clippy", "--locked", "--package", "autoshares-sdk"]);
@@ -67,7 +68,7 @@ struct Counts {
     failed: u64,
 }
 
-/// Runs the tests, shows what they print, and adds up their closing lines.
+/// Runs the tests, prints their output, and adds up the numbers of passed and failed tests of all test binaries.
 fn tests(command: &mut Command) -> Result<Counts, Failure> {
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(Failure::new)?;
     let mut counts = Counts::default();
@@ -86,7 +87,7 @@ fn tests(command: &mut Command) -> Result<Counts, Failure> {
     Ok(counts)
 }
 
-/// The number in front of a word: 3 in `ok. 3 passed; 0 failed`.
+/// The number in front of `word` in the last line of a test binary: 3 for `passed` in `ok. 3 passed; 0 failed`.
 fn count(result: &str, word: &str) -> u64 {
     let mut words = result.split([' ', ';', '.']).filter(|word| !word.is_empty());
     let mut last = "";

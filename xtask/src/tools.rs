@@ -1,10 +1,10 @@
-//! What the checks need beside cargo: found, or installed from Debian's packages and the npm registry.
+//! The programs that the checks need besides cargo. Missing ones are installed from Debian's packages or the npm registry.
 
 use std::{env, fs, path::Path, process::Command, process::Stdio};
 
 use crate::command::{Failure, cargo, program, read, root, run};
 
-/// Programs and the Debian packages they come in. The fonts are for Chromium's screenshots.
+/// The programs, and the Debian packages that contain them. Chromium needs the fonts for screenshots.
 const PROGRAMS: [(&str, &[&str]); 8] = [
     ("bash", &["bash"]),
     ("curl", &["curl"]),
@@ -16,14 +16,14 @@ const PROGRAMS: [(&str, &[&str]); 8] = [
     ("haproxy", &["haproxy"]),
 ];
 
-/// Where the linter is, below the root.
+/// The path of the OpenAPI linter, relative to the root of the workspace.
 pub(crate) const LINTER: &str = "xtask/lint/node_modules/@redocly/cli/bin/cli.js";
 const LINT_FOLDER: &str = "xtask/lint";
-/// Node of our own, when the system's is too old for the linter.
+/// The path of the Node that is installed when the system's is too old for the linter.
 const OWN_NODE: &str = "xtask/lint/node_modules/.bin/node";
 const OLDEST_NODE: (u32, u32) = (20, 19);
 
-/// Makes sure that everything is there.
+/// Installs whatever the checks need and this machine lacks.
 pub(crate) fn install() -> Result<(), Failure> {
     for component in ["fmt", "clippy"] {
         if !works(&mut cargo(&[component, "--version"])) {
@@ -34,7 +34,7 @@ pub(crate) fn install() -> Result<(), Failure> {
         }
     }
     let mut missing = missing(&PROGRAMS);
-    // For the feature `native-tls`.
+    // The feature `native-tls` of the SDK is built against OpenSSL.
     if !works(&mut program("pkg-config", &["--exists", "openssl"])) {
         missing.extend(["pkg-config", "libssl-dev"]);
     }
@@ -44,7 +44,7 @@ pub(crate) fn install() -> Result<(), Failure> {
     install_linter()
 }
 
-/// Makes sure that one more program is there, which only some task needs.
+/// Installs a program that only one task needs, if it is missing. Its Debian package must have the same name.
 pub(crate) fn ensure(program: &'static str) -> Result<(), Failure> {
     match missing(&[(program, &[program])]) {
         missing if missing.is_empty() => Ok(()),
@@ -57,7 +57,7 @@ fn missing(programs: &[(&str, &[&'static str])]) -> Vec<&'static str> {
     missing.flat_map(|(_, packages)| *packages).copied().collect()
 }
 
-/// The node that the linter runs on.
+/// The Node on which the linter runs: the system's, or the installed one if the system's is too old.
 pub(crate) fn node() -> Result<String, Failure> {
     let own = root().join(OWN_NODE);
     Ok(if is_new_enough("node") { "node".to_owned() } else { own.to_string_lossy().into_owned() })
@@ -80,7 +80,7 @@ fn install_packages(packages: &[&str]) -> Result<(), Failure> {
 fn install_linter() -> Result<(), Failure> {
     let folder = root().join(LINT_FOLDER);
     let text = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
-    // A copy of the lock file says what is installed.
+    // After each installation the lock file is copied beside the packages; if the two differ, the packages are out of date.
     if text("package-lock.json") != text("node_modules/.installed-lock.json") || !root().join(LINTER).exists()
     {
         run(program("npm", &["ci"]).current_dir(&folder).stdout(Stdio::null()))?;
@@ -107,7 +107,7 @@ fn works(command: &mut Command) -> bool {
 
 fn is_on_path(name: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
-    // Debian keeps servers where only root looks.
+    // Debian installs servers such as haproxy in /usr/sbin, which is not on the PATH of ordinary users.
     let folders = env::split_paths(&path).chain(["/usr/sbin".into()]);
     folders.into_iter().any(|folder| Path::new(&folder).join(name).is_file())
 }
