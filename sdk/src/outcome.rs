@@ -1,7 +1,7 @@
 //! Decides what a reply of Autoshares means. Where its documentation leaves that open, the rulings are here and nowhere else:
 //!
-//! 1. The body of a reply decides what it means; the status is only reported. The one exception is a redirect, which is never taken
-//!    for a valid reply.
+//! 1. The body of a reply decides what it means; the status is kept, and decides only whether the call may be repeated. The one exception
+//!    is a redirect, which is never taken for a valid reply.
 //! 2. A listed error or error code always makes a refusal. Without one, `request_reset` succeeds whatever `IsSucceed` says, because
 //!    the documented acceptance says `false`; the other operations succeed only if `IsSucceed` is `true`.
 //! 3. Parsing is tolerant: `Errors`, `ErrorsCode` and `Model` may be missing or null, and unknown members are ignored.

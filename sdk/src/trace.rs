@@ -1,5 +1,6 @@
 //! Reports calls to `tracing`: a span for each call and an event for each attempt, with OpenTelemetry's field names. Only the fields
-//! named here are recorded. Of a request or reply that is the request id alone, checked by `Call`: no query, no other header, no body.
+//! named here are recorded. The only text of a reply that is recorded is its request
+//! id, checked by `Call`: no query, no other header, no body.
 
 use reqwest::Url;
 use tracing::{Span, debug, info_span};

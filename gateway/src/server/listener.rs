@@ -1,5 +1,5 @@
-//! The listeners: they limit how long a client may take to send a request or to read its reply, limit the number of connections, and finish
-//! all requests before they stop.
+//! The listeners: they limit how long a client may take to send a request or to read its reply, limit the number of connections, and let
+//! requests under way end before they stop, up to a deadline.
 
 use std::{
     future::{Ready, ready},
