@@ -1,7 +1,7 @@
 //! Autoshares password reset without a key in the browser.
 //!
-//! `ARCHITECTURE.md` follows one request through the code; the modules below stand in the order in which it meets them. Nothing of the client's
-//! request is forwarded: its values are read, checked and written anew by the SDK.
+//! `ARCHITECTURE.md` follows one request through the code; the modules below stand in the order in which it meets them. Nothing of the
+//! client's request is forwarded: its values are read, checked and written anew by the SDK.
 
 pub mod commands;
 

@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: measures the figures that the documentation promises: how long the gateway takes to start, how much memory it uses when
-//! idle, and how long a crate that uses the SDK takes to build.
+//! `cargo xtask bench`: measures the figures that the documentation promises: how long the gateway takes to start, how much memory it uses
+//! when idle, and how long a crate that uses the SDK takes to build.
 
 use std::{
     env, fs,

@@ -28,8 +28,8 @@ pub(crate) fn write() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Compares all documents with freshly generated ones, without writing any. Prints a diff for each one that is out of date, and fails with the
-/// command that updates them.
+/// Compares all documents with freshly generated ones, without writing any. Prints a diff for each one that is out of date, and fails with
+/// the command that updates them.
 pub(crate) fn check() -> Result<(), Failure> {
     let mut stale = Vec::new();
     for (document, arguments) in DOCUMENTS {

@@ -1,8 +1,8 @@
 //! Measures what the limits cost: the processor time of a forwarded request with limits and without, and of a refused request. Part of
 //! `cargo xtask bench`.
 //!
-//! For a few seconds wrk sends as many requests over loopback as the gateway can take. The processor time that the kernel charges to the gateway
-//! is then divided by the number of requests. In place of Autoshares, a thread in this process replies at once.
+//! For a few seconds wrk sends as many requests over loopback as the gateway can take. The processor time that the kernel charges to the
+//! gateway is then divided by the number of requests. In place of Autoshares, a thread in this process replies at once.
 
 use std::{
     fs,

@@ -1,5 +1,5 @@
-//! `cargo xtask release-check`: the checks before the SDK is published. They need the network for security advisories, and minutes to build their
-//! tools, so they are not part of `cargo xtask test`.
+//! `cargo xtask release-check`: the checks before the SDK is published. They need the network for security advisories, and minutes to
+//! build their tools, so they are not part of `cargo xtask test`.
 
 use std::{fs, path::PathBuf};
 

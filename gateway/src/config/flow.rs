@@ -19,8 +19,8 @@ pub struct Flow {
     /// The shortest time that an answer takes where its time could tell which logins exist; a longer one takes a multiple.
     /// Autoshares may send a mail before it answers, which takes longer than 100 ms; the default leaves room above that.
     pub floor: Duration,
-    /// How long a flow lasts after its last step 1 or accepted code. Short, for a stolen handle works as long; and never longer
-    /// than a code is assumed to live, for a later code would not work anyway. Unless set, ten minutes or the life of a code if that is shorter.
+    /// How long a flow lasts after its last step 1 or accepted code. Short, for a stolen handle works as long; and never longer than a
+    /// code is assumed to live, for a later code would not work anyway. Unless set, ten minutes or the life of a code if that is shorter.
     pub lifetime: Duration,
     /// Handles, tokens and pseudonyms are made with these. Random at each start unless set, which is safe for one process
     /// and ends its flows at a restart; with Redis a file is required, for the keys of all gateways must be the same.

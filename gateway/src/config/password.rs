@@ -2,7 +2,8 @@
 
 use super::{reader::Reader, setting::settings};
 
-/// The rules for a new password, beside those of Autoshares, which nobody documents. The gateway checks them before it spends the reset token.
+/// The rules for a new password, beside those of Autoshares, which nobody documents. The gateway checks them before it spends the reset
+/// token.
 #[derive(Clone, Copy, Debug)]
 pub struct Password {
     /// The fewest characters.

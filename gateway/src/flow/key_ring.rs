@@ -1,8 +1,8 @@
 //! The keys with which the gateway seals handles and tokens and hashes logins and addresses: a ring of one key that seals and others that
 //! still open.
 //!
-//! A key file holds one key on each line, and the first one seals. An operator rotates a key without ending a flow: the new key goes to the end of the
-//! file on every gateway, so that all of them open what it seals; then to the top; then the old key is removed.
+//! A key file holds one key on each line, and the first one seals. An operator rotates a key without ending a flow: the new key goes to
+//! the end of the file on every gateway, so that all of them open what it seals; then to the top; then the old key is removed.
 
 use std::fmt;
 
@@ -74,8 +74,8 @@ pub enum Purpose {
     Token,
 }
 
-/// The kind of thing that a pseudonym stands for. The kind is part of the hash: a login and an address with the same text get different pseudonyms.
-/// The numbers never change, for replicas of two versions count together.
+/// The kind of thing that a pseudonym stands for. The kind is part of the hash: a login and an address with the same text get different
+/// pseudonyms. The numbers never change, for replicas of two versions count together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Named {
     /// A login, in the spelling that all of its spellings share.

@@ -1,6 +1,6 @@
-//! Finds the address of the client. A peer that is no trusted proxy is the client itself, whatever its headers say. A trusted proxy appends the address
-//! that it saw to a header, so the header is read from right to left, up to the first address that is not a trusted proxy's; anybody may have written
-//! the text further left.
+//! Finds the address of the client. A peer that is no trusted proxy is the client itself, whatever its headers say. A trusted proxy
+//! appends the address that it saw to a header, so the header is read from right to left, up to the first address that is not a trusted
+//! proxy's; anybody may have written the text further left.
 //!
 //! Written by hand, for the crates that extract addresses take the leftmost one, or know a fixed number of proxies.
 
@@ -59,8 +59,8 @@ impl ClientAddress {
         (client, steps)
     }
 
-    /// The network that budgets are charged to: an IPv4 address, the /64 of an IPv6 address (one customer commonly has all of it), or one network for
-    /// all unknown addresses.
+    /// The network that budgets are charged to: an IPv4 address, the /64 of an IPv6 address (one customer commonly has all of it), or one
+    /// network for all unknown addresses.
     pub fn network(self) -> Network {
         match self {
             ClientAddress::Known(IpAddr::V4(address)) => Network(Some(address.into())),
@@ -146,8 +146,8 @@ fn decide(
     }
 }
 
-/// Reads a header's elements from right to left, up to the first address that is not a trusted proxy's; where all are, the leftmost one is the client.
-/// `None` when the header has no element.
+/// Reads a header's elements from right to left, up to the first address that is not a trusted proxy's; where all are, the leftmost one is
+/// the client. `None` when the header has no element.
 fn walk(
     elements: &[String],
     address: fn(&str) -> String,
@@ -173,7 +173,8 @@ fn walk(
     client
 }
 
-/// The elements of a header, over all of its lines in their order. Empty elements are left out, and a separator inside quotes belongs to its element.
+/// The elements of a header, over all of its lines in their order. Empty elements are left out, and a separator inside quotes belongs to
+/// its element.
 fn elements(headers: &HeaderMap, name: &HeaderName, separator: char) -> Vec<String> {
     let lines = headers.get_all(name).iter();
     lines.flat_map(|line| split(&String::from_utf8_lossy(line.as_bytes()), separator)).collect()

@@ -46,8 +46,8 @@ pub struct Origins {
     pub site: Arc<Site>,
 }
 
-/// Puts the security headers on every reply, and the CORS headers that let pages of listed origins read it. A handler that serves a page sets a content
-/// security policy of its own; every other reply gets the strictest one.
+/// Puts the security headers on every reply, and the CORS headers that let pages of listed origins read it. A handler that serves a page
+/// sets a content security policy of its own; every other reply gets the strictest one.
 pub async fn headers(
     State(Origins { https, site }): State<Origins>,
     request: Request,
@@ -86,8 +86,8 @@ fn head_fits(request: &Request) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Reads the whole body before any handler decides, so that the connection is ready for the next request whatever the handler decides. A body over
-/// [`MAX_BODY`] is read too, up to a mebibyte, or its sender would see a broken connection instead of the refusal.
+/// Reads the whole body before any handler decides, so that the connection is ready for the next request whatever the handler decides. A
+/// body over [`MAX_BODY`] is read too, up to a mebibyte, or its sender would see a broken connection instead of the refusal.
 async fn small_body(request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     let announced = head.headers.get(header::CONTENT_LENGTH);

@@ -1,5 +1,5 @@
-//! The envelope of a reply, written exactly as Autoshares documents it: `Errors` and `IsSucceed` always, `Model` and `ErrorsCode` when they hold
-//! something, in the documented order.
+//! The envelope of a reply, written exactly as Autoshares documents it: `Errors` and `IsSucceed` always, `Model` and `ErrorsCode` when
+//! they hold something, in the documented order.
 
 use axum::{
     http::{HeaderValue, header},

@@ -1,5 +1,5 @@
-//! Reads the bodies and queries that clients send, strictly: `Content-Type` must say JSON, no member may stand twice, and strings must stand where
-//! strings belong. Written by hand, for the errors of a derived reader quote the values that a client sent.
+//! Reads the bodies and queries that clients send, strictly: `Content-Type` must say JSON, no member may stand twice, and strings must
+//! stand where strings belong. Written by hand, for the errors of a derived reader quote the values that a client sent.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 

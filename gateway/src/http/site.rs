@@ -1,7 +1,8 @@
-//! Decides which pages may call the gateway: those of its public origin and those of `allowed_origins`. A browser says in `Origin` and `Sec-Fetch-Site` which
-//! page a call comes from, and the page cannot change that.
+//! Decides which pages may call the gateway: those of its public origin and those of `allowed_origins`. A browser says in `Origin` and
+//! `Sec-Fetch-Site` which page a call comes from, and the page cannot change that.
 //!
-//! Written by hand, for the CORS layer of tower-http replies to every `OPTIONS` on every path before the route table is consulted, and refuses nothing.
+//! Written by hand, for the CORS layer of tower-http replies to every `OPTIONS` on every path before the route table is consulted, and
+//! refuses nothing.
 
 use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
@@ -12,7 +13,8 @@ use crate::config::PublicOrigin;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The headers that a page of another origin may send. `Et-App-Key` is among them because old pages send it, and the browser would otherwise block their call.
+/// The headers that a page of another origin may send. `Et-App-Key` is among them because old pages send it, and the browser would
+/// otherwise block their call.
 const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static("Content-Type, Reset-Flow, Et-App-Key, Accept");
 /// The headers that a page of another origin may read.
 const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static("Reset-Flow, X-Request-Id, Retry-After");
@@ -32,7 +34,8 @@ impl Site {
         Self { public: public.text.clone(), allowed: allowed.to_vec() }
     }
 
-    /// Whether a call that changes something comes from a page that may not make it. Clients that are no browsers send neither header, and may call.
+    /// Whether a call that changes something comes from a page that may not make it. Clients that are no browsers send neither header, and
+    /// may call.
     pub fn refuses(&self, head: &Parts) -> bool {
         if matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS) {
             return false;

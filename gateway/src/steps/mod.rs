@@ -1,5 +1,5 @@
-//! The steps of the flow, one file for each. A step takes a checked request, lets the guard decide on it, calls Autoshares, settles the charges and
-//! returns a reply or the reason why there is none. It knows no header and no status.
+//! The steps of the flow, one file for each. A step takes a checked request, lets the guard decide on it, calls Autoshares, settles the
+//! charges and returns a reply or the reason why there is none. It knows no header and no status.
 
 mod autoshares;
 mod decoys;

@@ -27,7 +27,7 @@ pub struct ProblemDocument<'a> {
     detail: &'a str,
     /// The request id; quote it when asking for help.
     instance: &'a str,
-    /// Present and true when Autoshares may have done what was asked although this request failed. Do not repeat it without asking the trader.
+    /// True when Autoshares may have done what was asked although this request failed. Repeat it only when the trader agrees.
     #[serde(rename = "mayHaveBeenApplied", skip_serializing_if = "is_false")]
     #[schemars(default)]
     may_have_been_applied: bool,
