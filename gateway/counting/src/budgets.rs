@@ -74,7 +74,8 @@ impl Budgets {
             };
             let distinct = charge.distinct.map(|id| (subject, id));
             let known = distinct.is_some_and(|key| self.distinct.get(&key).is_some_and(|until| *until > now));
-            if known || charge.stages != u8::MAX && stage & charge.stages == 0 {
+            let is_meant = charge.stages == u8::MAX || stage & charge.stages != 0;
+            if known || !is_meant || stage & charge.unless != 0 {
                 continue;
             }
             for rate in charge.rates {

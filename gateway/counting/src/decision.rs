@@ -78,6 +78,8 @@ pub struct Charge<'a> {
     pub distinct: Option<Id>,
     /// Charge only records whose stage has one of these bits. All bits by default.
     pub stages: u8,
+    /// Do not charge records whose stage has one of these bits. None by default.
+    pub unless: u8,
     /// The bits that a record that begins with this act gets when this silent budget is exhausted.
     pub stage_when_exhausted: u8,
     /// Whether a settlement may undo it.
@@ -93,6 +95,7 @@ impl<'a> Charge<'a> {
             rates,
             distinct: None,
             stages: u8::MAX,
+            unless: 0,
             stage_when_exhausted: 0,
             receipt: false,
         }

@@ -104,6 +104,7 @@ impl Guard {
                 counter(CODES_PER_FLOW, limits.codes_per_flow),
                 counter(QUESTIONS_PER_FLOW, limits.questions_per_flow),
                 counter(UPDATES_PER_FLOW, limits.updates_per_flow),
+                counter(MEASURES_PER_FLOW, MEASURES),
             ],
             stage: Stage::LIVE_PERHAPS.bits(),
             sticky: Stage::STICKY,
@@ -175,14 +176,16 @@ impl Guard {
         if limits.enabled {
             decision.open = vec![self.code_of(address)];
             decision.ledger = Some(self.booking(lane));
-            let of_login = |budget, stages, receipt| Charge {
+            let of_login = |budget, stages, unless, receipt| Charge {
                 stages,
+                unless,
                 receipt,
                 ..Charge::new(budget, Subject::OfRecord, &limits.codes_per_login)
             };
             decision.silent = vec![
-                of_login(CODES_PER_LOGIN, Stage::WITH_CODE, true),
-                of_login(DEAD_CODES_PER_LOGIN, Stage::DEAD.bits(), false),
+                of_login(CODES_PER_LOGIN, Stage::WITH_CODE, 0, true),
+                // A live flow keeps its code when a later step 1 is suppressed, and must not share the budget of strangers then.
+                of_login(DEAD_CODES_PER_LOGIN, Stage::DEAD.bits(), Stage::WITH_CODE, false),
             ];
         }
         decision.record = Some(RecordUse::Visit(Visit {

@@ -17,11 +17,7 @@ use crate::{
         Code, CodeVerdict, FLOWS, Flow, FlowFault, LEGACY, Outcome, Record, Redemption, Refused, Silent,
         WRONG, budget,
     },
-    http::{
-        caller::Caller,
-        problem::{Kind, Problem},
-        request_body::CodeRedemption,
-    },
+    http::{caller::Caller, problem::Problem, request_body::CodeRedemption},
     telemetry::audit::Event,
 };
 
@@ -169,12 +165,8 @@ async fn repeat(
         };
     }
     match outcome.as_deref() {
-        Some(WRONG) => Ok(steps.uniform.looks_wrong(caller.started).await?.into()),
-        Some(token) => Ok(Said::Token(token.to_owned()).into()),
-        None => {
-            let detail = "the same code was sent before, and it is not known what came of it; send it again";
-            steps.uniform.hold(caller.started, Some(Pace::CodeFailed), Origin::StandIn).await;
-            Err(Problem::new(Kind::UpstreamFailed, detail).into())
-        }
+        Some(token) if token != WRONG => Ok(Said::Token(token.to_owned()).into()),
+        // The outcome that is not known is that of a failure, which a dead flow shows in the same way.
+        _ => Ok(steps.uniform.looks_wrong(caller.started).await?.into()),
     }
 }

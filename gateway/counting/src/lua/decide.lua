@@ -10,7 +10,7 @@
 --           record {id, subject, stage}, reading {live, spent, capacity}, receipts by name
 --
 -- Example   EVAL <script> 1 {password-reset} '{"id":"0…1","open":[{"budget":"resets","subject":"all","rates":[{"seconds":3600,
---           "interval":6000000,"burst":3600000000}],"stages":255,"receipt":false}],"silent":[],"makes_live":false}'
+--           "interval":6000000,"burst":3600000000}],"stages":255,"unless":0,"receipt":false}],"silent":[],"makes_live":false}'
 --           {password-reset}:a:b '' 3600000000 900000000     → {"verdict":"charged","receipts":[]}
 if #KEYS ~= 1 or #ARGV ~= 5 then
   return redis.error_reply('decide.lua takes 1 key and 5 arguments')
@@ -81,7 +81,8 @@ local function spend(charges, record, stage)
     end
     local distinct = charge.distinct and subject and prefix .. ':distinct:' .. subject .. ':' .. charge.distinct
     local known = distinct and tonumber(redis.call('GET', distinct) or 0) > now
-    if subject and not known and (charge.stages == 255 or bit.band(stage, charge.stages) ~= 0) then
+    local meant = charge.stages == 255 or bit.band(stage, charge.stages) ~= 0
+    if subject and not known and meant and bit.band(stage, charge.unless) == 0 then
       for _, rate in ipairs(charge.rates) do
         local key = prefix .. ':budget:' .. subject .. ':' .. charge.budget .. ':' .. number(rate.seconds)
         local arrival = math.max(tonumber(redis.call('GET', key) or 0), now) + rate.interval

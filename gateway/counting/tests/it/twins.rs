@@ -485,7 +485,14 @@ async fn a_random_walk_is_the_same_in_both() {
                     let subject = if random(2) == 0 { Subject::OfRecord } else { Subject::All };
                     let charge = Charge::new(budget, subject, &THREE_AN_HOUR_FOUR_A_DAY);
                     let stage_when_exhausted = stage;
-                    decision.silent.push(Charge { stages, receipt: true, stage_when_exhausted, ..charge });
+                    let unless = if random(3) == 0 { BAD } else { 0 };
+                    decision.silent.push(Charge {
+                        stages,
+                        unless,
+                        receipt: true,
+                        stage_when_exhausted,
+                        ..charge
+                    });
                 }
             }
             let [one, other] = [&stores[0], &stores[1]].map(|store| store.decide(&decision, now));

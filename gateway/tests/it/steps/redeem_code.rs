@@ -6,7 +6,7 @@ use autoshares_gateway::flow::Stage;
 use autoshares_sdk::{Operation, sandbox::Fault};
 use tokio::task::JoinSet;
 
-use crate::support::{Answered, WRONG, on_sandbox};
+use crate::support::{Answered, RESET, WRONG, on_sandbox};
 
 /// C1.
 #[tokio::test(flavor = "multi_thread")]
@@ -80,9 +80,11 @@ async fn a_code_that_is_sent_twice_at_once_waits_for_the_first() {
     sandbox.heal();
     sandbox.fail(Operation::RedeemCode, Fault::HangUp);
     let (one, other) = tokio::join!(app.redeem(&handle, "000002"), app.redeem(&handle, "000002"));
-    let mut codes = [&one, &other].map(|answered| answered.problem_code());
-    codes.sort();
-    assert_eq!(codes, ["upstream-failed", "upstream-interrupted"]);
+    // As a dead flow does while Autoshares fails.
+    let dead = app.handle("nobody", Stage::DEAD).await;
+    for answered in [one, other, app.redeem(&dead, "000002").await, app.redeem(&dead, "000002").await] {
+        answered.problem(502, "upstream-interrupted");
+    }
 }
 
 /// C6: refused before any budget, so any number of them costs nothing.
@@ -156,4 +158,23 @@ async fn a_code_that_nobody_settled_can_be_tried_again_when_its_call_must_have_e
         assert_eq!(app.redeem(&handle, &format!("{guess:06}")).await.body, WRONG);
     }
     assert_eq!(sandbox.calls(Operation::RedeemCode), 5, "both cost a try");
+}
+
+/// A trader whose "send again" was suppressed keeps a live flow, whose codes are not counted with those of strangers in dead flows.
+#[tokio::test]
+async fn a_live_flow_that_was_suppressed_does_not_share_the_budget_of_dead_ones() {
+    let (sandbox, app) = on_sandbox(|config| {
+        config.limits.codes_per_login = vec!["2/h".parse().unwrap()];
+        config.limits.resets_per_login = vec!["1/h".parse().unwrap()];
+    })
+    .await;
+    let handle = app.reset("anna.lee").await.handle();
+    let mail = sandbox.outbox().pop().unwrap().code;
+    let dead = app.reset("anna.lee").await.handle();
+    for guess in 0..5 {
+        assert_eq!(app.redeem(&dead, &format!("{guess:06}")).await.body, WRONG);
+    }
+    let again = app.step(&handle, RESET, r#"{"User": "anna.lee"}"#).await.handle();
+    assert_eq!(app.seals.open(&again), app.seals.open(&handle));
+    app.redeem(&again, &mail).await.model();
 }

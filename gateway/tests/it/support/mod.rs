@@ -283,13 +283,6 @@ impl Answered {
         body["Model"].as_str().unwrap_or_else(|| panic!("no `Model` in {body}")).to_owned()
     }
 
-    /// The code of the problem.
-    #[track_caller]
-    pub fn problem_code(&self) -> String {
-        let body: Value = serde_json::from_str(&self.body).unwrap();
-        body["ErrorsCode"][0].as_str().unwrap_or_else(|| panic!("no problem in {self:?}")).to_owned()
-    }
-
     /// The problem document, after checking what holds for all of them.
     #[track_caller]
     pub fn problem(&self, status: u16, code: &str) -> Value {
