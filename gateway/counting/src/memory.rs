@@ -58,7 +58,8 @@ struct Receipts {
     booking: Option<(&'static str, u64, u32)>,
     record: Option<Id>,
     counters: Vec<&'static str>,
-    mark: Option<(&'static str, Id)>,
+    /// Its name, its id, and since when it is busy.
+    mark: Option<(&'static str, Id, Micros)>,
 }
 
 impl Memory {
@@ -194,7 +195,7 @@ impl Memory {
             charged.map(|spent| (spent.key.name, spent.key, spent.arrival.rate.interval())).collect();
         receipts.counters =
             counters.iter().filter(|counter| counter.receipt).map(|counter| counter.name).collect();
-        receipts.mark = mark.map(|mark| (mark.name, mark.id));
+        receipts.mark = mark.map(|mark| (mark.name, mark.id, now));
         decided.receipts = receipts.names();
         if !decided.receipts.is_empty() || matches!(decision.record, Some(RecordUse::Begin(_))) {
             self.unsettled.push_back((now + SETTLEMENT, decision.id));
@@ -222,13 +223,16 @@ impl Memory {
         for counter in receipts.counters.iter().filter(|name| undone(name)) {
             stored.take_back(counter);
         }
-        if let Some((name, mark)) = receipts.mark {
+        // Another try may have taken the place of this mark meanwhile, and has a settlement of its own.
+        if let Some((name, mark, since)) = receipts.mark
+            && let Some(position) = stored.marks.iter().position(|(known, state)| {
+                *known == mark && matches!(state, State::BusySince(busy) if *busy == since)
+            })
+        {
             if undone(name) {
-                stored.marks.retain(|(known, _)| *known != mark);
-            } else if let Some(outcome) = settlement.outcome
-                && let Some((_, state)) = stored.marks.iter_mut().find(|(known, _)| *known == mark)
-            {
-                *state = State::Done(outcome.to_owned());
+                stored.marks.remove(position);
+            } else if let Some(outcome) = settlement.outcome {
+                stored.marks[position].1 = State::Done(outcome.to_owned());
             }
         }
         if let Some(stage) = settlement.stage {
@@ -351,7 +355,7 @@ impl Receipts {
         names.extend(self.live.map(|_| LIVE));
         names.extend(self.booking.map(|_| BOOKING));
         names.extend(&self.counters);
-        names.extend(self.mark.map(|(name, _)| name));
+        names.extend(self.mark.map(|(name, ..)| name));
         names
     }
 }

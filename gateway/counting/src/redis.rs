@@ -271,11 +271,14 @@ impl Redis {
         look.cmd("SET").arg(format!("{}:looked", self.prefix)).arg(1).arg("PX").arg(60_000).ignore();
         look.cmd("INFO").arg("server").cmd("INFO").arg("replication");
         let (server, replication): (String, String) = look.query_async(connection).await?;
+        // A server that does not say which one it is could come back as another one unnoticed.
+        let missing = (redis::ErrorKind::UnexpectedReturnType, "INFO lacks run_id or master_replid");
         let field = |info: &str, name: &str| {
             let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-            line.unwrap_or_default().trim().to_owned()
+            let value = line.map(str::trim).filter(|value| !value.is_empty());
+            value.map(str::to_owned).ok_or(RedisError::from(missing))
         };
-        let (run_id, replication_id) = (field(&server, "run_id"), field(&replication, "master_replid"));
+        let (run_id, replication_id) = (field(&server, "run_id")?, field(&replication, "master_replid")?);
         Ok(format!("{}:{run_id}:{replication_id}", self.prefix).into())
     }
 

@@ -50,6 +50,14 @@ pub struct Token {
     pub token: ResetToken,
 }
 
+impl Token {
+    /// A hash that stands for a token whose flow has no handle. It does not depend on the ring, or the token could be spent twice while keys
+    /// are rotated.
+    pub fn mark(&self) -> Id {
+        key_ring::keyed(&self.flow.0, Named::Token, self.token.expose().as_bytes())
+    }
+}
+
 /// Makes and opens handles and tokens.
 #[derive(Debug)]
 pub struct Seals {

@@ -62,12 +62,9 @@ pub async fn set_password(steps: &Steps, caller: &Caller, request: PasswordUpdat
 
 /// The update that a token of this gateway's is good for: in the flow that it was issued in, together with that flow's handle.
 fn update_of(steps: &Steps, caller: &Caller, opened: &Token) -> Option<Update> {
-    let token = opened.token.expose();
     let mark = match caller.handles.iter().find(|handle| handle.id == opened.flow) {
-        Some(handle) => handle.mark(Named::Token, token),
-        None if !opened.needs_handle && steps.settings.binding != Binding::Required => {
-            steps.seals.ring().pseudonym(Named::Token, token.as_bytes())
-        }
+        Some(handle) => handle.mark(Named::Token, opened.token.expose()),
+        None if !opened.needs_handle && steps.settings.binding != Binding::Required => opened.mark(),
         None => return None,
     };
     Some(Update::Issued { flow: opened.flow, mark })

@@ -261,7 +261,8 @@ for _, counter in ipairs(counters) do
   end
 end
 if mark then
-  receipts.mark = {name = mark.name, id = mark.id}
+  -- With the time, so that a later try of the same thing is not taken for this one.
+  receipts.mark = {name = mark.name, id = mark.id, state = 'busy:' .. number(now)}
   table.insert(names, mark.name)
 end
 if #names > 0 or begin then

@@ -70,10 +70,13 @@ for _, counter in ipairs(receipts.counters) do
 end
 if receipts.mark then
   local field = 'mark:' .. receipts.mark.id
-  if undone(receipts.mark.name) then
-    redis.call('HDEL', record, field)
-  elseif settlement.outcome and redis.call('HEXISTS', record, field) == 1 then
-    redis.call('HSET', record, field, 'done:' .. settlement.outcome)
+  -- Another try may have taken its place meanwhile, and has a settlement of its own.
+  if redis.call('HGET', record, field) == receipts.mark.state then
+    if undone(receipts.mark.name) then
+      redis.call('HDEL', record, field)
+    elseif settlement.outcome then
+      redis.call('HSET', record, field, 'done:' .. settlement.outcome)
+    end
   end
 end
 if undo['*'] and receipts.before then

@@ -242,6 +242,20 @@ fn cases() -> Vec<(&'static str, Vec<Call>)> {
                 Decide(31 * SECOND, act(6, 2), Verdict::UsedUp { counter: "tries" }, vec![]),
             ]
         }),
+        ("a late settlement leaves the mark of a later try alone", {
+            let act = |number, mark| Decision { record: guess(mark), ..decision(number) };
+            let begins = Decision { record: begin(vec![], RECORD, GOOD), ..decision(1) };
+            let outcome = |text| Settlement { outcome: Some(text), ..Settlement::default() };
+            vec![
+                Decide(0, begins, Verdict::Charged, vec![]),
+                Decide(0, act(2, 1), Verdict::Charged, vec!["tries", MARK]),
+                Decide(30 * SECOND, act(3, 1), Verdict::Charged, vec!["tries", MARK]),
+                Settle(31 * SECOND, 2, undo(&[MARK])),
+                Recall(31 * SECOND, 1, Recalled::UnderWay),
+                Settle(32 * SECOND, 3, outcome("right")),
+                Recall(32 * SECOND, 1, Recalled::Outcome("right".to_owned())),
+            ]
+        }),
         ("a futile act is charged, gets its outcome at once and books nothing", {
             let booking = Booking { lane: Lane("test"), capacity: 1, live_minutes: 30, book: true };
             let act = |number, mark| Decision {
