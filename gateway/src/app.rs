@@ -51,7 +51,7 @@ impl World {
 pub struct App {
     /// The public routes.
     pub public: Router,
-    /// What operators look at.
+    /// The parts of the gateway that the admin listener reports on.
     pub watched: Watched,
     /// The counters.
     pub store: Arc<Store>,

@@ -36,7 +36,7 @@ impl Randomness {
         Self(Arc::new(Mutex::new(StdRng::from_seed(seed))))
     }
 
-    /// So many bytes.
+    /// Random bytes, as many as the caller's array holds.
     pub fn bytes<const LENGTH: usize>(&self) -> [u8; LENGTH] {
         let mut bytes = [0; LENGTH];
         self.0.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(&mut bytes);

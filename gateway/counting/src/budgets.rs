@@ -12,7 +12,7 @@ use crate::{
     rate::Rate,
 };
 
-/// So many budgets take some ten megabytes.
+/// The most budgets that are kept. They take some ten megabytes.
 const MAX_BUDGETS: usize = 100_000;
 /// All budgets, and the distinct things that were seen within the last hour.
 #[derive(Debug)]
@@ -57,7 +57,8 @@ impl Budgets {
         Self { arrivals, distinct, max_budgets, distinct_to_sweep: 1024 }
     }
 
-    /// What charging would come to: nothing is written yet.
+    /// Computes the budgets as they would be after these charges, without writing them. Fails with the name of the first budget that has no
+    /// room, and how long until it has.
     pub(crate) fn spend(
         &mut self,
         charges: &[Charge<'_>],

@@ -1,4 +1,5 @@
-//! The words of counting: what an act costs, what was decided, and what is undone when the act has ended.
+//! The messages between a caller and the store: a `Decision` lists the costs of an act, `Decided` holds the store's verdict, and a
+//! `Settlement` lists the charges to undo when the act has ended.
 
 use std::time::Duration;
 
@@ -11,14 +12,15 @@ use crate::{
     rate::{Rate, micros},
 };
 
-/// Everything that one act costs. A store charges all of it or none of it.
+/// Everything that one act costs. The store checks and charges it in one step.
 ///
-/// The store looks at the parts in this order: the record must stand, at the right stage and for the right owner; the `open` budgets, the
-/// ledger and the counters must have room; then the `silent` budgets. Where an open part has no room, nothing is charged. Where a
-/// counter or a silent budget has none, the open parts stay charged, for the act is about to look as if it had been done.
+/// The store checks in this order: the record must exist, at an accepted stage and with the right owner; the `open` budgets must have room;
+/// the mark must be new in the record; the ledger, the counters and last the `silent` budgets must have room. If the record, an open budget
+/// or the ledger fails its check, nothing is charged. If a later check fails, or the mark is not new, the open budgets stay charged, because
+/// a client must not be able to tell such an act from one that was done.
 #[derive(Clone, Debug, Serialize)]
 pub struct Decision<'a> {
-    /// Names the receipts; random. A [`Settlement`] of the same name undoes some of them.
+    /// The random id of this decision. The caller settles the decision under the same id.
     pub id: Id,
     /// Budgets whose exhaustion may show: those of networks, and that of everybody together.
     pub open: Vec<Charge<'a>>,
@@ -64,23 +66,23 @@ impl<'a> Decision<'a> {
     }
 }
 
-/// One of a budget.
+/// One unit that an act takes from a budget.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Charge<'a> {
     /// The name of the budget, which is also the name of its receipt.
     pub budget: &'static str,
-    /// Whose budget it is.
+    /// The subject to whom the budget belongs.
     pub subject: Subject,
-    /// What may be spent; all of the rates must have room.
+    /// The rates that limit the budget. Each of them must have room.
     pub rates: &'a [Rate],
-    /// Makes the budget one of distinct things: charging is free when this one was charged for the same subject within the last hour.
+    /// Makes the budget count distinct things: the charge is free if the subject was charged for the thing with this id within the last hour.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub distinct: Option<Id>,
     /// Charge only records whose stage has one of these bits. All bits by default.
     pub stages: u8,
     /// Do not charge records whose stage has one of these bits. None by default.
     pub unless: u8,
-    /// The bits that a record that begins with this act gets when this silent budget is exhausted.
+    /// The stage that a begun or renewed record gets, instead of [`Beginning::stage`], when this silent budget is exhausted.
     pub stage_when_exhausted: u8,
     /// Whether a settlement may undo it.
     pub receipt: bool,
@@ -132,7 +134,7 @@ pub enum RecordUse<'a> {
     Visit(Visit<'a>),
 }
 
-/// The id of a record, with what proves to whom it belongs.
+/// The id of a record, with a hash that proves who owns the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Owned {
     /// The id, random.
@@ -146,13 +148,13 @@ pub struct Owned {
 pub struct Beginning {
     /// Records that may be renewed, best first: the first that stands, has this owner, and has room in each of the counters.
     pub current: Vec<Owned>,
-    /// The record that begins otherwise.
+    /// The new record that the store begins when it cannot renew any of `current`.
     pub fresh: Owned,
-    /// Whose budgets are charged by acts in the record.
+    /// The subject that later acts in this record are charged to ([`Subject::OfRecord`]).
     pub subject: Id,
     /// Counters that must not be used up in a record that is renewed.
     pub counters: Vec<Counter>,
-    /// The stage that the record gets, beside what is `sticky`.
+    /// The new stage of the record. A renewed record also keeps those of its old bits that are in `sticky`.
     pub stage: u8,
     /// Bits of the stage that a record keeps once it has them.
     pub sticky: u8,
@@ -199,20 +201,21 @@ pub struct Counter {
     pub receipt: bool,
 }
 
-/// Something that may be done only once in a record. Whoever does it again gets the outcome of the first time.
+/// An act that may be done only once in a record. A caller that repeats the act gets the outcome of the first time.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Mark<'a> {
-    /// The name of its receipt. Undoing it forgets that the thing was done.
+    /// The name of the receipt. When a settlement undoes this receipt, the store forgets the act, so that it may be done again.
     pub name: &'static str,
-    /// A keyed hash of it.
+    /// A keyed hash that identifies the act within its record.
     pub id: Id,
-    /// How long the first one may take. Later its outcome counts as unknown, and another try may be charged; `None` never allows one.
+    /// How long the first act may take. After that its outcome counts as unknown, and the store charges a repetition as a new try. With
+    /// `None` a repetition is never a new try.
     #[serde(serialize_with = "as_optional_micros", skip_serializing_if = "Option::is_none")]
     pub busy: Option<Duration>,
-    /// The act is worth doing only in a record whose stage has one of these bits. In any other it is charged, nothing is booked or
-    /// made live, and its outcome is `otherwise` at once.
+    /// The act can succeed only in a record whose stage has one of these bits. In any other record the store charges the act, but books no
+    /// guess in the ledger and makes no secret live, and the outcome of the act is `otherwise` at once.
     pub worthwhile: u8,
-    /// The outcome of an act that is not worth doing.
+    /// The outcome of an act that cannot succeed at the stage of its record.
     pub otherwise: &'a str,
 }
 
@@ -226,17 +229,17 @@ pub(crate) const DISTINCT: Micros = 3_600_000_000;
 /// How long receipts wait for their settlement, in microseconds. Afterwards everything stays charged.
 pub(crate) const SETTLEMENT: Micros = 900_000_000;
 
-/// The outcome of something that was marked in a record.
+/// The state of a [`Mark`] in a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recalled {
-    /// Nothing is known of it, or not any more.
+    /// The store does not know the mark, or has forgotten it.
     Nothing,
-    /// The first one is still under way.
+    /// The act is still under way.
     UnderWay,
     Outcome(String),
 }
 
-/// Stands for the names of all receipts.
+/// In [`Settlement::undo`], stands for every receipt of the decision.
 pub(crate) const EVERYTHING: &str = "*";
 
 /// The store's answer to a [`Decision`].
@@ -291,12 +294,12 @@ pub struct Record {
     pub stage: u8,
 }
 
-/// What is undone when an act has ended.
+/// The charges that the store undoes when an act has ended, and the changes that it then makes to the record.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Settlement<'a> {
     /// The names of the receipts that are undone.
     pub undo: Vec<&'static str>,
-    /// The outcome of what was marked, given to whoever does it again.
+    /// The outcome of the marked act, which the store gives to every caller that repeats the act.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<&'a str>,
     /// The stage that the record gets, beside the bits that it keeps.

@@ -88,7 +88,7 @@ impl Ledger {
         self.live.add(minute, 1);
     }
 
-    /// It did not after all.
+    /// Takes back a secret that [`add_live`](Self::add_live) counted in this minute: it did not become live after all.
     pub(crate) fn take_live(&mut self, minute: u64) {
         self.live.take(minute, 1);
     }

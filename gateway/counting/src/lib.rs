@@ -1,7 +1,7 @@
 //! Counts what is done how often, and decides in one step whether it may be done once more.
 //!
 //! A [`Decision`] names everything that one act costs: budgets of several subjects, a booking in a risk ledger, tries and a mark in a record.
-//! A [`Store`] charges all of it or none of it, and keeps a receipt for every charge that can be undone. When the act has ended, a
+//! A [`Store`] checks and charges it in one step, and keeps a receipt for every charge that can be undone. When the act has ended, a
 //! [`Settlement`] says which charges are undone. Settling twice does nothing.
 //!
 //! ```

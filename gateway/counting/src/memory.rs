@@ -1,4 +1,5 @@
-//! Counters in this process. Pure in the time. `lua/decide.lua` and `lua/settle.lua` do the same in Redis, in the same order.
+//! Counters in this process. They read no clock: the caller passes the time. `lua/decide.lua` and `lua/settle.lua` take the same steps in
+//! Redis, in the same order.
 //!
 //! Bounded: when there are too many records, those that would end soonest end now, which ends a flow and never grants anything.
 
@@ -19,7 +20,7 @@ use crate::{
     rate::micros,
 };
 
-/// So many records take some twenty megabytes. When there are more, those that would end soonest end now.
+/// The most records that are kept, which take some twenty megabytes. When there are more, those that would end soonest end now.
 const MAX_RECORDS: usize = 100_000;
 /// All counters.
 #[derive(Debug, Default)]
@@ -58,12 +59,12 @@ struct Receipts {
     booking: Option<(&'static str, u64, u32)>,
     record: Option<Id>,
     counters: Vec<&'static str>,
-    /// Its name, its id, and since when it is busy.
+    /// The name and the id of the mark, and the time at which its act began.
     mark: Option<(&'static str, Id, Micros)>,
 }
 
 impl Memory {
-    /// Decides, and charges everything or nothing.
+    /// Decides whether an act may be done, and charges what it costs.
     pub(crate) fn decide(&mut self, decision: &Decision<'_>, now: Micros) -> Decided {
         self.drop_what_is_over(now);
         let mut decided =
@@ -255,7 +256,7 @@ impl Memory {
         }
     }
 
-    /// Drops records and receipts whose time is over: little work for each that was ever added, none for the others.
+    /// Drops the records and receipts that have expired, and beyond [`MAX_RECORDS`] those records that would end soonest.
     fn drop_what_is_over(&mut self, now: Micros) {
         while let Some(&Reverse((ends, id))) = self.endings.peek()
             && (ends <= now || self.records.len() > MAX_RECORDS)

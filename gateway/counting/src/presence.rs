@@ -1,9 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
-/// Redis does not reply, or too late. Nothing may be done, for nothing can be counted.
+/// Redis does not reply, or replies too late. The caller must refuse the act, because the store cannot count it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Away {
-    /// How long until somebody looks again.
+    /// How long until the store tries to reach Redis again.
     pub wait: Duration,
 }
 
@@ -12,9 +12,9 @@ pub struct Away {
 pub enum Presence {
     /// The first connection is being made.
     Connecting,
-    /// It replies.
+    /// Redis replies.
     Back,
-    /// It does not. No decision queries it until a look beside the requests has succeeded.
+    /// Redis does not reply. The store refuses every decision until its background task has reached Redis again.
     Away {
         /// Why, in a few words that hold no address and no password.
         reason: Arc<str>,

@@ -9,7 +9,8 @@ use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use crate::Micros;
 
-/// So many in a period: as many at once, and then one more whenever a period divided by their number has passed.
+/// How much of a budget may be spent in a period. A full budget may be spent at once; the units come back one by one, evenly over the
+/// period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// How many may be spent at once.

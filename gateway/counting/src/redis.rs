@@ -3,11 +3,11 @@
 //!
 //! A task beside the requests connects, with a deadline of its own, and looks every two seconds whether the server can still be written to.
 //! A decision that fails or is not made in time closes the connection: every later decision is refused at once until the task has connected
-//! again. Then it first settles whatever was decided without anybody hearing of it.
+//! again. Before that, the task sends the settlements that it kept for the server; they also undo decisions whose reply was lost.
 //!
-//! Records lie under a prefix that holds the server's `run_id` and `master_replid`. After a restart, a failover, a failback or a restored
-//! snapshot these are others, so no record of before is found and nothing that was spent can be spent again. Budgets and ledgers are
-//! kept under keys without them.
+//! The Redis keys of records begin with the server's `run_id` and `master_replid`. Both change in a restart, a failover, a failback or a
+//! restored snapshot, so the store finds no earlier record, and no try that was spent there can be spent again. The Redis keys of budgets
+//! and ledgers hold neither, so they stay valid.
 
 use std::{
     collections::VecDeque,
@@ -33,10 +33,10 @@ use crate::{
 
 /// How long resolving, connecting, TLS, logging in and loading the scripts may take together.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
-/// How long nobody connects after a failure, and how often the task looks otherwise.
+/// How long the task waits after a failure before it connects again, and how often it checks a working connection.
 const PAUSE: Duration = Duration::from_secs(2);
-/// When a deadline is over, a reply that has arrived meanwhile is still read: the timer may be late because this process was busy, which
-/// says nothing about the server.
+/// The last part of a deadline, in which the store still reads a reply that has already arrived. The timer may fire late because this
+/// process was busy, and that must not count as a failure of the server.
 const LATENESS: Duration = Duration::from_millis(20);
 /// Settlements that are kept for a server that is away. Those beyond are dropped, and what they would undo stays charged.
 const MAX_KEPT: usize = 10_000;
@@ -282,7 +282,7 @@ impl Redis {
         Ok(format!("{}:{run_id}:{replication_id}", self.prefix).into())
     }
 
-    /// Looks over the connection that decisions use.
+    /// Checks the server through the connection that decisions use, and notices when another server replies there.
     async fn look_again(&self) -> Result<(), String> {
         let Some(Connected { mut connection, .. }) = self.connection().clone() else {
             return Err("the connection was closed".to_owned());
@@ -323,7 +323,7 @@ async fn keep_connected(redis: Weak<Redis>, closed: Arc<Notify>) {
     }
 }
 
-/// A decision as the caller knows it: names instead of places and texts.
+/// Reads the reply of `decide.lua`, and replaces the places of budgets and counters in their lists by their names.
 fn read(reply: &str, decision: &Decision<'_>) -> Option<Decided> {
     let reply: Reply = serde_json::from_str(reply).ok()?;
     let place = |count: usize| reply.place?.checked_sub(1).filter(|place| *place < count);

@@ -34,7 +34,7 @@ impl Store {
         Self(Backend::Redis(Redis::keep_connected(settings)))
     }
 
-    /// Decides, and charges everything or nothing. In Redis this is one round trip. `now` is the time for counters in this process; Redis
+    /// Decides whether an act may be done, and charges what it costs. In Redis this is one round trip. `now` is the time for counters in this process; Redis
     /// uses the clock of its server.
     ///
     /// # Errors
@@ -47,8 +47,8 @@ impl Store {
         }
     }
 
-    /// Undoes what a settlement names, once, however often it is repeated. While Redis does not reply, the settlement is kept and made up
-    /// for when it does. In Redis this is one round trip.
+    /// Undoes the charges that a settlement names, once, even if the caller settles again. While Redis does not reply, the store keeps the
+    /// settlement, and applies it when Redis replies again. In Redis this is one round trip.
     pub async fn settle(&self, decision: Id, settlement: &Settlement<'_>, now: Micros) {
         match &self.0 {
             Backend::Memory(memory) => lock(memory).settle(decision, settlement, now),
@@ -76,7 +76,7 @@ impl Store {
         }
     }
 
-    /// Waits until Redis was reached, or was not for the first time.
+    /// Waits until the first attempt to reach Redis has succeeded or failed.
     ///
     /// # Errors
     ///

@@ -8,8 +8,8 @@ use crate::flow::Secrets;
 /// How a code is bound to the login it was sent to, and what strangers may learn.
 #[derive(Clone, Debug)]
 pub struct Flow {
-    /// The fate of a client that sends no handle. `required` unless set: Autoshares takes a code without a login, so an
-    /// unbound guess could hit any live code.
+    /// Whether a client must send the handle of its flow. `required` unless set: Autoshares takes a code without a login,
+    /// so a guess outside any flow could hit any live code.
     pub binding: Binding,
     /// `uniform` unless set, for Autoshares' own answers tell which logins exist.
     pub answers: Answers,
@@ -29,12 +29,12 @@ pub struct Flow {
     pub foreign_tokens: bool,
 }
 
-/// The fate of a client that sends no handle.
+/// How the gateway treats a client that sends no handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Binding {
     /// Steps 2 to 4 are refused.
     Required,
-    /// The client guesses from a risk budget of its own kind.
+    /// The client may redeem codes, and its guesses are booked in a risk ledger of their own.
     Prefer,
     /// The client is served like any other; for migration.
     Off,
@@ -100,7 +100,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Flow> {
     })
 }
 
-/// Alone, for a command that needs nothing else of the flow; without warnings.
+/// Reads `flow.binding` alone and without warnings, for a command that needs no other setting of the flow.
 pub(super) fn binding(reader: &mut Reader<'_>) -> Option<Binding> {
     reader.value(BINDING, |text| match text {
         "required" => Ok(Binding::Required),

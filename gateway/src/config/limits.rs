@@ -35,14 +35,14 @@ pub struct Limits {
     /// Expected takeovers by guessing in any hour, in millionths, so that one guess at `n` live codes is booked as `n`. The default expects
     /// one in 35 days of attack at full bound with nobody reacting.
     pub risk_per_hour: u32,
-    /// The same for clients without a handle, when `flow.binding` is `prefer`.
+    /// Expected takeovers in any hour by guesses of clients without a handle, in millionths, when `flow.binding` is `prefer`.
     pub legacy_risk_per_hour: u32,
     /// How long a code is assumed to live at Autoshares, which nobody documents. A longer assumption raises the price of every guess.
     pub code_lifetime: Duration,
 }
 
 impl Limits {
-    /// How long a code is assumed to live, in minutes begun.
+    /// How long a code is assumed to live, rounded up to whole minutes.
     pub fn code_minutes(&self) -> u64 {
         self.code_lifetime.as_secs().div_ceil(60)
     }
@@ -122,7 +122,8 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Limits> {
     })
 }
 
-/// The most codes that can be live: all that can be asked for at once, and all that come back while a code lives.
+/// The most codes that can be live at one time: one for each reset that the budget allows at once, and one for each reset that comes back
+/// to the budget while a code lives.
 fn most_live_codes(resets: &[Rate], lifetime: Duration) -> f64 {
     let live = resets
         .iter()

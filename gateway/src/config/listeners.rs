@@ -4,7 +4,7 @@ use std::{net::SocketAddr, str::FromStr};
 
 use super::{reader::Reader, setting::settings};
 
-/// Both defaults are loopback, so that nobody else is served before somebody decides so.
+/// Both defaults are loopback addresses, so that the gateway serves no other machine until an operator decides so.
 #[derive(Clone, Copy, Debug)]
 pub struct Listeners {
     /// Clients connect here.

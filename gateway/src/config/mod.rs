@@ -6,7 +6,7 @@
 //! merged sources through serde: that ends at the first value that does not fit, their errors quote this value, and a
 //! key that no field takes is ignored unless every struct denies it. So the sources are merged here, in `reader.rs`.
 //!
-//! A new setting touches the file of its concern, the code that uses it, and a row in the README.
+//! A new setting touches the file of its concern, the code that uses it, and a row in `docs/operating.md`.
 
 mod setting;
 
@@ -157,7 +157,7 @@ pub fn bounds(
     reader.finish(bounds)
 }
 
-/// All settings, in the order of the README.
+/// All settings, in the order of `docs/operating.md`.
 pub fn settings() -> impl Iterator<Item = &'static Setting> {
     [
         listeners::SETTINGS,

@@ -1,6 +1,6 @@
 //! One row of the table of settings, and the macro that writes the rows of a file.
 
-/// What `--help`, faults and the README show of a setting.
+/// One setting, as `--help`, faults and `docs/operating.md` describe it.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
     /// The name in the TOML file and after `--set`.

@@ -61,7 +61,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Upstream> {
     None
 }
 
-/// With a client that somebody else built.
+/// Reads the timeout, and takes a client that the caller has built.
 pub(super) fn with_client(reader: &mut Reader<'_>, client: Client) -> Option<Upstream> {
     Some(Upstream { client, timeout: timeout(reader)? })
 }
@@ -70,7 +70,8 @@ fn timeout(reader: &mut Reader<'_>) -> Option<Duration> {
     reader.value(TIMEOUT, humantime::parse_duration)
 }
 
-/// A file is what the documentation recommends: the key in it can be replaced while the gateway runs.
+/// Reads where the application key comes from. The documentation recommends a file, because an operator can replace the key in it while the
+/// gateway runs.
 fn app_key(reader: &mut Reader<'_>) -> Option<AppKeySource> {
     match (reader.get(APP_KEY_FILE), reader.get(APP_KEY)) {
         (Some(path), None) => {

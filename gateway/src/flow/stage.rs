@@ -7,13 +7,13 @@ pub struct Stage(u8);
 impl Stage {
     /// Autoshares wants the answer to the secret question.
     pub const QUESTION: Stage = Stage(1);
-    /// There is no such login, and it is asked a question all the same.
+    /// Autoshares refused the login, for example because it does not exist, and the gateway pretends that it has a secret question.
     pub const DECOY: Stage = Stage(2);
     /// A code was sent, or may have been. A flow that has come this far stays live, whatever comes later.
     pub const LIVE: Stage = Stage(4);
-    /// Autoshares is being asked: whether a code is sent is not known yet.
+    /// The gateway is forwarding step 1, and does not know yet whether Autoshares sends a code.
     pub const LIVE_PERHAPS: Stage = Stage(8);
-    /// It looks as if a code was sent, and none was.
+    /// No code was sent, but the client cannot tell that.
     pub const DEAD: Stage = Stage(16);
 
     /// The bits that a record keeps once it has them.

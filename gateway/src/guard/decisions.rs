@@ -27,9 +27,9 @@ pub const SPENT: &str = "spent";
 pub struct ResetAttempt<'a> {
     /// The pseudonym of the login, under which its budgets are kept.
     pub login: Id,
-    /// The flows of the client's handles, each with the login as its owner: one that stands goes on.
+    /// The flows that the client's handles name, each with the login as its owner. The store renews the first one that it may renew.
     pub current: Vec<Owned>,
-    /// The handle of the flow that begins otherwise.
+    /// The handle of the new flow that begins when the store renews none of `current`.
     pub fresh: &'a Handle,
     /// The login in the spelling that all of its spellings share.
     pub spelling: &'a Spelling,
@@ -55,7 +55,7 @@ pub enum Update {
         /// The keyed hash that stands for the token in its flow.
         mark: Id,
     },
-    /// The token was issued elsewhere; it counts under itself.
+    /// Another system issued the token, so it belongs to no flow; its hash serves as the id of a record of its own.
     Foreign {
         /// The keyed hash that stands for the token in its flow.
         mark: Id,
@@ -214,11 +214,11 @@ impl Guard {
         Ok(Code { flow, mark, reading, verdict })
     }
 
-    /// Sees that a flow stands and takes codes and tokens. Charges nothing.
+    /// Finds a flow that exists and accepts codes and tokens. Charges nothing.
     ///
     /// # Errors
     ///
-    /// [`Refused`] when it does not, or the store is away.
+    /// [`Refused`] when the flow has ended or is at another step, or the store is away.
     pub async fn find_flow(&self, address: Id, handle: &Handle) -> Result<Flow, Refused> {
         self.visit(address, visit(handle.id, Stage::AFTER_RESET), Vec::new()).await
     }
@@ -270,7 +270,7 @@ impl Guard {
         }
     }
 
-    /// A code, or a token that was not issued here, from a network.
+    /// The charge to a network for a code, or for a token that was not issued here.
     fn code_of(&self, address: Id) -> Charge<'_> {
         Charge::new(CODES_PER_ADDRESS, Subject::Of(address), &self.limits.codes_per_address)
     }

@@ -1,12 +1,12 @@
-//! Remembers which networks have used up a budget, so that refusing a flood queries no store and fills no log. Exact, for a network gets
-//! nothing back.
+//! Remembers which networks have used up a budget, so that the gateway refuses a flood without querying the store or filling the log. The
+//! memory cannot be wrong, because no settlement gives a network anything back before the wait is over.
 
 use std::{collections::HashMap, time::Duration};
 
 use autoshares_counting::Id;
 use tokio::time::Instant;
 
-/// How long a network that goes on is not recorded again.
+/// How long the audit trail records no further refusal of a network that keeps sending requests.
 const QUIET: Duration = Duration::from_secs(60);
 /// How many networks are remembered. Where there is no room the store is queried again.
 const MAX: usize = 10_000;
@@ -26,7 +26,7 @@ struct Known {
 pub(super) struct Hit {
     /// How long until some of it has come back.
     pub(super) wait: Duration,
-    /// Whether it is time to record that again.
+    /// Whether the audit trail should record this refusal.
     pub(super) is_news: bool,
 }
 

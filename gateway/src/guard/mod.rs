@@ -1,6 +1,6 @@
 //! The policy of the gateway: how often each step may be taken, and which charges are undone when a step did not take place after all.
 //!
-//! Each step of the flow is one decision of the counting crate, which charges everything that the step costs or nothing. The guard says
+//! Each step of the flow is one decision of the counting crate, which checks and charges everything that the step costs at once. The guard says
 //! which budgets a step is charged to, and gives back a verdict. It writes no log line, counts no metric and knows no HTTP: the
 //! steps report what the verdict says.
 
@@ -112,7 +112,7 @@ impl Guard {
         self.store.recall(flow, mark, self.clock.micros()).await.map_err(Refused::from)
     }
 
-    /// How long the outcome of a code may be on its way.
+    /// How long a repeated code waits, at most, for the outcome of the first one.
     pub fn call_deadline(&self) -> Duration {
         self.call_deadline
     }

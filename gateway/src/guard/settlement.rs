@@ -43,7 +43,7 @@ const UNDONE: [(&str, &[Outcome]); 9] = [
     (BOOKING, &[Done, NotSent]),
 ];
 
-/// What a step was charged and may get back.
+/// The charges of a step that its settlement may undo.
 #[derive(Debug)]
 #[must_use = "a step that was forwarded has to be settled"]
 pub struct Receipts {

@@ -27,7 +27,8 @@ impl From<counting::Record> for Flow {
     }
 }
 
-/// A step that the gateway refuses openly: the client sees that it is refused, and nothing was charged.
+/// A step that the gateway refuses openly: the client sees that it is refused. The store charged nothing, except to a network that sends a
+/// used token from elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// The network has used up a budget.
@@ -35,7 +36,7 @@ pub enum Refused {
         budget: &'static str,
         /// How long the client should wait until some of the budget has come back.
         wait: Duration,
-        /// Whether the audit trail should record it: true once a minute for a network that goes on.
+        /// Whether the audit trail should record this refusal: true once a minute for a network that keeps sending requests.
         is_news: bool,
     },
     /// All networks together have used up the resets of the installation.

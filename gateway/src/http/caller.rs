@@ -13,7 +13,7 @@ use crate::{
     flow::{self, Handle, Named, Seals},
 };
 
-/// So many handles are opened. A client that was given one may send it twice, beside stale ones of another tab.
+/// The most handles of a request that are opened. A client may send its handle twice, beside stale ones of another tab.
 const MAX_HANDLES: usize = 8;
 
 /// The caller of one request.
@@ -27,7 +27,7 @@ pub struct Caller {
     pub sent_handle: bool,
     /// When the request reached its handler.
     pub started: Instant,
-    /// The id that the client may quote.
+    /// The request id, which the client may quote when it needs help.
     pub request_id: Option<RequestId>,
 }
 

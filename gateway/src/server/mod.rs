@@ -14,13 +14,13 @@ pub use listener::{Listener, MAX_CLIENTS, Stop};
 
 use crate::{guard::Guard, steps::Report};
 
-/// What operators look at.
+/// The parts of the gateway that the admin listener reports on.
 #[derive(Clone, Debug)]
 pub struct Watched {
     /// Metrics, health, and how the ledgers stood when they were last consulted.
     pub report: Report,
     /// Consults the ledgers.
     pub guard: Arc<Guard>,
-    /// Replies, or is away.
+    /// The store, of which `/readyz` reports whether it is away.
     pub store: Arc<Store>,
 }

@@ -62,11 +62,11 @@ impl Sentences {
 /// How far a call got that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// Autoshares never looked at it.
+    /// The call did not reach Autoshares, or Autoshares did not process it.
     NotSent,
     /// Autoshares refused the login, the answer, the code or the password.
     Refused,
-    /// Nobody knows whether it was done.
+    /// The gateway cannot know whether Autoshares carried out the call.
     Unknown,
     /// Autoshares turned the call away for a reason that has nothing to do with the values in it, such as its version.
     TurnedAway,

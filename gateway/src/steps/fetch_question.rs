@@ -61,7 +61,7 @@ async fn flow_with_question(
     Ok(None)
 }
 
-/// What a login that does not exist gets: its decoy, or no question.
+/// The reply for a login that does not exist: its decoy question, or no question.
 fn question_of_nobody(steps: &Steps, spelling: &Spelling) -> Said {
     let ring = steps.seals.ring();
     let login = ring.pseudonym(Named::Login, spelling.as_bytes());

@@ -80,7 +80,7 @@ impl Steps {
         Self { autoshares, seals, guard, report, uniform, clock, settings, password }
     }
 
-    /// What opens the handles of callers.
+    /// The seals with which the gateway opens the handles of callers.
     pub fn seals(&self) -> &Seals {
         &self.seals
     }
@@ -97,7 +97,7 @@ impl Steps {
         called
     }
 
-    /// What a failed call says when its reply hides nothing: Autoshares' own words where they came in an envelope, else a problem.
+    /// The reply to a failed call that need not be hidden: Autoshares' own words if they came in an envelope, else a problem.
     fn relay(&self, caller: &Caller, flow: Option<Flow>, failure: Failure) -> Result<Said, Problem> {
         if failure.in_envelope {
             return Ok(Said::Refused(failure.sentences));

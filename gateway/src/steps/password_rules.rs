@@ -1,4 +1,4 @@
-//! What a new password has to be before Autoshares is asked.
+//! The rules that a new password has to meet before the gateway forwards it to Autoshares.
 
 use autoshares_sdk::Password;
 
@@ -24,7 +24,7 @@ pub fn check_length(rules: config::Password, password: &Password) -> Result<(), 
     Err(Problem::new(Kind::InvalidBody, detail))
 }
 
-/// Whether passwords are measured at all.
+/// Whether the settings demand a strength, so that the gateway measures each password.
 pub fn are_measured(rules: config::Password) -> bool {
     rules.min_strength > 0
 }

@@ -60,7 +60,8 @@ pub async fn set_password(steps: &Steps, caller: &Caller, request: PasswordUpdat
     }
 }
 
-/// The update that a token of this gateway's is good for: in the flow that it was issued in, together with that flow's handle.
+/// The update for a token that this gateway issued. The client must also send the handle of the token's flow, unless the token was issued
+/// to a client without one; `None` if it does not.
 fn update_of(steps: &Steps, caller: &Caller, opened: &Token) -> Option<Update> {
     let mark = match caller.handles.iter().find(|handle| handle.id == opened.flow) {
         Some(handle) => handle.mark(Named::Token, opened.token.expose()),

@@ -28,7 +28,7 @@ pub enum Pace {
     Question,
     /// Refusals of a code.
     CodeIncorrect,
-    /// Codes that Autoshares failed to try.
+    /// Failures of Autoshares while it should have checked a code.
     CodeFailed,
 }
 
@@ -37,18 +37,18 @@ pub enum Pace {
 pub enum Origin {
     /// Autoshares replied.
     Autoshares,
-    /// Nobody was asked, and the reply must look as if Autoshares had been.
+    /// The gateway did not call Autoshares, and the reply must look as if it had.
     StandIn,
 }
 
-/// The last replies of Autoshares, which those that stand in for them follow.
+/// Remembers the last replies of Autoshares and how long they took, so that the gateway can imitate them.
 #[derive(Debug)]
 pub struct Uniform {
     clock: Clock,
     floor: Duration,
     accepted_flag: AtomicBool,
     code_failure: Mutex<Option<Problem>>,
-    /// How many floors a reply takes, and since when it is that many, for each [`Pace`].
+    /// For each [`Pace`], the time that its replies take, as a multiple of the floor, and when that multiple was set.
     floors: Mutex<[Option<(u32, Instant)>; 5]>,
 }
 
@@ -89,9 +89,9 @@ impl Uniform {
         failure.map_or(Ok(Said::CodeIncorrect), |problem| Err(problem.feigned()))
     }
 
-    /// Waits until a reply may be given: the floor after the request began, or a multiple of it. A reply of Autoshares' takes the multiple
-    /// that its call needed, or that of the slowest in the last minute if that is more. A reply that stands in for one takes the multiple of
-    /// the last one of the same pace. A reply without a pace waits for its own multiple alone.
+    /// Delays a reply until a multiple of the floor has passed since the request began. A reply of Autoshares waits for the next multiple, or
+    /// as long as the slowest reply of its pace in the last minute. A reply that imitates Autoshares waits as long as the replies of
+    /// Autoshares of its pace did last. A reply without a pace waits for the next multiple.
     pub async fn hold(&self, started: Instant, pace: Option<Pace>, origin: Origin) {
         if self.floor.is_zero() {
             return;

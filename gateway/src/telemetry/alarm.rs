@@ -10,7 +10,7 @@ use super::{
     metrics::Metrics,
 };
 
-/// The share of a ledger from which on somebody should look.
+/// The spent share of a ledger from which on an operator should look.
 const SOFT_MARK: f64 = 0.5;
 
 /// How a ledger stands.
@@ -40,12 +40,12 @@ fn spent(reading: &Reading) -> f64 {
     f64::from(reading.spent) / f64::from(reading.capacity)
 }
 
-/// The state of each lane that was told last.
+/// The last known state of each lane, so that an alarm is raised once for each change.
 #[derive(Debug, Default)]
 pub struct Alarm(Mutex<Vec<(Lane, LedgerState)>>);
 
 impl Alarm {
-    /// Shows a reading in the metrics, and tells of it when it is news.
+    /// Shows a reading in the metrics, and writes a log line when the state of its ledger has changed.
     pub fn note(&self, lane: Lane, reading: &Reading, metrics: &Metrics) -> LedgerState {
         let (state, spent, live_codes) = (LedgerState::from(reading), spent(reading), reading.live);
         let is_exhausted = state == LedgerState::Exhausted;

@@ -41,13 +41,13 @@ pub enum Event {
     TokenRefused,
     /// A budget was exhausted; `reason` names it. Recorded once a minute for an address that goes on.
     BudgetHit,
-    /// The gateway did not forward a code because the risk ledger is empty.
+    /// The gateway did not forward a code, because the risk ledger has no room for one more guess.
     LedgerEmpty,
     /// Half of a risk ledger is spent, or more.
     LedgerLow,
-    /// Redis does not answer: this replica decides with its share of the budgets.
+    /// Redis does not reply: the gateway refuses every step until it replies again.
     StoreAway,
-    /// Redis answers again.
+    /// Redis replies again, and the gateway serves steps again.
     StoreBack,
     /// Autoshares rejected the application key.
     KeyRefused,

@@ -36,7 +36,7 @@ impl Health {
         }
     }
 
-    /// From now on readiness says no.
+    /// Makes `/readyz` reply 503 `draining` from now on.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }

@@ -12,7 +12,7 @@ use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, util
 use super::audit;
 use crate::config::Log;
 
-/// Sends logs to standard output, and panics with them.
+/// Sends log lines to standard output. A panic becomes such a line too.
 ///
 /// Lines wait in memory until [`flush`], which the runtime calls whenever it has nothing else to do. A gateway under load thereby
 /// writes many lines at once: one system call for each line would cost a fifth of the time that refusing a request takes.

@@ -1,4 +1,4 @@
--- Decides whether an act may be done, and charges everything that it costs or nothing. `Memory::decide` does the same in this order.
+-- Decides whether an act may be done, and charges what it costs, see `Decision` in decision.rs. `Memory::decide` does the same in this order.
 --
 -- KEYS  1  the prefix of every key of the installation, in its hash tag: {password-reset}
 --          (The other keys follow from it and from what the record holds, so they cannot be listed before; the tag keeps them in one slot.)

@@ -47,9 +47,9 @@ pub enum Kind {
     KeyRejected,
     /// The installation has used up the resets that it may ask for.
     ResetsPaused,
-    /// The risk ledger is empty, so no code is forwarded.
+    /// The risk ledger has no room for one more guess, so the gateway forwards no code.
     CodesPaused,
-    /// Redis does not answer, and the gateway must not forward the request without counting it.
+    /// Redis does not reply, and the gateway must not forward a request that it cannot count.
     StoreAway,
     /// Autoshares did not answer in time.
     UpstreamTimeout,
