@@ -1,7 +1,8 @@
 //! What each step of the flow costs: one decision for each.
 
 use autoshares_counting::{
-    Beginning, Charge, Counter, Decision, Id, Lane, Mark, OrBegin, Owned, RecordUse, Subject, Verdict, Visit,
+    Beginning, Charge, Counter, Decided, Decision, Id, Lane, Mark, OrBegin, Owned, RecordUse, Subject,
+    Verdict, Visit,
 };
 
 use super::{
@@ -110,8 +111,7 @@ impl Guard {
             sticky: Stage::STICKY,
             lifetime: self.lifetime,
         }));
-        let decided = self.decide(address, &decision).await?;
-        let flow = decided.record.map(Flow::from).ok_or(Refused::Flow(FlowFault::Gone))?;
+        let (flow, decided) = self.decide_in_flow(address, &decision).await?;
         let verdict = match decided.verdict {
             Verdict::Suppressed { budget: budget @ ANSWERS_PER_LOGIN } => ResetVerdict::LooksWrong { budget },
             Verdict::Suppressed { budget } => ResetVerdict::LooksAccepted { budget },
@@ -138,7 +138,7 @@ impl Guard {
             counters: vec![questions],
             ..visit(handle.id, Stage::WITH_QUESTION)
         };
-        self.visit(address, visit, Vec::new()).await
+        self.visit(address, visit).await
     }
 
     /// Decides on fetching the secret question for a client without a handle.
@@ -201,13 +201,12 @@ impl Guard {
             }),
             ..visit(id, Stage::AFTER_RESET)
         }));
-        let decided = self.decide(address, &decision).await?;
+        let (flow, decided) = self.decide_in_flow(address, &decision).await?;
         let reading = reading(&decision, decided.reading);
-        let flow = decided.record.map(Flow::from).ok_or(Refused::Flow(FlowFault::Gone))?;
         let verdict = match decided.verdict {
             Verdict::Repeated(outcome) => CodeVerdict::Repeated(outcome),
             Verdict::UsedUp { .. } => CodeVerdict::LooksWrong(Silent::TriesUsedUp),
-            Verdict::Suppressed { budget } => CodeVerdict::LooksWrong(Silent::LoginExhausted(budget)),
+            Verdict::Suppressed { .. } => CodeVerdict::LooksWrong(Silent::LoginExhausted),
             _ if !flow.stage.has_code() => CodeVerdict::LooksWrong(Silent::DeadFlow),
             _ => CodeVerdict::Forward(Receipts { decision: decision.id, names: decided.receipts }),
         };
@@ -220,7 +219,7 @@ impl Guard {
     ///
     /// [`Refused`] when the flow has ended or is at another step, or the store is away.
     pub async fn find_flow(&self, address: Id, handle: &Handle) -> Result<Flow, Refused> {
-        self.visit(address, visit(handle.id, Stage::AFTER_RESET), Vec::new()).await
+        self.visit(address, visit(handle.id, Stage::AFTER_RESET)).await
     }
 
     /// Decides on setting the password. A token is forwarded once.
@@ -250,8 +249,7 @@ impl Guard {
             mark: Some(Mark { name: TOKEN, id: mark, busy: None, worthwhile: u8::MAX, otherwise: SPENT }),
             ..visit(id, Stage::AFTER_RESET)
         }));
-        let decided = self.decide(address, &decision).await?;
-        let flow = decided.record.map(Flow::from).ok_or(Refused::Flow(FlowFault::Gone))?;
+        let (flow, decided) = self.decide_in_flow(address, &decision).await?;
         match decided.verdict {
             Verdict::Repeated(_) => Err(Refused::TokenSpent(flow)),
             Verdict::UsedUp { counter } => Err(Refused::Flow(FlowFault::UsedUp { flow, counter })),
@@ -259,11 +257,17 @@ impl Guard {
         }
     }
 
-    async fn visit(&self, address: Id, visit: Visit<'_>, open: Vec<Charge<'_>>) -> Result<Flow, Refused> {
-        let record = Some(RecordUse::Visit(visit));
-        let decision = Decision { record, open, ..Decision::new(self.randomness.id()) };
-        let decided = self.decide(address, &decision).await?;
+    /// Has the store decide on a step that begins a flow or happens in one.
+    async fn decide_in_flow(&self, address: Id, decision: &Decision<'_>) -> Result<(Flow, Decided), Refused> {
+        let decided = self.decide(address, decision).await?;
         let flow = decided.record.map(Flow::from).ok_or(Refused::Flow(FlowFault::Gone))?;
+        Ok((flow, decided))
+    }
+
+    async fn visit(&self, address: Id, visit: Visit<'_>) -> Result<Flow, Refused> {
+        let record = Some(RecordUse::Visit(visit));
+        let decision = Decision { record, ..Decision::new(self.randomness.id()) };
+        let (flow, decided) = self.decide_in_flow(address, &decision).await?;
         match decided.verdict {
             Verdict::UsedUp { counter } => Err(Refused::Flow(FlowFault::UsedUp { flow, counter })),
             _ => Ok(flow),

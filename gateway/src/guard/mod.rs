@@ -150,7 +150,6 @@ impl Guard {
     /// Has the store decide. A refusal that may show comes back as an error.
     async fn decide(&self, address: Id, decision: &Decision<'_>) -> Result<Decided, Refused> {
         let decided = self.store.decide(decision, self.clock.micros()).await?;
-        let lane = decision.ledger.map(|booking| booking.lane);
         match decided.verdict {
             Verdict::Exhausted { budget: budget::RESETS, wait } => Err(Refused::Installation { wait }),
             Verdict::Exhausted { budget, wait } => {
@@ -161,7 +160,7 @@ impl Guard {
                 Err(Refused::Address { budget, wait, is_news: true })
             }
             Verdict::LedgerExhausted { wait } => {
-                Err(Refused::Ledger { reading: lane.zip(decided.reading), wait })
+                Err(Refused::Ledger { reading: reading(decision, decided.reading), wait })
             }
             Verdict::Absent => Err(Refused::Flow(FlowFault::Gone)),
             Verdict::OtherStage => Err(Refused::Flow(FlowFault::OtherStep(decided.record.map(Flow::from)))),

@@ -128,8 +128,8 @@ pub enum CodeVerdict {
 pub enum Silent {
     /// The tries of the flow are used up.
     TriesUsedUp,
-    /// The login has used up this budget.
-    LoginExhausted(&'static str),
+    /// The login has used up its codes, in flows with a code or in flows without one.
+    LoginExhausted,
     /// The flow has no code.
     DeadFlow,
 }

@@ -98,7 +98,7 @@ fn report_silent(steps: &Steps, caller: &Caller, flow: Flow, reason: Silent) {
             steps.report.metrics.guess("exhausted");
             steps.record(caller, Event::TriesExhausted, Some(flow), None);
         }
-        Silent::LoginExhausted(_) => {
+        Silent::LoginExhausted => {
             count_exhausted(steps, caller, Some(flow), budget::CODES_PER_LOGIN);
             steps.report.metrics.guess("suppressed");
         }
