@@ -54,14 +54,13 @@ pub async fn redeem_code(steps: &Steps, caller: &Caller, request: CodeRedemption
     let called = called.map(|token| steps.seals.seal_token(flow.id, mark.is_some(), &token));
     let (outcome, record) = match &called {
         Ok(token) => (Outcome::Done, Record { outcome: Some(token), renews: true, stage: None }),
-        // Whatever the status: Autoshares did not take the code, and why is nobody else's business.
-        Err(failure) if failure.is_refusal => {
-            (Outcome::Refused, Record { outcome: Some(WRONG), ..Record::default() })
+        Err(failure) => {
+            // Whatever the status: Autoshares did not take the code, and why is nobody else's business.
+            let outcome =
+                if failure.is_refusal { Outcome::Refused } else { failure.outcome(Outcome::Unknown) };
+            let known = (outcome == Outcome::Refused).then_some(WRONG);
+            (outcome, Record { outcome: known, ..Record::default() })
         }
-        Err(failure) => match failure.outcome(Outcome::Unknown) {
-            Outcome::Refused => (Outcome::Refused, Record { outcome: Some(WRONG), ..Record::default() }),
-            outcome => (outcome, Record::default()),
-        },
     };
     steps.guard.settle(receipts, outcome, record).await;
     report_outcome(steps, caller, flow, outcome);
