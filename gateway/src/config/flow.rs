@@ -2,7 +2,12 @@
 
 use std::{fs, str::FromStr, time::Duration};
 
-use super::{limits, reader::Reader, setting::settings, store};
+use super::{
+    limits,
+    reader::{Reader, duration},
+    setting::settings,
+    store,
+};
 use crate::flow::Secrets;
 
 /// How a code is bound to the login it was sent to, and what strangers may learn.
@@ -133,10 +138,7 @@ fn answers(reader: &mut Reader<'_>) -> Option<Answers> {
 }
 
 fn floor(reader: &mut Reader<'_>) -> Option<Duration> {
-    let floor = reader.value(FLOOR, |text| match humantime::parse_duration(text) {
-        Ok(floor) if floor <= Duration::from_secs(10) => Ok(floor),
-        _ => Err(()),
-    })?;
+    let floor = reader.value(FLOOR, |text| duration(text, ..=Duration::from_secs(10)))?;
     if floor.is_zero() {
         reader.warn(
             FLOOR,
@@ -152,10 +154,7 @@ fn floor(reader: &mut Reader<'_>) -> Option<Duration> {
 }
 
 fn lifetime(reader: &mut Reader<'_>) -> Option<Duration> {
-    let lifetime = reader.value(LIFETIME, |text| match humantime::parse_duration(text) {
-        Ok(lifetime) if lifetime >= Duration::from_secs(60) => Ok(lifetime),
-        _ => Err(()),
-    })?;
+    let lifetime = reader.value(LIFETIME, |text| duration(text, Duration::from_secs(60)..))?;
     let code_lifetime = limits::CODE_LIFETIME;
     let Some(longest) = reader.peek(code_lifetime, limits::code_lifetime) else { return Some(lifetime) };
     if lifetime > longest && reader.get(LIFETIME).is_some() {

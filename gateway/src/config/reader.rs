@@ -1,6 +1,9 @@
 //! Finds the text of a setting in its sources, and collects everything that is wrong with a configuration.
 
-use std::{collections::BTreeMap, fmt, fs, os::unix::fs::PermissionsExt, path::Path, str::FromStr};
+use std::{
+    collections::BTreeMap, fmt, fs, ops::RangeBounds, os::unix::fs::PermissionsExt, path::Path, str::FromStr,
+    time::Duration,
+};
 
 use super::{Setting, settings};
 
@@ -139,6 +142,12 @@ impl<'a> Reader<'a> {
             self.warn(setting, "every user of this machine can read the file; chmod 600");
         }
     }
+}
+
+/// Reads a duration such as `500ms`, if it lies within the bounds.
+pub(super) fn duration(text: &str, bounds: impl RangeBounds<Duration>) -> Result<Duration, ()> {
+    let duration = humantime::parse_duration(text).map_err(|_| ())?;
+    bounds.contains(&duration).then_some(duration).ok_or(())
 }
 
 fn read_command_line(pairs: &[String], faults: &mut Vec<String>) -> BTreeMap<String, String> {

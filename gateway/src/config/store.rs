@@ -4,7 +4,11 @@ use std::{fmt, time::Duration};
 
 use url::Url;
 
-use super::{loopback::is_loopback, reader::Reader, setting::settings};
+use super::{
+    loopback::is_loopback,
+    reader::{Reader, duration},
+    setting::settings,
+};
 
 /// The Redis in which several gateways count together.
 #[derive(Clone)]
@@ -67,9 +71,7 @@ pub(super) fn redis_at(text: &str) -> Result<Option<(Url, redis::Client)>, ()> {
 }
 
 fn timeout(text: &str) -> Result<Duration, ()> {
-    let timeout = humantime::parse_duration(text).map_err(|_| ())?;
-    let fits = (Duration::from_millis(10)..=Duration::from_secs(10)).contains(&timeout);
-    fits.then_some(timeout).ok_or(())
+    duration(text, Duration::from_millis(10)..=Duration::from_secs(10))
 }
 
 /// Characters that mean nothing in a key of Redis: braces choose its slot, a colon separates its parts.
