@@ -53,8 +53,6 @@ pub struct App {
     pub public: Router,
     /// The parts of the gateway that the admin listener reports on.
     pub watched: Watched,
-    /// The counters.
-    pub store: Arc<Store>,
 }
 
 /// Puts the gateway together, on a tokio runtime.
@@ -77,7 +75,7 @@ pub fn build(config: Config, world: World) -> App {
     let guard = Arc::new(guard);
     let seals = Seals::new(KeyRing::new(&flow.keys, &origin.text), randomness);
     let report = Report { metrics: Arc::clone(&metrics), health: Arc::default(), alarm: Arc::default() };
-    let watched = Watched { report: report.clone(), guard: Arc::clone(&guard), store: Arc::clone(&store) };
+    let watched = Watched { report: report.clone(), guard: Arc::clone(&guard), store };
     // Whoever sits in front of the browser decides on another try, and sooner than a wait would end.
     let autoshares = Arc::new(upstream.client.without_retries());
     let steps = Steps::new(autoshares, seals, guard, report, clock.clone(), (flow, password));
@@ -91,7 +89,7 @@ pub fn build(config: Config, world: World) -> App {
         proxy_hinted: AtomicBool::new(false),
     };
     let routes = api::routes().with_state(Arc::new(api)).merge(docs::routes());
-    App { public: surround(routes, &origin, site, metrics, clock), watched, store }
+    App { public: surround(routes, &origin, site, metrics, clock), watched }
 }
 
 /// The counters, where the settings say. Redis is watched, so that operators learn when it goes away.

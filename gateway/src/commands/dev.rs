@@ -8,11 +8,10 @@ use std::{
 use autoshares_sdk::sandbox::Sandbox;
 use tracing::level_filters::LevelFilter;
 
-use super::Outcome;
+use super::{Outcome, serve};
 use crate::{
-    app::{self, World},
     config::{self, Config, PublicOrigin},
-    server::{self, Listener},
+    server::Listener,
     telemetry,
 };
 
@@ -42,11 +41,8 @@ pub async fn run() -> Outcome {
     let dev = Dev::start().await?;
     print!("{dev}");
     let origin = PublicOrigin::localhost(dev.public.address());
-    let text = origin.text.clone();
     let config = Config::with_defaults(dev.sandbox.client(), origin)?;
-    let timeout = config.upstream.timeout;
-    let app = app::build(config, World::of_the_system());
-    server::run(dev.public, dev.admin, app, &text, timeout).await
+    serve::serve_on(dev.public, dev.admin, config).await
 }
 
 impl Dev {

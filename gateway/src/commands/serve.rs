@@ -5,7 +5,7 @@ use tracing::warn;
 use super::{Outcome, Settings};
 use crate::{
     app::{self, World},
-    config::PublicOrigin,
+    config::{Config, PublicOrigin},
     server::{self, Listener},
     telemetry,
 };
@@ -27,6 +27,11 @@ pub async fn run(settings: Settings) -> Outcome {
         // The origin was derived from the setting, where the port may be 0; now the system has chosen one.
         config.public_origin = PublicOrigin::localhost(public.address());
     }
+    serve_on(public, admin, config).await
+}
+
+/// Serves a configuration on listeners that are bound, until the process gets a signal to stop.
+pub(super) async fn serve_on(public: Listener, admin: Listener, config: Config) -> Outcome {
     let (origin, timeout) = (config.public_origin.text.clone(), config.upstream.timeout);
     let app = app::build(config, World::of_the_system());
     server::run(public, admin, app, &origin, timeout).await

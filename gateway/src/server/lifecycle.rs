@@ -22,7 +22,7 @@ pub async fn run(
     upstream_timeout: Duration,
 ) -> Result<(), Box<dyn Error>> {
     let (stop_public, stop_admin) = (Stop::new(), Stop::new());
-    let App { public: router, watched, store: _store } = app;
+    let App { public: router, watched } = app;
     // Before anybody is told that the gateway listens, for they may tell it to stop at once.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     info!(listen = %public.address(), admin_listen = %admin.address(), public_origin, "listening");

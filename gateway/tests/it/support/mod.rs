@@ -147,8 +147,8 @@ impl TestApp {
         let seals = Arc::new(Seals::new(ring, randomness.clone()));
         let lifetime = config.flow.lifetime;
         let world = World { clock: clock.clone(), randomness: randomness.clone() };
-        let App { public: router, watched, store } = app::build(config, world);
-        let (metrics, health) = (watched.report.metrics, watched.report.health);
+        let App { public: router, watched } = app::build(config, world);
+        let (metrics, health, store) = (watched.report.metrics, watched.report.health, watched.store);
         Self { router, metrics, health, seals, store, clock, randomness, lifetime }
     }
 
