@@ -24,11 +24,9 @@ impl Randomness {
     ///
     /// # Panics
     ///
-    /// When the system has no random bytes, for then nothing here would hold.
+    /// See [`system_bytes`].
     pub fn of_the_system() -> Self {
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).expect("the operating system hands out random bytes");
-        Self::seeded(seed)
+        Self::seeded(system_bytes())
     }
 
     /// The same bytes for the same seed. For tests.
@@ -47,4 +45,15 @@ impl Randomness {
     pub fn id(&self) -> Id {
         Id(self.bytes())
     }
+}
+
+/// Random bytes of the operating system itself, for keys and seeds.
+///
+/// # Panics
+///
+/// When the system has no random bytes, for then nothing here would hold.
+pub fn system_bytes<const LENGTH: usize>() -> [u8; LENGTH] {
+    let mut bytes = [0; LENGTH];
+    getrandom::fill(&mut bytes).expect("the operating system hands out random bytes");
+    bytes
 }

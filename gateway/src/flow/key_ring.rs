@@ -15,6 +15,8 @@ use chacha20poly1305::{
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
+use crate::randomness::system_bytes;
+
 const KEY_LENGTH: usize = 32;
 const ID_LENGTH: usize = 4;
 const NONCE_LENGTH: usize = 24;
@@ -32,7 +34,7 @@ impl fmt::Debug for Secrets {
 impl Secrets {
     /// A ring of one new key.
     pub fn random() -> Self {
-        Self(vec![random()])
+        Self(vec![system_bytes()])
     }
 
     /// Reads the text of a key file: one key on each line; empty lines and lines that start with `#` are skipped.
@@ -192,13 +194,6 @@ fn digest(mut hash: Hmac<Sha256>, text: &[u8]) -> [u8; KEY_LENGTH] {
     hash.finalize().into_bytes().into()
 }
 
-/// Random bytes of the operating system, for keys.
-fn random<const LENGTH: usize>() -> [u8; LENGTH] {
-    let mut bytes = [0; LENGTH];
-    getrandom::fill(&mut bytes).expect("the operating system hands out random bytes");
-    bytes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,7 +219,7 @@ mod tests {
     fn what_another_key_purpose_or_origin_sealed_stays_shut() {
         let (one, two) = (Secrets::random(), Secrets::random());
         let ring = KeyRing::new(&one, "https://a.example");
-        let sealed = ring.seal(Purpose::Handle, b"text", random());
+        let sealed = ring.seal(Purpose::Handle, b"text", system_bytes());
         assert_eq!(ring.open(Purpose::Handle, &sealed).unwrap(), b"text");
         assert_eq!(ring.open(Purpose::Token, &sealed), None);
         assert_eq!(KeyRing::new(&two, "https://a.example").open(Purpose::Handle, &sealed), None);
@@ -236,7 +231,8 @@ mod tests {
     #[test]
     fn a_text_with_any_byte_changed_stays_shut() {
         let ring = KeyRing::new(&Secrets::random(), "https://a.example");
-        let sealed = ring.seal(Purpose::Handle, b"forty-one bytes make up the text of a flow", random());
+        let sealed =
+            ring.seal(Purpose::Handle, b"forty-one bytes make up the text of a flow", system_bytes());
         for index in 0..sealed.len() {
             for bit in 0..7 {
                 let mut changed = sealed.clone().into_bytes();
