@@ -43,6 +43,8 @@ pub(crate) struct Spent {
     pub(crate) key: BudgetKey,
     pub(crate) arrival: Arrival,
     distinct: Option<(Subject, Id)>,
+    /// Whether a settlement may undo it.
+    pub(crate) receipt: bool,
 }
 
 impl Default for Budgets {
@@ -84,7 +86,10 @@ impl Budgets {
                 let key = self.place(key, now);
                 let arrival = self.arrivals.get(&key).map_or(0, |arrival| arrival.at);
                 match rate.spend(arrival, now) {
-                    Ok(at) => spent.push(Spent { key, arrival: Arrival { at, rate: *rate }, distinct }),
+                    Ok(at) => {
+                        let (arrival, receipt) = (Arrival { at, rate: *rate }, charge.receipt);
+                        spent.push(Spent { key, arrival, distinct, receipt });
+                    }
                     Err(wait) => return Err((charge.budget, Duration::from_micros(wait))),
                 }
             }
@@ -94,7 +99,7 @@ impl Budgets {
 
     /// Writes charges that have room.
     pub(crate) fn charge(&mut self, spent: &[Spent], now: Micros) {
-        for Spent { key, arrival, distinct } in spent {
+        for Spent { key, arrival, distinct, .. } in spent {
             self.arrivals.insert(*key, *arrival);
             if let Some(distinct) = distinct {
                 self.remember(*distinct, now);

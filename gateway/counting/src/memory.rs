@@ -12,7 +12,7 @@ use crate::{
     Micros,
     budgets::{BudgetKey, Budgets},
     decision::{
-        BOOKING, Beginning, Decided, Decision, LIVE, Mark, Recalled, Record, RecordUse, SETTLEMENT,
+        BOOKING, Beginning, Counter, Decided, Decision, LIVE, Mark, Recalled, Record, RecordUse, SETTLEMENT,
         Settlement, Verdict, Visit,
     },
     id::Id,
@@ -54,7 +54,8 @@ enum State {
 /// What a settlement may undo.
 #[derive(Debug, Default)]
 struct Receipts {
-    budgets: Vec<(&'static str, BudgetKey, Micros)>,
+    /// Each budget that was charged, and by how much its arrival time goes back.
+    budgets: Vec<(BudgetKey, Micros)>,
     live: Option<u64>,
     booking: Option<(&'static str, u64, u32)>,
     record: Option<Id>,
@@ -76,7 +77,7 @@ impl Memory {
             None => None,
             Some(RecordUse::Begin(beginning)) => {
                 let current =
-                    beginning.current.iter().find(|owned| self.has_room(owned.id, owned.owner, beginning));
+                    beginning.current.iter().find(|owned| self.may_renew(owned.id, owned.owner, beginning));
                 begins = current.is_none();
                 Some(current.map_or(beginning.fresh.id, |owned| owned.id))
             }
@@ -108,9 +109,10 @@ impl Memory {
                 return Decided { verdict: Verdict::Exhausted { budget, wait }, ..decided };
             }
         };
-        let (mark, counters) = match &decision.record {
-            Some(RecordUse::Visit(visit)) => (visit.mark.as_ref(), &visit.counters[..]),
-            _ => (None, &[][..]),
+        let mark = decision.mark();
+        let counters = match &decision.record {
+            Some(RecordUse::Visit(visit)) => &visit.counters[..],
+            _ => &[],
         };
         if let (Some(id), Some(mark)) = (standing, mark)
             && let Some(outcome) = self.outcome(id, mark, now)
@@ -128,10 +130,8 @@ impl Memory {
 
         // From here on the act looks as if it had been done.
         self.budgets.charge(&open, now);
-        let used_up = counters.iter().find(|counter| {
-            let stored = standing.and_then(|id| self.records.get(&id));
-            stored.is_some_and(|stored| stored.used(counter.name) >= counter.most)
-        });
+        let stored = standing.and_then(|id| self.records.get(&id));
+        let used_up = counters.iter().find(|counter| stored.is_some_and(|stored| !stored.has_room(counter)));
         if let Some(counter) = used_up {
             return Decided { verdict: Verdict::UsedUp { counter: counter.name }, ..decided };
         }
@@ -189,11 +189,8 @@ impl Memory {
             self.ledger.add_live(minute(now));
             receipts.live = Some(minute(now));
         }
-        let undoable = decision.open.iter().chain(&decision.silent).filter(|charge| charge.receipt);
-        let undoable: Vec<_> = undoable.map(|charge| charge.budget).collect();
-        let charged = open.iter().chain(&silent).filter(|spent| undoable.contains(&spent.key.name));
-        receipts.budgets =
-            charged.map(|spent| (spent.key.name, spent.key, spent.arrival.rate.interval())).collect();
+        let undoable = open.iter().chain(&silent).filter(|spent| spent.receipt);
+        receipts.budgets = undoable.map(|spent| (spent.key, spent.arrival.rate.interval())).collect();
         receipts.counters =
             counters.iter().filter(|counter| counter.receipt).map(|counter| counter.name).collect();
         receipts.mark = mark.map(|mark| (mark.name, mark.id, now));
@@ -210,7 +207,7 @@ impl Memory {
         self.drop_what_is_over(now);
         let Some(receipts) = self.receipts.remove(&id) else { return };
         let undone = |name: &str| settlement.undo.contains(&name);
-        for (_, key, interval) in receipts.budgets.iter().filter(|(name, ..)| undone(name)) {
+        for (key, interval) in receipts.budgets.iter().filter(|(key, _)| undone(key.name)) {
             self.budgets.undo(key, *interval);
         }
         if let Some(minute) = receipts.live.filter(|_| undone(LIVE)) {
@@ -275,10 +272,10 @@ impl Memory {
         self.records.get(&id).map(|stored| Record { id, subject: stored.subject, stage: stored.stage })
     }
 
-    fn has_room(&self, id: Id, owner: Id, beginning: &Beginning) -> bool {
+    fn may_renew(&self, id: Id, owner: Id, beginning: &Beginning) -> bool {
         self.records.get(&id).is_some_and(|stored| {
-            let has_room = |counter: &crate::Counter| stored.used(counter.name) < counter.most;
-            stored.owner == Some(owner) && beginning.counters.iter().all(has_room)
+            let has_room = beginning.counters.iter().all(|counter| stored.has_room(counter));
+            stored.owner == Some(owner) && has_room
         })
     }
 
@@ -331,8 +328,9 @@ impl Memory {
 }
 
 impl Stored {
-    fn used(&self, counter: &str) -> u32 {
-        self.used.iter().find(|(name, _)| *name == counter).map_or(0, |(_, used)| *used)
+    fn has_room(&self, counter: &Counter) -> bool {
+        let used = self.used.iter().find(|(name, _)| *name == counter.name).map_or(0, |(_, used)| *used);
+        used < counter.most
     }
 
     fn count(&mut self, counter: &'static str) {
@@ -351,7 +349,7 @@ impl Stored {
 
 impl Receipts {
     fn names(&self) -> Vec<&'static str> {
-        let mut names: Vec<_> = self.budgets.iter().map(|(name, ..)| *name).collect();
+        let mut names: Vec<_> = self.budgets.iter().map(|(key, _)| key.name).collect();
         names.dedup();
         names.extend(self.live.map(|_| LIVE));
         names.extend(self.booking.map(|_| BOOKING));
