@@ -4,15 +4,24 @@ use std::{
     fs,
     io::Write,
     net::TcpListener,
+    process::Command,
     time::{Duration, Instant},
 };
 
 use autoshares_sdk::sandbox::Sandbox;
 
 use crate::{
-    support::{DOCUMENTED, Gateway, JSON, KEY, RESET, bare, http},
+    support::{DOCUMENTED, Gateway, JSON, KEY, RESET, bare, http, until},
     upstream::{Upstream, response},
 };
+
+/// `check` of a configuration without a fault, to which a test adds settings.
+fn bare_check() -> Command {
+    let mut command = bare();
+    command.args(["check", "--set", "upstream.base_url=https://host.example/api"]);
+    command.env("AUTOSHARES_APP_KEY", KEY);
+    command
+}
 
 #[test]
 fn every_fault_of_a_configuration_is_told_at_once() {
@@ -236,9 +245,7 @@ async fn a_stop_finishes_what_is_under_way() {
     let (mut gateway, public, admin) = Gateway::serve(&upstream.base_url(), &[], &[]);
     let reset = http().post(format!("{public}{RESET}")).header(JSON.0, JSON.1).body(DOCUMENTED[0].2);
     let under_way = tokio::spawn(reset.send());
-    while upstream.requests().is_empty() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("the call", || !upstream.requests().is_empty()).await;
     gateway.terminate();
     gateway.wait_for("stopping");
     let ready = http().get(format!("{admin}/readyz")).send().await.unwrap();
@@ -270,13 +277,9 @@ fn keys_that_are_made_are_taken_and_kept_to_themselves() {
     assert_ne!(old, new);
     let check = |text: &str, store: &str| {
         fs::write(&file, text).unwrap();
-        let output = bare()
-            .args(["check", "--set", "upstream.base_url=https://host.example/api", "--set"])
-            .arg(format!("flow.keys_file={}", file.display()))
-            .args(["--set", &format!("store.url={store}")])
-            .env("AUTOSHARES_APP_KEY", KEY)
-            .output()
-            .unwrap();
+        let keys_file = format!("flow.keys_file={}", file.display());
+        let store = format!("store.url={store}");
+        let output = bare_check().args(["--set", &keys_file, "--set", &store]).output().unwrap();
         let told = [output.stdout, output.stderr].concat();
         (output.status.code(), String::from_utf8(told).unwrap())
     };
@@ -290,10 +293,7 @@ fn keys_that_are_made_are_taken_and_kept_to_themselves() {
 
 #[test]
 fn faults_of_flow_store_and_limits_are_told() {
-    let mut command = bare();
-    command
-        .args(["check", "--set", "upstream.base_url=https://host.example/api"])
-        .env("AUTOSHARES_APP_KEY", KEY);
+    let mut command = bare_check();
     for (key, value, told) in [
         ("store.url", "redis://:canary-password@127.0.0.1/0", "`store.url` holds a password, and `ps` shows"),
         (
@@ -344,20 +344,14 @@ fn faults_of_flow_store_and_limits_are_told() {
         (&["--set", "allowed_origins=http://www.example.com"], "`allowed_origins`"),
         (&["--set", "allowed_origins=https://www.example.com/path"], "`allowed_origins`"),
     ] {
-        let mut command = bare();
-        command.args(["check", "--set", "upstream.base_url=https://host.example/api"]).args(arguments);
-        let text =
-            String::from_utf8(command.env("AUTOSHARES_APP_KEY", KEY).output().unwrap().stderr).unwrap();
+        let text = String::from_utf8(bare_check().args(arguments).output().unwrap().stderr).unwrap();
         assert!(text.contains(told), "{told} missing in: {text}");
     }
 }
 
 #[test]
 fn what_is_unsafe_is_warned_of() {
-    let mut command = bare();
-    command
-        .args(["check", "--set", "upstream.base_url=https://host.example/api"])
-        .env("AUTOSHARES_APP_KEY", KEY);
+    let mut command = bare_check();
     for setting in [
         "flow.binding=prefer",
         "flow.binding=off",

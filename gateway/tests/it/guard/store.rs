@@ -30,8 +30,7 @@ fn replica(
 }
 
 async fn reset(app: &TestApp, login: &str) -> String {
-    let answered = app.send(Method::POST, RESET, &[JSON], format!(r#"{{"User": "{login}"}}"#)).await;
-    answered.handle()
+    app.reset(login).await.handle()
 }
 
 /// Waits until a replica has connected to Redis again.

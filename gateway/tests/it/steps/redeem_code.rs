@@ -6,7 +6,7 @@ use autoshares_gateway::flow::Stage;
 use autoshares_sdk::{Operation, sandbox::Fault};
 use tokio::task::JoinSet;
 
-use crate::support::{Answered, RESET, WRONG, on_sandbox};
+use crate::support::{Answered, RESET, WRONG, on_sandbox, until};
 
 /// C1.
 #[tokio::test(flavor = "multi_thread")]
@@ -141,14 +141,9 @@ async fn a_code_that_nobody_settled_can_be_tried_again_when_its_call_must_have_e
     let handle = app.reset("anna.lee").await.handle();
     let mail = sandbox.outbox().pop().unwrap().code;
     sandbox.fail(Operation::RedeemCode, Fault::Delay(Duration::from_secs(9)));
-    let is_asked = async {
-        while sandbox.calls(Operation::RedeemCode) == 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
     tokio::select! {
         _ = app.redeem(&handle, &mail) => panic!("the gateway lives"),
-        () = is_asked => {}
+        () = until("the call", || sandbox.calls(Operation::RedeemCode) > 0) => {}
     }
     sandbox.heal();
     app.clock.advance(Duration::from_secs(3));

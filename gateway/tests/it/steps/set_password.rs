@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use autoshares_sdk::{
     Operation,
-    sandbox::{Fault, Shape},
+    sandbox::{Fault, Sandbox, Shape},
 };
 use axum::http::Method;
 
@@ -13,12 +13,18 @@ use crate::{
     upstream::Upstream,
 };
 
-#[tokio::test]
-async fn a_token_is_spent_once_also_at_once() {
-    let (sandbox, app) = on_sandbox(|_| {}).await;
+/// A flow of anna.lee's whose code is redeemed: its handle and its token.
+async fn redeemed(sandbox: &Sandbox, app: &TestApp) -> (String, String) {
     let handle = app.reset("anna.lee").await.handle();
     let mail = sandbox.outbox().pop().unwrap().code;
     let token = app.redeem(&handle, &mail).await.model();
+    (handle, token)
+}
+
+#[tokio::test]
+async fn a_token_is_spent_once_also_at_once() {
+    let (sandbox, app) = on_sandbox(|_| {}).await;
+    let (handle, token) = redeemed(&sandbox, &app).await;
     sandbox.fail_times(Operation::SetPassword, Fault::Delay(Duration::from_millis(30)), 9);
     let set = || app.set_password(&handle, &token, "new-password");
     let (one, two, three) = tokio::join!(set(), set(), set());
@@ -40,9 +46,7 @@ async fn a_token_is_spent_once_also_at_once() {
 #[tokio::test]
 async fn a_password_that_does_not_please_can_be_mended_up_to_five_times() {
     let (sandbox, app) = on_sandbox(|_| {}).await;
-    let handle = app.reset("anna.lee").await.handle();
-    let mail = sandbox.outbox().pop().unwrap().code;
-    let token = app.redeem(&handle, &mail).await.model();
+    let (handle, token) = redeemed(&sandbox, &app).await;
     // Too short is told here, and costs nothing.
     for _ in 0..9 {
         let problem = app.set_password(&handle, &token, "short").await.problem(400, "invalid-body");
@@ -66,9 +70,7 @@ async fn a_password_that_does_not_please_can_be_mended_up_to_five_times() {
 #[tokio::test]
 async fn after_five_passwords_that_do_not_please_the_flow_ends() {
     let (sandbox, app) = on_sandbox(|_| {}).await;
-    let handle = app.reset("anna.lee").await.handle();
-    let mail = sandbox.outbox().pop().unwrap().code;
-    let token = app.redeem(&handle, &mail).await.model();
+    let (handle, token) = redeemed(&sandbox, &app).await;
     let weak = Fault::Refuse { errors: vec!["Password is too weak.".to_owned()], codes: vec![] };
     sandbox.fail_times(Operation::SetPassword, weak, 5);
     for _ in 0..5 {
@@ -86,9 +88,7 @@ async fn after_five_passwords_that_do_not_please_the_flow_ends() {
 #[tokio::test]
 async fn a_password_that_is_easy_to_guess_can_be_refused() {
     let (sandbox, app) = on_sandbox(|config| config.password.min_strength = 3).await;
-    let handle = app.reset("anna.lee").await.handle();
-    let mail = sandbox.outbox().pop().unwrap().code;
-    let token = app.redeem(&handle, &mail).await.model();
+    let (handle, token) = redeemed(&sandbox, &app).await;
     for weak in ["password1", "qwertyuiop", &"a".repeat(8000)] {
         let problem = app.set_password(&handle, &token, weak).await.problem(400, "invalid-body");
         assert!(problem["detail"].as_str().unwrap().contains("easy to guess"), "{problem}");
@@ -101,9 +101,7 @@ async fn a_password_that_is_easy_to_guess_can_be_refused() {
 #[tokio::test]
 async fn a_token_whose_answer_never_came_is_not_replayed() {
     let (sandbox, app) = on_sandbox(|_| {}).await;
-    let handle = app.reset("anna.lee").await.handle();
-    let mail = sandbox.outbox().pop().unwrap().code;
-    let token = app.redeem(&handle, &mail).await.model();
+    let (handle, token) = redeemed(&sandbox, &app).await;
     sandbox.fail(Operation::SetPassword, Fault::HangUp);
     let lost = app.set_password(&handle, &token, "new-password").await;
     assert_eq!(lost.problem(502, "upstream-interrupted")["mayHaveBeenApplied"], true);
@@ -149,9 +147,7 @@ async fn tokens_of_others_are_passed_on_only_if_so_set() {
 #[tokio::test]
 async fn passwords_are_not_measured_without_end() {
     let (sandbox, app) = on_sandbox(|config| config.password.min_strength = 3).await;
-    let handle = app.reset("anna.lee").await.handle();
-    let mail = sandbox.outbox().pop().unwrap().code;
-    let token = app.redeem(&handle, &mail).await.model();
+    let (handle, token) = redeemed(&sandbox, &app).await;
     for _ in 0..30 {
         app.set_password(&handle, &token, "password1").await.problem(400, "invalid-body");
     }

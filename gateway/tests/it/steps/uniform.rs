@@ -13,7 +13,7 @@ use autoshares_sdk::{
 use axum::http::Method;
 
 use crate::{
-    support::{Answered, CODE, JSON, QUESTION, RESET, TestApp, WRONG, client, code},
+    support::{Answered, CODE, JSON, QUESTION, RESET, TestApp, WRONG, ample, client, code},
     upstream::{Upstream, response},
 };
 
@@ -298,9 +298,9 @@ async fn the_time_of_an_answer_does_not_tell() {
     });
     let app = TestApp::guarded(&client(&upstream.base_url()), |config| {
         config.flow.floor = FLOOR;
-        config.limits.resets_per_address = vec!["1000000/s".parse().unwrap()];
-        config.limits.resets = vec!["1000000/s".parse().unwrap()];
-        config.limits.resets_per_login = vec!["1000000/s".parse().unwrap()];
+        config.limits.resets_per_address = ample();
+        config.limits.resets = ample();
+        config.limits.resets_per_login = ample();
     });
     let time = async |login: &str| {
         let started = Instant::now();

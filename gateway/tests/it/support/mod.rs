@@ -69,6 +69,15 @@ pub async fn on_sandbox(change: impl FnOnce(&mut Config)) -> (Sandbox, TestApp) 
     (sandbox, app)
 }
 
+/// Waits for something that another thread or process brings about.
+pub async fn until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what} does not come about");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 /// The body of a step 3.
 pub fn code(code: &str) -> String {
     format!(r#"{{"Code": "{code}"}}"#)

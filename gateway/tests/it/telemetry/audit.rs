@@ -1,6 +1,6 @@
 //! The audit trail: every decision leaves its event, every line is as the schema says, and no line holds a plain name.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use autoshares_sdk::{
     Operation,
@@ -9,7 +9,7 @@ use autoshares_sdk::{
 use serde_json::Value;
 
 use crate::redis_server::free_port;
-use crate::support::{CODE, Gateway, JSON, KEY, PASSWORD, QUESTION, RESET, code, http, update};
+use crate::support::{CODE, Gateway, JSON, KEY, PASSWORD, QUESTION, RESET, code, http, until, update};
 
 struct Walk {
     http: reqwest::Client,
@@ -184,12 +184,7 @@ async fn the_trail_does_not_depend_on_the_level_of_the_log() {
     let variables = [("AUTOSHARES_APP_KEY", KEY), ("AUTOSHARES_BASE_URL", "http://127.0.0.1:1/api")];
     let gateway = Gateway::start(&[&arguments[..], &ports].concat(), &variables);
     let walk = Walk { http: http(), public: format!("http://{address}") };
-    for _ in 0..100 {
-        if std::net::TcpStream::connect(&address).is_ok() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("the listener", || std::net::TcpStream::connect(&address).is_ok()).await;
     walk.send("POST", CODE, "", code("123456")).await;
     walk.send("POST", CODE, "no-handle", code("123456")).await;
     for event in ["handle_missing", "handle_invalid"] {

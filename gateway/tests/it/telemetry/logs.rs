@@ -8,7 +8,7 @@ use autoshares_sdk::{
 };
 use serde_json::Value;
 
-use crate::support::{CODE, Gateway, KEY, PASSWORD, QUESTION, RESET, http, http_builder};
+use crate::support::{CODE, Gateway, KEY, PASSWORD, QUESTION, RESET, http, http_builder, until};
 
 const LOGIN: &str = "canary.login@example.com";
 const ANSWER: &str = "canary-answer-8d2e";
@@ -269,9 +269,7 @@ async fn a_request_that_a_stop_cuts_short_leaves_a_line_too() {
     let (mut gateway, public, _) = Gateway::serve(&sandbox.base_url(), &[], &[]);
     let reset = http().post(format!("{public}{RESET}")).header("content-type", "application/json");
     let cut_short = tokio::spawn(reset.body(r#"{"User": "anna.lee"}"#).send());
-    while sandbox.calls(Operation::RequestReset) == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("the call", || sandbox.calls(Operation::RequestReset) > 0).await;
     gateway.terminate();
     gateway.wait_for("stopping");
     gateway.terminate();
