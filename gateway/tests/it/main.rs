@@ -9,6 +9,9 @@ mod support;
 #[path = "../../../sdk/tests/it/upstream.rs"]
 mod upstream;
 
+#[path = "../../../sdk/tests/tracing/canary.rs"]
+mod canary;
+
 #[path = "../../counting/tests/it/redis_server.rs"]
 mod redis_server;
 

@@ -25,7 +25,7 @@ pub struct Mail {
     pub to: String,
     /// The login of the trader.
     pub login: String,
-    /// The confirmation code, six digits.
+    /// The confirmation code, six digits. The sandbox draws none below `001000`, so a test has a thousand codes that are surely wrong.
     pub code: String,
 }
 
@@ -124,7 +124,7 @@ impl Platform {
             });
         }
         let (to, login) = (trader.email.clone(), trader.login.clone());
-        let code = format!("{:06}", Uuid::new_v4().as_u128() % 1_000_000);
+        let code = code(Uuid::new_v4().as_u128());
         // The documentation does not say whether a second reset cancels the first code. The sandbox assumes the worst for a defender:
         // both codes stay valid.
         self.codes.insert(code.clone(), (login.clone(), now + self.code_lifetime));
@@ -180,9 +180,19 @@ impl Platform {
     }
 }
 
+/// The confirmation code that a random number stands for.
+fn code(random: u128) -> String {
+    format!("{:06}", 1_000 + random % 999_000)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_has_six_digits_and_is_not_below_a_thousand() {
+        assert_eq!([0, 998_999, 999_000, 999_001].map(code), ["001000", "999999", "001000", "001001"]);
+    }
 
     #[test]
     fn codes_and_tokens_die_at_the_end_of_their_lives() {
