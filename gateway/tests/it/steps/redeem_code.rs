@@ -69,6 +69,20 @@ async fn a_code_whose_outcome_is_unknown_costs_another_try() {
     assert_eq!(sandbox.calls(Operation::RedeemCode), 5);
 }
 
+/// An outcome stays in its flow as long as the flow lasts, and not only while the call could still be under way.
+#[tokio::test]
+async fn a_code_with_an_outcome_is_not_forwarded_again_however_late_it_comes() {
+    let (sandbox, app) = on_sandbox(|_| {}).await;
+    let handle = app.reset("anna.lee").await.handle();
+    let mail = sandbox.outbox().pop().unwrap().code;
+    assert_eq!(app.redeem(&handle, "000001").await.body, WRONG);
+    let token = app.redeem(&handle, &mail).await.model();
+    app.clock.advance(Duration::from_secs(540));
+    assert_eq!(app.redeem(&handle, "000001").await.body, WRONG);
+    assert_eq!(app.redeem(&handle, &mail).await.model(), token);
+    assert_eq!(sandbox.calls(Operation::RedeemCode), 2);
+}
+
 /// While the first of two is under way, the second waits; when the first fails, the second says that nobody knows.
 #[tokio::test]
 async fn a_code_that_is_sent_twice_at_once_waits_for_the_first() {
