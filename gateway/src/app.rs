@@ -57,8 +57,7 @@ pub struct App {
 
 /// Puts the gateway together, on a tokio runtime.
 pub fn build(config: Config, world: World) -> App {
-    let Config { public_origin: origin, allowed_origins, trusted_proxies, upstream, flow, password, .. } =
-        config;
+    let Config { public_origin: origin, allowed_origins, proxies, upstream, flow, password, .. } = config;
     let World { clock, randomness } = world;
     let metrics = Arc::<Metrics>::default();
     let store = Arc::new(open_store(config.store, &metrics));
@@ -85,7 +84,7 @@ pub fn build(config: Config, world: World) -> App {
         flow_lifetime: lifetime,
         clock: clock.clone(),
         site: Arc::clone(&site),
-        trusted_proxies,
+        proxies,
         proxy_hinted: AtomicBool::new(false),
     };
     let routes = api::routes().with_state(Arc::new(api)).merge(docs::routes());

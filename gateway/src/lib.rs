@@ -21,6 +21,7 @@ pub mod config;
 pub mod flow;
 
 pub mod clock;
+mod network;
 pub mod randomness;
 
 mod document;

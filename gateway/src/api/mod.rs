@@ -23,14 +23,15 @@ use axum::{
     response::{IntoResponse, Response},
     routing::any,
 };
-use ipnet::IpNet;
 use tracing::warn;
 
 use crate::{
     clock::Clock,
+    config::Proxies,
     http::{
         caller::Caller,
-        client_address, edge,
+        client_address::{self, Hint},
+        edge,
         problem::Problem,
         request_body::{self, CodeRedemption, Members, PasswordUpdate, ResetRequest},
         site::{self, Site},
@@ -50,9 +51,9 @@ pub struct Api {
     pub clock: Clock,
     /// Decides which pages may call.
     pub site: Arc<Site>,
-    /// The networks of proxies whose headers name the client's address.
-    pub trusted_proxies: Vec<IpNet>,
-    /// Whether the operator was warned of a proxy that is not trusted, which happens once.
+    /// The proxies whose header names the client's address.
+    pub proxies: Proxies,
+    /// Whether the operator got a hint about the proxies in front, which happens once.
     pub proxy_hinted: AtomicBool,
 }
 
@@ -86,7 +87,7 @@ impl Api {
             .into_response();
         }
         self.hint_at_proxy(&head);
-        let caller = Caller::of(&head, self.steps.seals(), &self.trusted_proxies, &self.clock);
+        let caller = Caller::of(&head, self.steps.seals(), &self.proxies, &self.clock);
         if self.site.refuses(&head) {
             self.steps.record(&caller, Event::CrossSiteRefused, None, None);
             return Problem::cross_site().into_response();
@@ -125,16 +126,25 @@ impl Api {
         }
     }
 
-    /// Warns the operator once that requests come through a proxy which is not trusted: all of its clients share one budget.
+    /// Warns the operator once that the settings about proxies do not fit the requests that come: many clients then share one budget.
     fn hint_at_proxy(&self, head: &Parts) {
-        if self.trusted_proxies.is_empty()
-            && !self.proxy_hinted.load(Ordering::Relaxed)
+        if !self.proxy_hinted.load(Ordering::Relaxed)
             && let Some(ConnectInfo(peer)) = head.extensions.get::<ConnectInfo<SocketAddr>>()
-            && client_address::hints_at_proxy(peer.ip(), &head.headers)
+            && let Some(hint) = client_address::hint(peer.ip(), &head.headers, &self.proxies)
             && !self.proxy_hinted.swap(true, Ordering::Relaxed)
         {
             let peer = peer.ip();
-            warn!(%peer, "requests seem to come through a proxy, and `trusted_proxies` is not set: its clients share one budget");
+            match hint {
+                Hint::NoProxyTrusted => warn!(
+                    %peer,
+                    "requests seem to come through a proxy, and `trusted_proxies` is not set: its clients share one budget"
+                ),
+                Hint::OtherHeader => warn!(
+                    %peer,
+                    header = self.proxies.header.other().name().as_str(),
+                    "a trusted proxy names its clients in the header that `forwarded_header` does not name: its clients share one budget"
+                ),
+            }
         }
     }
 }

@@ -13,12 +13,12 @@ use crate::{config, http::client_address::ClientAddress};
 ///
 /// A bad configuration.
 pub fn run(peer: IpAddr, headers: Vec<(HeaderName, HeaderValue)>, settings: &Settings) -> Outcome {
-    let trusted = config::trusted_proxies(&settings.sources(), variable)?;
+    let proxies = config::proxies(&settings.sources(), variable)?;
     let mut map = HeaderMap::new();
     for (name, value) in headers {
         map.append(name, value);
     }
-    let (client, steps) = ClientAddress::explain(peer, &map, &trusted);
+    let (client, steps) = ClientAddress::explain(peer, &map, &proxies);
     for step in steps {
         println!("{}: {}", step.seen, step.verdict);
     }

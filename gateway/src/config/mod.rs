@@ -30,7 +30,6 @@ mod reader;
 use std::mem;
 
 use autoshares_sdk::Client;
-use ipnet::IpNet;
 
 pub use flow::{Answers, Binding, Flow};
 pub use limits::Limits;
@@ -38,6 +37,7 @@ pub use listeners::Listeners;
 pub use log::Log;
 pub use origins::PublicOrigin;
 pub use password::Password;
+pub use proxies::{ForwardedHeader, Proxies};
 pub use reader::{Faults, Sources};
 pub use setting::Setting;
 pub use store::Store;
@@ -54,8 +54,8 @@ pub struct Config {
     pub public_origin: PublicOrigin,
     /// Other origins whose pages may call, as browsers write them.
     pub allowed_origins: Vec<String>,
-    /// The networks of proxies that may say from which address a client came.
-    pub trusted_proxies: Vec<IpNet>,
+    /// The proxies that may say from which address a client came.
+    pub proxies: Proxies,
     /// How Autoshares is called.
     pub upstream: Upstream,
     /// The Redis in which several gateways count together.
@@ -107,7 +107,7 @@ fn read(
     let listeners = listeners::read(reader);
     let public_origin = public_origin(reader);
     let allowed_origins = origins::allowed(reader);
-    let trusted_proxies = proxies::read(reader);
+    let proxies = proxies::read(reader);
     let upstream = upstream(reader);
     let store = store::read(reader);
     let flow = flow::read(reader);
@@ -118,7 +118,7 @@ fn read(
         listeners: listeners?,
         public_origin: public_origin?,
         allowed_origins,
-        trusted_proxies,
+        proxies: proxies?,
         upstream: upstream?,
         store: store?,
         flow: flow?,
@@ -129,18 +129,15 @@ fn read(
     })
 }
 
-/// The networks of `trusted_proxies` alone, for a command that needs nothing else.
+/// `trusted_proxies` and `forwarded_header` alone, for a command that needs nothing else.
 ///
 /// # Errors
 ///
 /// See [`load`].
-pub fn trusted_proxies(
-    sources: &Sources<'_>,
-    lookup: impl Fn(&str) -> Option<String>,
-) -> Result<Vec<IpNet>, Faults> {
+pub fn proxies(sources: &Sources<'_>, lookup: impl Fn(&str) -> Option<String>) -> Result<Proxies, Faults> {
     let mut reader = Reader::new(sources, &lookup);
-    let networks = proxies::read(&mut reader);
-    reader.finish(Some(networks))
+    let proxies = proxies::read(&mut reader);
+    reader.finish(proxies)
 }
 
 /// `flow.binding` and the limits alone, for a command that needs nothing else.

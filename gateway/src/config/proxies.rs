@@ -1,7 +1,8 @@
-//! `trusted_proxies`: the proxies that may say from which address a client came.
+//! `trusted_proxies` and `forwarded_header`: the proxies that may say from which address a client came, and where they say it.
 
 use std::net::IpAddr;
 
+use axum::http::{HeaderName, header};
 use ipnet::IpNet;
 
 use super::{
@@ -10,16 +11,57 @@ use super::{
     setting::settings,
 };
 
+/// The proxies in front of the gateway.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies {
+    /// Their networks.
+    pub trusted: Vec<IpNet>,
+    /// The header in which they say from which address a client came.
+    pub header: ForwardedHeader,
+}
+
+/// The header that trusted proxies write. The gateway reads one header and ignores the other one, which then comes from the client: two
+/// headers can contradict each other, and nobody could tell which of them the proxy wrote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239)
+    Forwarded,
+}
+
+impl ForwardedHeader {
+    /// The name of the header.
+    pub fn name(self) -> HeaderName {
+        match self {
+            ForwardedHeader::XForwardedFor => HeaderName::from_static("x-forwarded-for"),
+            ForwardedHeader::Forwarded => header::FORWARDED,
+        }
+    }
+
+    /// The header that is ignored.
+    pub fn other(self) -> Self {
+        match self {
+            ForwardedHeader::XForwardedFor => ForwardedHeader::Forwarded,
+            ForwardedHeader::Forwarded => ForwardedHeader::XForwardedFor,
+        }
+    }
+}
+
 settings! {
     TRUSTED_PROXIES: "trusted_proxies", "GATEWAY_TRUSTED_PROXIES",
         "networks, separated by commas, such as `10.0.0.0/8, 127.0.0.1/32`; not the whole internet", "none";
+    FORWARDED_HEADER: "forwarded_header", "GATEWAY_FORWARDED_HEADER",
+        "`x-forwarded-for` or `forwarded`: the one header that the trusted proxies write", "x-forwarded-for";
 }
 
-/// Empty unless set: whoever connects could otherwise name any address as the client's and take its budget.
-pub(super) fn read(reader: &mut Reader<'_>) -> Vec<IpNet> {
-    let networks = reader.parse(TRUSTED_PROXIES, networks).unwrap_or_default();
+/// No proxy is trusted unless set: whoever connects could otherwise name any address as the client's and take its budget.
+pub(super) fn read(reader: &mut Reader<'_>) -> Option<Proxies> {
+    let trusted = reader.parse(TRUSTED_PROXIES, networks).unwrap_or_default();
+    let header = reader.value(FORWARDED_HEADER, forwarded_header);
     let https = reader.peek(PUBLIC_ORIGIN, public_origin).is_some_and(|origin| origin.https);
-    if https && networks.is_empty() {
+    if https && trusted.is_empty() {
         // A proxy speaks https to the browsers, so that proxy is the peer of every connection.
         reader.warn(
             TRUSTED_PROXIES,
@@ -29,7 +71,12 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Vec<IpNet> {
             ),
         );
     }
-    networks
+    Some(Proxies { trusted, header: header? })
+}
+
+fn forwarded_header(text: &str) -> Result<ForwardedHeader, ()> {
+    let headers = [ForwardedHeader::XForwardedFor, ForwardedHeader::Forwarded];
+    headers.into_iter().find(|header| text.trim().eq_ignore_ascii_case(header.name().as_str())).ok_or(())
 }
 
 /// Networks, or single addresses. Trusting the whole internet would let every client write its own address.
@@ -54,6 +101,15 @@ mod tests {
         assert_eq!(read("10.1.2.3/8, 127.0.0.1,::1").unwrap(), ["10.0.0.0/8", "127.0.0.1/32", "::1/128"]);
         for bad in ["", "here", "10.0.0.0/33", "0.0.0.0/0", "::/0", "10.0.0.0/8,"] {
             assert_eq!(read(bad), Err(()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn one_header_is_named_and_no_other() {
+        assert_eq!(forwarded_header("X-Forwarded-For"), Ok(ForwardedHeader::XForwardedFor));
+        assert_eq!(forwarded_header("forwarded"), Ok(ForwardedHeader::Forwarded));
+        for bad in ["", "x-real-ip", "x-forwarded-for, forwarded"] {
+            assert_eq!(forwarded_header(bad), Err(()), "{bad}");
         }
     }
 }

@@ -2,15 +2,15 @@
 
 use std::net::SocketAddr;
 
-use autoshares_counting::Id;
 use axum::{extract::ConnectInfo, http::request::Parts};
-use ipnet::IpNet;
 use tokio::time::Instant;
 
 use super::{client_address::ClientAddress, request_id::RequestId};
 use crate::{
     clock::Clock,
-    flow::{self, Handle, Named, Seals},
+    config::Proxies,
+    flow::{self, Handle, Seals},
+    network::Networks,
 };
 
 /// The most handles of a request that are opened. A client may send its handle twice, beside stale ones of another tab.
@@ -19,8 +19,8 @@ const MAX_HANDLES: usize = 8;
 /// The caller of one request.
 #[derive(Debug)]
 pub struct Caller {
-    /// The pseudonym of the network that the request came from.
-    pub address: Id,
+    /// The pseudonyms of the networks that the request came from.
+    pub networks: Networks,
     /// The handles that this installation sealed, each once. Which of their flows still stand is known to the store.
     pub handles: Vec<Handle>,
     /// Whether the client sent any handle at all, also one that does not open.
@@ -33,9 +33,9 @@ pub struct Caller {
 
 impl Caller {
     /// Reads the caller from the head of a request.
-    pub fn of(head: &Parts, seals: &Seals, trusted: &[IpNet], clock: &Clock) -> Self {
+    pub fn of(head: &Parts, seals: &Seals, proxies: &Proxies, clock: &Clock) -> Self {
         let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
-        let network = ClientAddress::of(peer, &head.headers, trusted).network();
+        let client = ClientAddress::of(peer, &head.headers, proxies);
         let mut sent = flow::handles(&head.headers).peekable();
         let sent_handle = sent.peek().is_some();
         let mut handles: Vec<Handle> = Vec::new();
@@ -45,7 +45,7 @@ impl Caller {
             }
         }
         Self {
-            address: seals.ring().pseudonym(Named::Address, &network.bytes()),
+            networks: Networks::of(client.known(), seals.ring()),
             handles,
             sent_handle,
             started: clock.now(),

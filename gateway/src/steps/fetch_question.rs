@@ -49,7 +49,7 @@ async fn flow_with_question(
     spelling: &Spelling,
 ) -> Result<Option<Flow>, Refused> {
     for handle in &caller.handles {
-        match steps.guard.fetch_question(caller.address, handle, spelling).await {
+        match steps.guard.fetch_question(caller.networks.own, handle, spelling).await {
             Err(Refused::Flow(FlowFault::Gone)) => {}
             flow => return flow.map(Some),
         }
@@ -57,7 +57,7 @@ async fn flow_with_question(
     if steps.settings.binding == Binding::Required {
         return Err(Refused::Flow(FlowFault::Gone));
     }
-    steps.guard.fetch_question_without_flow(caller.address).await?;
+    steps.guard.fetch_question_without_flow(caller.networks.own).await?;
     Ok(None)
 }
 

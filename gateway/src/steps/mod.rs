@@ -122,6 +122,13 @@ impl Steps {
         reason: Option<&'static str>,
     ) {
         let request_id = caller.request_id.as_ref().map(|id| &*id.0);
-        audit::record(&audit::Line { event, request_id, address: Some(caller.address), flow, login, reason });
+        audit::record(&audit::Line {
+            event,
+            request_id,
+            address: Some(caller.networks.own),
+            flow,
+            login,
+            reason,
+        });
     }
 }

@@ -30,7 +30,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 ///
 /// See [`request_reset`](super::request_reset).
 pub async fn redeem_code(steps: &Steps, caller: &Caller, request: CodeRedemption) -> Result<Reply, Stop> {
-    steps.guard.refuse_exhausted(caller.address, budget::CODES_PER_ADDRESS)?;
+    steps.guard.refuse_exhausted(caller.networks.own, budget::CODES_PER_ADDRESS)?;
     let code = request.code;
     let Code { flow, mark, reading, verdict } = decide_on(steps, caller, &code).await?;
     read_ledger(steps, reading);
@@ -75,7 +75,7 @@ pub async fn redeem_code(steps: &Steps, caller: &Caller, request: CodeRedemption
 
 /// Has the guard decide, in the first flow of the client's that stands, or else in the lane without handles where that is allowed.
 async fn decide_on(steps: &Steps, caller: &Caller, code: &ConfirmationCode) -> Result<Code, Refused> {
-    let (guard, address) = (&steps.guard, caller.address);
+    let (guard, address) = (&steps.guard, caller.networks.own);
     for handle in &caller.handles {
         match guard.redeem_code(address, &Redemption::Flow(handle), code.expose()).await {
             Err(Refused::Flow(FlowFault::Gone)) => {}

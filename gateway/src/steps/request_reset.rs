@@ -33,7 +33,7 @@ struct Ending {
 ///
 /// [`Stop`] when the step does not come to a reply; the same holds for the other steps.
 pub async fn request_reset(steps: &Steps, caller: &Caller, request: ResetRequest) -> Result<Reply, Stop> {
-    steps.guard.refuse_exhausted(caller.address, budget::RESETS_PER_ADDRESS)?;
+    steps.guard.refuse_exhausted(caller.networks.own, budget::RESETS_PER_ADDRESS)?;
     let ResetRequest { user, secret_question_answer: answer } = request;
     let spelling = Spelling::of(&user);
     let login = steps.seals.ring().pseudonym(Named::Login, spelling.as_bytes());
@@ -46,7 +46,7 @@ pub async fn request_reset(steps: &Steps, caller: &Caller, request: ResetRequest
         spelling: &spelling,
         answered: answer.is_some(),
     };
-    let reset = steps.guard.request_reset(caller.address, attempt).await?;
+    let reset = steps.guard.request_reset(caller.networks.own, attempt).await?;
     let flow = reset.flow;
 
     let ending = match reset.verdict {

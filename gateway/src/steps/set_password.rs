@@ -37,7 +37,7 @@ pub async fn set_password(steps: &Steps, caller: &Caller, request: PasswordUpdat
         None => return Err(refuse_token(steps, caller, "does not open").await),
     };
     let is_measured = are_measured(steps.password);
-    let (flow, receipts) = steps.guard.set_password(caller.address, &update, is_measured).await?;
+    let (flow, receipts) = steps.guard.set_password(caller.networks.own, &update, is_measured).await?;
     if is_measured && let Err(weak) = check_strength(steps.password, &password).await {
         // Measuring stays charged, or it could be repeated without end.
         steps.guard.settle(receipts, Outcome::NotSent, Record::default()).await;
@@ -75,7 +75,7 @@ fn update_of(steps: &Steps, caller: &Caller, opened: &Token) -> Option<Update> {
 async fn refuse_token(steps: &Steps, caller: &Caller, reason: &'static str) -> Stop {
     let mut found = None;
     for handle in &caller.handles {
-        match steps.guard.find_flow(caller.address, handle).await {
+        match steps.guard.find_flow(caller.networks.own, handle).await {
             Ok(flow) => found = found.or(Some(flow)),
             Err(Refused::Flow(FlowFault::Gone)) => {}
             Err(refused) => return refused.into(),

@@ -29,6 +29,7 @@ use crate::{
         problem::{Kind, Problem},
         request_body::ResetRequest,
     },
+    network::Networks,
     randomness::Randomness,
 };
 
@@ -116,8 +117,9 @@ impl Scene {
     /// A step 1, each from a network of its own, and how long it took.
     async fn reset(&self, network: u8, login: &str) -> (Result<Reply, Stop>, u128) {
         let started = self.clock.now();
-        let (address, handles, sent_handle) = (Id([network; 16]), Vec::new(), false);
-        let caller = Caller { address, handles, sent_handle, started, request_id: None };
+        let (handles, sent_handle) = (Vec::new(), false);
+        let networks = Networks { own: Id([network; 16]), wider: Vec::new() };
+        let caller = Caller { networks, handles, sent_handle, started, request_id: None };
         let request = ResetRequest { user: login.into(), secret_question_answer: None };
         let reply = request_reset(&self.steps, &caller, request).await;
         (reply, self.clock.since(started).as_millis())

@@ -391,6 +391,9 @@ fn an_address_is_explained_without_any_other_setting() {
          client: 192.0.2.7\n\
          counted under: 192.0.2.7/32\n"
     );
+    command.args(["--set", "forwarded_header=forwarded", "--header", "Forwarded: for=\", for=192.0.2.9"]);
+    let told = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    assert!(told.contains("client: 192.0.2.9\n") && told.contains("x-forwarded-for: ignored"), "{told}");
     let faulty =
         bare().args(["explain-ip", "--peer", "10.0.0.1", "--set", "trusted_proxies=here"]).output().unwrap();
     assert_eq!(faulty.status.code(), Some(2));

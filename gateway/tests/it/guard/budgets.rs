@@ -17,7 +17,7 @@ async fn app(traders: usize, change: impl FnOnce(&mut Config)) -> (Sandbox, Test
         .fold(Sandbox::builder(), |builder, index| builder.trader(Trader::new(&format!("trader-{index}"))));
     let sandbox = builder.start().await.unwrap();
     let app = TestApp::guarded(&sandbox.client(), |config| {
-        config.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+        config.proxies.trusted = vec!["10.0.0.0/8".parse().unwrap()];
         change(config);
     });
     (sandbox, app)

@@ -114,7 +114,7 @@ async fn the_ledger_is_one_for_all_replicas() {
 async fn the_store_holds_no_plain_name() {
     let (redis, sandbox, keys) = (Server::redis(&[]), Sandbox::start().await.unwrap(), Secrets::random());
     let app = replica(&sandbox, &redis.client(), &keys, |config| {
-        config.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+        config.proxies.trusted = vec!["10.0.0.0/8".parse().unwrap()];
     });
     let headers = [JSON, ("x-forwarded-for", "198.51.100.77")];
     for login in ["robert.zak", "anna.lee"] {
