@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use memchr::{memchr, memmem};
 
 /// The cookie that carries a handle.
 pub const COOKIE: &str = "__Host-password-reset";
@@ -12,12 +13,20 @@ pub const HEADER: HeaderName = HeaderName::from_static("reset-flow");
 /// The sealed handles that a client sent. The header comes first, for a client sets it on purpose, while a browser sends cookies by itself.
 pub fn handles(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let header = headers.get_all(HEADER).iter().filter_map(|value| value.to_str().ok());
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let cookies = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|cookie| {
-        let (name, value) = cookie.split_once('=')?;
-        (name.trim() == COOKIE).then(|| value.trim())
-    });
+    let cookies = headers.get_all(header::COOKIE).iter().flat_map(|value| cookies(value.as_bytes()));
     header.map(str::trim).chain(cookies).filter(|handle| !handle.is_empty())
+}
+
+/// The values of our cookie in one header. Searched for as bytes, because a neighbour may hold any, and not split, because a header of
+/// separators alone would cost more than everything else about a request.
+fn cookies(header: &[u8]) -> impl Iterator<Item = &str> {
+    memmem::find_iter(header, COOKIE).filter_map(|start| {
+        let before = header[..start].trim_ascii_end();
+        let value = header[start + COOKIE.len()..].trim_ascii_start().strip_prefix(b"=")?;
+        let value = &value[..memchr(b';', value).unwrap_or(value.len())];
+        let is_whole = before.is_empty() || before.ends_with(b";");
+        std::str::from_utf8(value.trim_ascii()).ok().filter(|_| is_whole)
+    })
 }
 
 /// Gives a handle to the client in both ways. The browser drops the cookie when the flow has ended.
@@ -57,5 +66,22 @@ mod tests {
         assert_eq!(handles(&headers).collect::<Vec<_>>(), ["one", "two"]);
         add(&mut headers, "reset-flow", "four");
         assert_eq!(handles(&headers).collect::<Vec<_>>(), ["four", "one", "two"]);
+    }
+
+    #[test]
+    fn a_neighbour_of_any_bytes_hides_no_handle() {
+        for (cookies, expected) in [
+            ("name=José; __Host-password-reset=one", &["one"][..]),
+            ("a=__Host-password-reset=one", &[]),
+            ("\u{e9}__Host-password-reset=one", &[]),
+            ("__Host-password-reset=\u{e9};__Host-password-reset=two", &["\u{e9}", "two"]),
+            ("__Host-password-reset=one;__Host-password-reset", &["one"]),
+            (";;;__Host-password-reset = one ;;", &["one"]),
+            ("__Host-password-reset-other=one", &[]),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("cookie", HeaderValue::from_bytes(cookies.as_bytes()).unwrap());
+            assert_eq!(handles(&headers).collect::<Vec<_>>(), expected, "{cookies}");
+        }
     }
 }

@@ -12,6 +12,6 @@ mod stage;
 
 pub use carrier::{COOKIE, HEADER, give, handles, take_away};
 pub use key_ring::{KeyRing, Named, Purpose, Secrets};
-pub use login::Spelling;
+pub use login::{MAX_LOGIN, Spelling, Unspellable, fits};
 pub use seal::{Handle, Seals, Token};
 pub use stage::Stage;

@@ -1,5 +1,7 @@
 //! Reads the bodies and queries that clients send, strictly: `Content-Type` must say JSON, no member may stand twice, and strings must
-//! stand where strings belong. Written by hand, for the errors of a derived reader quote the values that a client sent.
+//! stand where strings belong. Written by hand, for the errors of a derived reader quote the values that a client sent, and because a body
+//! that is refused must not cost much more than a short one, whatever it holds: nothing but strings is kept, and the number of values is
+//! limited.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
@@ -8,12 +10,28 @@ use axum::http::{HeaderMap, header};
 use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer,
-    de::{self, MapAccess, Visitor},
+    de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::Value;
 use url::form_urlencoded;
 
-use crate::http::problem::{Kind, Problem};
+use crate::{
+    flow::{MAX_LOGIN, Unspellable, fits},
+    http::problem::{Kind, Problem},
+};
+
+/// The longest answer to a secret question, in characters.
+const MAX_ANSWER: usize = 256;
+/// The longest text that may be meant as a confirmation code, in characters.
+const MAX_CODE: usize = 64;
+/// The longest reset token, in characters: the gateway's own hold one of Autoshares' and are a third longer.
+const MAX_TOKEN: usize = 2048;
+/// The longest password, in characters.
+const MAX_PASSWORD: usize = 256;
+/// The most values in a body, members of members included. The longest documented body has three.
+const MAX_VALUES: usize = 64;
+/// The most parameters in a query. The documented one has one.
+const MAX_PARAMETERS: usize = 32;
 
 /// Whose password is reset.
 #[derive(Debug, JsonSchema)]
@@ -64,12 +82,13 @@ impl ResetRequest {
     ///
     /// A [`Problem`] that names the member that is missing or wrong, and never quotes its value.
     pub fn read(mut members: Members) -> Result<Self, Problem> {
-        Ok(Self {
-            user: members.text("User", "the trader's login")?.into(),
-            secret_question_answer: members
-                .optional_text("SecretQuestionAnswer", "the trader has no secret question")?
-                .map(SecretAnswer::new),
-        })
+        let user: Login = members.text("User", "the trader's login", usize::MAX)?.into();
+        if !fits(&user) {
+            return Err(bad_login(Kind::InvalidBody, "User", Unspellable::TooLong));
+        }
+        let answer =
+            members.optional_text("SecretQuestionAnswer", "the trader has no secret question", MAX_ANSWER)?;
+        Ok(Self { user, secret_question_answer: answer.map(SecretAnswer::new) })
     }
 }
 
@@ -81,7 +100,7 @@ impl CodeRedemption {
     ///
     /// See [`ResetRequest::read`].
     pub fn read(mut members: Members) -> Result<Self, Problem> {
-        let code = members.text("Code", "the code from the e-mail")?;
+        let code = members.text("Code", "the code from the e-mail", MAX_CODE)?;
         if code.len() != 6 || !code.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(invalid("`Code` is not six digits: send the code from the e-mail"));
         }
@@ -98,9 +117,11 @@ impl PasswordUpdate {
     /// See [`ResetRequest::read`].
     pub fn read(mut members: Members) -> Result<Self, Problem> {
         let update = Self {
-            token: members.text("Token", "the `Model` that the code was traded for")?.into(),
-            password: members.text("Password", "the new password")?.into(),
-            password_confirmation: members.text("PasswordConfirmation", "the new password again")?.into(),
+            token: members.text("Token", "the `Model` that the code was traded for", MAX_TOKEN)?.into(),
+            password: members.text("Password", "the new password", MAX_PASSWORD)?.into(),
+            password_confirmation: members
+                .text("PasswordConfirmation", "the new password again", MAX_PASSWORD)?
+                .into(),
         };
         if update.password.expose() != update.password_confirmation.expose() {
             return Err(invalid("`Password` and `PasswordConfirmation` are not identical"));
@@ -116,6 +137,9 @@ impl PasswordUpdate {
 /// A [`Problem`] that says what to send instead.
 pub fn username(query: &str) -> Result<Login, Problem> {
     let invalid = |detail| Err(Problem::new(Kind::InvalidQuery, detail));
+    if query.bytes().filter(|byte| *byte == b'&').count() >= MAX_PARAMETERS {
+        return invalid("there are too many parameters: send `username` alone");
+    }
     let mut names = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "username");
     match (names.next(), names.next()) {
         (None, _) => invalid("`username` is missing: send the trader's login, percent-encoded"),
@@ -127,13 +151,39 @@ pub fn username(query: &str) -> Result<Login, Problem> {
         (Some((_, name)), None) if name.contains(char::REPLACEMENT_CHARACTER) => {
             invalid("`username` is not UTF-8 in percent-encoding")
         }
-        (Some((_, name)), None) => Ok(Login::new(name)),
+        (Some((_, name)), None) => {
+            let login = Login::new(name);
+            if fits(&login) {
+                Ok(login)
+            } else {
+                Err(bad_login(Kind::InvalidQuery, "username", Unspellable::TooLong))
+            }
+        }
     }
+}
+
+/// The problem of a login that is not counted. `name` is the member or parameter that holds the login.
+pub fn bad_login(kind: Kind, name: &str, fault: Unspellable) -> Problem {
+    let detail = match fault {
+        Unspellable::TooLong => format!("`{name}` is too long: a login has {MAX_LOGIN} characters at most"),
+        Unspellable::Blank => format!("`{name}` is empty: send the trader's login"),
+        Unspellable::Character => {
+            format!("`{name}` holds a character that no login has: type the login instead of copying it")
+        }
+    };
+    Problem::new(kind, detail)
 }
 
 /// The members of a JSON object, in which each name stands once.
 #[derive(Default)]
-pub struct Members(BTreeMap<String, Value>);
+pub struct Members(BTreeMap<String, Member>);
+
+/// The value of a member, as far as anybody needs it.
+enum Member {
+    Text(String),
+    Null,
+    Other,
+}
 
 impl Members {
     /// Reads a body as one JSON object.
@@ -155,27 +205,34 @@ impl Members {
         })
     }
 
-    fn text(&mut self, name: &str, what: &str) -> Result<String, Problem> {
+    fn text(&mut self, name: &str, what: &str, longest: usize) -> Result<String, Problem> {
         match self.0.remove(name) {
-            Some(Value::String(text)) if text.trim().is_empty() => {
+            Some(Member::Text(text)) if text.trim().is_empty() => {
                 Err(invalid(format!("`{name}` is empty: send {what}")))
             }
-            Some(Value::String(text)) => Ok(text),
+            Some(Member::Text(text)) => not_longer(name, text, longest),
             Some(_) => Err(invalid(format!("`{name}` is not a string: send {what} in quotes"))),
             None => Err(invalid(format!("`{name}` is missing: send {what}"))),
         }
     }
 
-    fn optional_text(&mut self, name: &str, unless: &str) -> Result<Option<String>, Problem> {
+    fn optional_text(&mut self, name: &str, unless: &str, longest: usize) -> Result<Option<String>, Problem> {
         match self.0.remove(name) {
             None => Ok(None),
-            Some(Value::String(text)) if !text.is_empty() => Ok(Some(text)),
-            Some(Value::String(_) | Value::Null) => {
+            Some(Member::Text(text)) if !text.is_empty() => not_longer(name, text, longest).map(Some),
+            Some(Member::Text(_) | Member::Null) => {
                 Err(invalid(format!("`{name}` is empty: leave the member out when {unless}")))
             }
             Some(_) => Err(invalid(format!("`{name}` is not a string: send it in quotes, or leave it out"))),
         }
     }
+}
+
+fn not_longer(name: &str, text: String, longest: usize) -> Result<String, Problem> {
+    if text.len() > longest && text.chars().count() > longest {
+        return Err(invalid(format!("`{name}` is too long: send {longest} characters at most")));
+    }
+    Ok(text)
 }
 
 fn check_content(headers: &HeaderMap) -> Result<(), Problem> {
@@ -213,8 +270,9 @@ impl<'de> Deserialize<'de> for Members {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = Members::default();
-                while let Some((name, value)) = map.next_entry()? {
+                let (mut members, mut left) = (Members::default(), MAX_VALUES);
+                while let Some(name) = map.next_key()? {
+                    let value = map.next_value_seed(OneValue { left: &mut left })?;
                     if members.0.insert(name, value).is_some() {
                         return Err(de::Error::custom("a member twice"));
                     }
@@ -223,5 +281,63 @@ impl<'de> Deserialize<'de> for Members {
             }
         }
         deserializer.deserialize_map(Object)
+    }
+}
+
+/// Reads one value, and those in it, as long as there are some left. Keeps its text, if it is one.
+struct OneValue<'a> {
+    left: &'a mut usize,
+}
+
+impl<'de> DeserializeSeed<'de> for OneValue<'_> {
+    type Value = Member;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Member, D::Error> {
+        *self.left = self.left.checked_sub(1).ok_or_else(|| de::Error::custom("too many values"))?;
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for OneValue<'_> {
+    type Value = Member;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Member, E> {
+        Ok(Member::Text(text.to_owned()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Member, E> {
+        Ok(Member::Null)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Member, E> {
+        Ok(Member::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Member, E> {
+        Ok(Member::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Member, E> {
+        Ok(Member::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Member, E> {
+        Ok(Member::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Member, A::Error> {
+        while items.next_element_seed(OneValue { left: self.left })?.is_some() {}
+        Ok(Member::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Member, A::Error> {
+        while members.next_key::<Cow<'_, str>>()?.is_some() {
+            members.next_value_seed(OneValue { left: self.left })?;
+        }
+        Ok(Member::Other)
     }
 }

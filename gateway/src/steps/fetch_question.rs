@@ -11,7 +11,7 @@ use crate::{
     config::{Answers, Binding},
     flow::{Named, Spelling},
     guard::{Flow, FlowFault, Refused},
-    http::caller::Caller,
+    http::{caller::Caller, problem::Kind, request_body::bad_login},
 };
 
 /// Fetches the secret question, in the flow of that login.
@@ -20,7 +20,10 @@ use crate::{
 ///
 /// See [`request_reset`](super::request_reset).
 pub async fn fetch_question(steps: &Steps, caller: &Caller, login: Login) -> Result<Reply, Stop> {
-    let spelling = Spelling::of(&login);
+    if caller.handles.is_empty() && steps.settings.binding == Binding::Required {
+        return Err(Refused::Flow(FlowFault::Gone).into());
+    }
+    let spelling = Spelling::of(&login).map_err(|fault| bad_login(Kind::InvalidQuery, "username", fault))?;
     let flow = flow_with_question(steps, caller, &spelling).await?;
     // Also for a decoy, whose question is known: it fails and takes its time as a real one does.
     let called = steps.call(steps.autoshares.fetch_question(&login)).await;

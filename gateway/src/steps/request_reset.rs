@@ -13,7 +13,11 @@ use crate::{
     config::Answers,
     flow::{Handle, Named, Spelling, Stage},
     guard::{Flow, Outcome, Record, ResetAttempt, ResetVerdict, budget},
-    http::{caller::Caller, problem::Problem, request_body::ResetRequest},
+    http::{
+        caller::Caller,
+        problem::{Kind, Problem},
+        request_body::{ResetRequest, bad_login},
+    },
     telemetry::audit::Event,
 };
 
@@ -35,7 +39,7 @@ struct Ending {
 pub async fn request_reset(steps: &Steps, caller: &Caller, request: ResetRequest) -> Result<Reply, Stop> {
     steps.guard.refuse_exhausted(caller.networks.own, budget::RESETS_PER_ADDRESS)?;
     let ResetRequest { user, secret_question_answer: answer } = request;
-    let spelling = Spelling::of(&user);
+    let spelling = Spelling::of(&user).map_err(|fault| bad_login(Kind::InvalidBody, "User", fault))?;
     let login = steps.seals.ring().pseudonym(Named::Login, spelling.as_bytes());
     let owned = |handle: &Handle| Owned { id: handle.id, owner: handle.owner(&spelling) };
     let fresh = steps.seals.new_handle();

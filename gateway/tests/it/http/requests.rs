@@ -11,7 +11,7 @@ use axum::{body::Body, http::Method};
 
 use crate::{
     canary::holds,
-    support::{CODE, DOCUMENTED, JSON, PASSWORD, QUESTION, RESET, TestApp},
+    support::{CODE, DOCUMENTED, JSON, PASSWORD, QUESTION, RESET, TestApp, update},
 };
 
 async fn app() -> (Sandbox, TestApp) {
@@ -30,7 +30,7 @@ async fn a_bad_body_is_told_what_to_mend() {
         (Method::POST, RESET, r#"{"User": "a"} x"#, "not valid JSON (line 1, column 15)"),
         (Method::POST, RESET, r#"{"User": "a"}{"User": "b"}"#, "not valid JSON"),
         (Method::POST, RESET, "\u{feff}{\"User\": \"a\"}", "not valid JSON"),
-        (Method::POST, RESET, &deep, "not valid JSON"),
+        (Method::POST, RESET, &deep, "send one JSON object, each member once"),
         (Method::POST, RESET, "[]", "send one JSON object, each member once"),
         (Method::POST, RESET, "\"robert.zak\"", "send one JSON object, each member once"),
         (Method::POST, RESET, r#"{"User": "a", "User": "b"}"#, "send one JSON object, each member once"),
@@ -41,6 +41,28 @@ async fn a_bad_body_is_told_what_to_mend() {
         (Method::POST, RESET, r#"{"User": 5}"#, "`User` is not a string"),
         (Method::POST, RESET, r#"{"User": null}"#, "`User` is not a string"),
         (Method::POST, RESET, r#"{"User": " "}"#, "`User` is empty"),
+        (Method::POST, RESET, r#"{"User": "\u200e "}"#, "`User` is empty"),
+        (Method::POST, RESET, r#"{"User": "rob\u200bert"}"#, "`User` holds a character that no login has"),
+        (
+            Method::POST,
+            RESET,
+            &format!(r#"{{"User": "{}"}}"#, "a".repeat(257)),
+            "a login has 256 characters at most",
+        ),
+        (
+            Method::POST,
+            RESET,
+            &format!(r#"{{"User": "a", "SecretQuestionAnswer": "{}"}}"#, "é".repeat(257)),
+            "`SecretQuestionAnswer` is too long: send 256 characters at most",
+        ),
+        (Method::POST, CODE, &format!(r#"{{"Code": "{}"}}"#, "1".repeat(65)), "`Code` is too long"),
+        (
+            Method::PUT,
+            PASSWORD,
+            &format!(r#"{{"Token": "{}", "Password": "a", "PasswordConfirmation": "a"}}"#, "t".repeat(2049)),
+            "`Token` is too long: send 2048 characters at most",
+        ),
+        (Method::PUT, PASSWORD, &update("t", &"p".repeat(257)), "`Password` is too long: send 256"),
         (
             Method::POST,
             RESET,
@@ -87,6 +109,8 @@ async fn a_bad_query_is_told_what_to_mend() {
         ("?username=%20", "`username` is empty"),
         ("?username=a&username=b", "`username` is given twice"),
         ("?username=%ff", "`username` is not UTF-8"),
+        (&format!("?username={}", "a".repeat(257)), "`username` is too long"),
+        (&format!("?{}username=a", "a&".repeat(32)), "there are too many parameters"),
     ] {
         let answered = app.send(Method::GET, &format!("{QUESTION}{query}"), &[], "").await;
         let problem = answered.problem(400, "invalid-query");

@@ -89,7 +89,7 @@ async fn after_five_passwords_that_do_not_please_the_flow_ends() {
 async fn a_password_that_is_easy_to_guess_can_be_refused() {
     let (sandbox, app) = on_sandbox(|config| config.password.min_strength = 3).await;
     let (handle, token) = redeemed(&sandbox, &app).await;
-    for weak in ["password1", "qwertyuiop", &"a".repeat(8000)] {
+    for weak in ["password1", "qwertyuiop", &"a".repeat(256)] {
         let problem = app.set_password(&handle, &token, weak).await.problem(400, "invalid-body");
         assert!(problem["detail"].as_str().unwrap().contains("easy to guess"), "{problem}");
     }

@@ -117,8 +117,15 @@ async fn the_fourth_reset_in_an_hour_looks_like_the_first_and_sends_no_mail() {
 async fn spellings_of_a_login_share_one_budget_and_go_on_as_typed() {
     let upstream = Upstream::json(200, ACCEPTED);
     let app = TestApp::guarded(&client(&upstream.base_url()), |_| {});
-    for spelling in [" Robert.Zak ", "ROBERT.ZAK", "ｒｏｂｅｒｔ．ｚａｋ", "robert.zak", "Robert.zaK"]
-    {
+    for spelling in [
+        " Robert.Zak ",
+        "ROBERT.ZAK",
+        "ｒｏｂｅｒｔ．ｚａｋ",
+        "robert.zak",
+        "Robert.zaK",
+        "röbert.zak😀",
+        "robert.zak\u{2800}",
+    ] {
         app.send(Method::POST, RESET, &[JSON], reset(spelling)).await;
     }
     let requests = upstream.requests();

@@ -163,7 +163,7 @@ impl TestApp {
 
     /// A new flow about a login, as it stands after an earlier step.
     pub async fn flow(&self, login: &str, stage: Stage) -> Handle {
-        let (handle, spelling) = (self.seals.new_handle(), Spelling::of(&login.into()));
+        let (handle, spelling) = (self.seals.new_handle(), Spelling::of(&login.into()).unwrap());
         let record = RecordUse::Begin(Beginning {
             current: vec![],
             fresh: Owned { id: handle.id, owner: handle.owner(&spelling) },
