@@ -27,7 +27,7 @@ use crate::{
     randomness::Randomness,
     server::Watched,
     steps::{Report, Steps},
-    telemetry::{self, metrics::Metrics, store_watch},
+    telemetry::{self, audit::Trail, metrics::Metrics, store_watch},
 };
 
 /// Time and random bytes, which come in as values so that tests can choose them.
@@ -53,6 +53,8 @@ pub struct App {
     pub public: Router,
     /// The parts of the gateway that the admin listener reports on.
     pub watched: Watched,
+    /// The steps, some of whose calls run on behind their replies.
+    pub steps: Arc<Steps>,
 }
 
 /// Puts the gateway together, on a tokio runtime.
@@ -73,14 +75,17 @@ pub fn build(config: Config, world: World) -> App {
     );
     let guard = Arc::new(guard);
     let seals = Seals::new(KeyRing::new(&flow.keys, &origin.text), randomness);
-    let report = Report { metrics: Arc::clone(&metrics), health: Arc::default(), alarm: Arc::default() };
+    let trail = Arc::new(Trail::new(clock.clone(), Arc::clone(&metrics)));
+    let report =
+        Report { metrics: Arc::clone(&metrics), health: Arc::default(), alarm: Arc::default(), trail };
     let watched = Watched { report: report.clone(), guard: Arc::clone(&guard), store };
     // Whoever sits in front of the browser decides on another try, and sooner than a wait would end.
     let autoshares = Arc::new(upstream.client.without_retries());
     let steps = Steps::new(autoshares, seals, guard, report, clock.clone(), (flow, password));
+    let steps = Arc::new(steps);
     let site = Arc::new(Site::new(&origin, &allowed_origins));
     let api = Api {
-        steps,
+        steps: Arc::clone(&steps),
         flow_lifetime: lifetime,
         clock: clock.clone(),
         site: Arc::clone(&site),
@@ -88,7 +93,7 @@ pub fn build(config: Config, world: World) -> App {
         proxy_hinted: AtomicBool::new(false),
     };
     let routes = api::routes().with_state(Arc::new(api)).merge(docs::routes());
-    App { public: surround(routes, &origin, site, metrics, clock), watched }
+    App { public: surround(routes, &origin, site, metrics, clock), watched, steps }
 }
 
 /// The counters, where the settings say. Redis is watched, so that operators learn when it goes away.

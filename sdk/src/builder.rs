@@ -163,6 +163,7 @@ impl ClientBuilder {
             attempt_timeout,
             connect_timeout,
             budget: RetryBudget::full(),
+            rejected_key: std::sync::Mutex::default(),
         };
         Ok(Client { inner: Arc::new(inner), retries: self.retries })
     }

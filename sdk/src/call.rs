@@ -86,7 +86,9 @@ impl ClientHooks<Call> for generated::Client {
             Shape::Envelope => http::StatusCode::OK,
             Shape::Refusal => http::StatusCode::INTERNAL_SERVER_ERROR,
             // The document declares 501 for no operation, so the generated code does not parse the body.
-            Shape::KeyRejected | Shape::Unreadable(_) => http::StatusCode::NOT_IMPLEMENTED,
+            Shape::KeyRejected | Shape::TurnedAway | Shape::Failed | Shape::Unreadable(_) => {
+                http::StatusCode::NOT_IMPLEMENTED
+            }
         };
         let mut answer = http::Response::new(body.unwrap_or_default());
         *answer.status_mut() = declared;
@@ -154,6 +156,8 @@ impl Call {
             }
             Err(_) => Err(self.error(match self.seen().shape {
                 Some(Shape::KeyRejected) => ErrorKind::KeyRejected,
+                Some(Shape::TurnedAway) => ErrorKind::TurnedAway,
+                Some(Shape::Failed) => ErrorKind::Failed,
                 Some(Shape::Unreadable(unreadable)) => ErrorKind::Unreadable(unreadable),
                 _ => ErrorKind::Unreadable(Unreadable::Empty),
             })),
@@ -170,7 +174,10 @@ impl Call {
         }
     }
 
-    fn error(&self, kind: ErrorKind) -> Error {
+    fn error(&self, mut kind: ErrorKind) -> Error {
+        if let ErrorKind::Refused(refusal) = &mut kind {
+            refusal.quotes_key = self.key.is_quoted_in(refusal.texts());
+        }
         let Seen { status, retry_after, request_id, .. } = self.seen();
         let Self { operation, attempts, .. } = *self;
         Error { operation, kind, status, attempts, timeout: false, retry_after, request_id, source: None }

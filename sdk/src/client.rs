@@ -1,6 +1,11 @@
 //! The client: one method for each operation of the API, and the loop that sends a call again where that is harmless.
 
-use std::{fmt, ops::Deref, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    ops::Deref,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use progenitor_client::{Error as GeneratedError, ResponseValue};
 use secrecy::SecretString;
@@ -40,6 +45,8 @@ pub(crate) struct Inner {
     pub(crate) attempt_timeout: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) budget: RetryBudget,
+    /// The key that Autoshares rejected last.
+    pub(crate) rejected_key: Mutex<Option<AppKey>>,
 }
 
 /// The value that a successful call returned, together with the number of attempts and the request id of Autoshares.
@@ -202,7 +209,10 @@ impl Client {
                     key_refreshed = true;
                     match self.key(operation, Refresh::Yes, attempts, deadline).await {
                         Ok(fresh) if !fresh.is_same_as(&key) && Instant::now() < deadline => key = fresh,
-                        _ => return Err(error),
+                        _ => {
+                            *inner.rejected_key.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
+                            return Err(error);
+                        }
                     }
                     continue;
                 }
@@ -221,6 +231,17 @@ impl Client {
             }
         };
         attempts.instrument(span).await
+    }
+
+    /// Whether the source of the application key has another one than the one that Autoshares rejected last. For the gateway, which then
+    /// asks Autoshares again at once. Always false for a source of your own, which may have to wait for another service.
+    #[doc(hidden)]
+    pub fn has_new_key(&self) -> bool {
+        let rejected = self.inner.rejected_key.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&*rejected, self.inner.app_key.key_now()) {
+            (Some(rejected), Some(key)) => !key.is_same_as(rejected),
+            _ => false,
+        }
     }
 
     /// Gets the application key from its source. The deadline of the call applies here too, because a custom source may wait for

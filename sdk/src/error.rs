@@ -34,6 +34,13 @@ pub enum ErrorKind {
     MaybeSent,
     /// Autoshares replied that it refuses the request, for example because of a wrong confirmation code, or that it failed itself.
     Refused(Refusal),
+    /// Autoshares' platform turned the request away before it looked at it, for example because the base URL is wrong or too many
+    /// requests came: the reply has one of the statuses 401, 403, 404, 405, 406, 407, 408, 411, 413, 414, 415, 421, 426, 429, 431 and
+    /// 503, and no documented envelope. That says nothing about the trader, the code or the token, and nothing was done.
+    TurnedAway,
+    /// Autoshares' platform failed while it had the request: the reply has a status from 500 on, other than 503, and no documented
+    /// envelope. Autoshares may or may not have carried out the request.
+    Failed,
     /// Autoshares did not accept the application key. This is for the operator of your service to mend; the trader did nothing wrong.
     KeyRejected,
     /// A reply arrived, but in none of the documented forms.
@@ -107,23 +114,17 @@ impl Error {
     /// trader's consent: the e-mail may have been sent, the code or the token may be spent.
     ///
     /// False for `fetch_question`, which changes nothing; for calls that were not sent; for a rejected application key; for a
-    /// refusal in Autoshares' ordinary form ([`RefusalShape::Envelope`]); and for a status with which a server says that it turned
-    /// the request away, such as 404 or 429. A platform failure ([`RefusalShape::ServerFailure`]) and everything that leaves the
-    /// question open count as true.
+    /// refusal in Autoshares' ordinary form ([`RefusalShape::Envelope`]); for a request that was turned away
+    /// ([`ErrorKind::TurnedAway`]); and for a refusal with status 400 or 422. A platform failure ([`ErrorKind::Failed`],
+    /// [`RefusalShape::ServerFailure`]) and everything that leaves the question open count as true.
     pub fn may_have_been_applied(&self) -> bool {
         if self.operation.retry() == Retry::Safe {
             return false;
         }
-        // 408 is not among them: like 502 and 504 it may come from a proxy in between, about a request that Autoshares carried out.
-        let turned_away = match self.status {
-            Some(400 | 401 | 403 | 404 | 405 | 413 | 415 | 422 | 429) => true,
-            // A server that names a time for coming back has not begun to process the request.
-            Some(503) => self.retry_after.is_some(),
-            _ => false,
-        };
+        let turned_away = matches!(self.status, Some(400 | 422));
         match &self.kind {
-            ErrorKind::NotSent | ErrorKind::KeyRejected => false,
-            ErrorKind::MaybeSent => true,
+            ErrorKind::NotSent | ErrorKind::KeyRejected | ErrorKind::TurnedAway => false,
+            ErrorKind::MaybeSent | ErrorKind::Failed => true,
             ErrorKind::Refused(refusal) => match refusal.shape() {
                 RefusalShape::Envelope => false,
                 RefusalShape::ServerFailure => true,
@@ -141,6 +142,8 @@ impl fmt::Display for Error {
             ErrorKind::NotSent => f.write_str("was not sent"),
             ErrorKind::MaybeSent => f.write_str("may have been sent, no whole answer came"),
             ErrorKind::Refused(refusal) => write!(f, "was refused by Autoshares: {}", refusal.shape()),
+            ErrorKind::TurnedAway => f.write_str("was turned away by Autoshares' platform"),
+            ErrorKind::Failed => f.write_str("failed in Autoshares' platform"),
             ErrorKind::KeyRejected => {
                 f.write_str("was refused: Autoshares does not take the application key")
             }

@@ -99,6 +99,14 @@ impl AppKeySource {
         }
     }
 
+    /// The key of a source that can be read at once.
+    pub(crate) fn key_now(&self) -> Option<AppKey> {
+        match &self.0 {
+            Source::Custom(_) => None,
+            _ => self.key_at_hand(Refresh::No).ok(),
+        }
+    }
+
     fn key_at_hand(&self, refresh: Refresh) -> Result<AppKey, KeyError> {
         match &self.0 {
             Source::Fixed(key) => Ok(key.clone()),

@@ -10,6 +10,7 @@ mod error;
 mod key;
 mod operation;
 mod outcome;
+mod quote;
 mod refusal;
 mod retry;
 mod secret;
@@ -32,6 +33,8 @@ pub use error::{Error, ErrorKind, Unreadable};
 pub use key::{AppKeySource, KeyError, Refresh};
 pub use operation::{Operation, Retry};
 pub use outcome::{Accepted, ResetRequested};
+#[doc(hidden)]
+pub use quote::quotes;
 pub use refusal::{ErrorCode, Refusal, RefusalShape};
 pub use retry::RetryPolicy;
 pub use secret::{

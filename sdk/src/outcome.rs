@@ -6,6 +6,8 @@
 //!    the documented acceptance says `false`; the other operations succeed only if `IsSucceed` is `true`.
 //! 3. Parsing is tolerant: `Errors`, `ErrorsCode` and `Model` may be missing or null, and unknown members are ignored.
 //! 4. An empty secret question means that the trader has none.
+//! 5. Without an envelope, some statuses speak for themselves, whatever the body: the platform in front of the application turned the
+//!    request away, or failed. ASP.NET answers every such failure as `{"Message": …}`, in which a refusal of a value comes too.
 //!
 //! The *envelope* is the form of Autoshares' ordinary replies, `{"Model": …, "Errors": […], "IsSucceed": …}`.
 
@@ -54,11 +56,24 @@ pub(crate) enum Shape {
     Envelope,
     Refusal,
     KeyRejected,
+    TurnedAway,
+    Failed,
     Unreadable(Unreadable),
 }
 
-/// Classifies a reply by ruling 1. `body` is `None` when it was too large to be read.
+/// Classifies a reply by rulings 1 and 5. `body` is `None` when it was too large to be read.
 pub(crate) fn shape(status: u16, body: Option<&[u8]>, key: &AppKey) -> Shape {
+    match shape_of_body(status, body, key) {
+        shape @ (Shape::Envelope | Shape::KeyRejected | Shape::Unreadable(Unreadable::EchoesKey)) => shape,
+        other => match status {
+            401 | 403..=408 | 411 | 413..=415 | 421 | 426 | 429 | 431 | 503 => Shape::TurnedAway,
+            500.. => Shape::Failed,
+            _ => other,
+        },
+    }
+}
+
+fn shape_of_body(status: u16, body: Option<&[u8]>, key: &AppKey) -> Shape {
     let Some(body) = body else { return Shape::Unreadable(Unreadable::TooLarge) };
     let size = body.len();
     if (300..400).contains(&status) {
@@ -124,7 +139,7 @@ pub(crate) fn refused(refusal: types::Refusal, size: usize) -> ErrorKind {
             }
         }
     };
-    ErrorKind::Refused(Refusal { shape, messages, codes })
+    ErrorKind::Refused(Refusal { shape, messages, codes, quotes_key: false })
 }
 
 pub(crate) fn reset_requested(answer: types::Acknowledgement) -> Result<ResetRequested, ErrorKind> {
@@ -165,6 +180,7 @@ fn succeeded(
             shape: RefusalShape::Envelope,
             messages: Vec::new(),
             codes: Vec::new(),
+            quotes_key: false,
         })),
         Some(refusal) => Err(ErrorKind::Refused(refusal)),
     }
@@ -176,5 +192,5 @@ fn refusal(errors: Option<types::Errors>, codes: Option<types::ErrorsCode>) -> O
     let codes = codes.and_then(|codes| codes.0).unwrap_or_default();
     let codes: Vec<_> = codes.into_iter().map(ErrorCode::read).collect();
     let refused = !messages.is_empty() || !codes.is_empty();
-    refused.then_some(Refusal { shape: RefusalShape::Envelope, messages, codes })
+    refused.then_some(Refusal { shape: RefusalShape::Envelope, messages, codes, quotes_key: false })
 }

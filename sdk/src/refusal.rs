@@ -12,6 +12,8 @@ pub struct Refusal {
     pub(crate) shape: RefusalShape,
     pub(crate) messages: Vec<String>,
     pub(crate) codes: Vec<ErrorCode>,
+    /// Whether the texts hold a piece of the application key.
+    pub(crate) quotes_key: bool,
 }
 
 /// The JSON form in which a refusal arrived. `Display` prints its meaning in a few words.
@@ -68,6 +70,16 @@ impl Refusal {
     /// The reasons as codes. Empty when Autoshares gave none.
     pub fn codes(&self) -> &[ErrorCode] {
         &self.codes
+    }
+
+    /// Whether a piece of eight letters and digits of the application key stands in the sentences or codes, in whatever spelling. Do not
+    /// show such texts to a trader.
+    pub fn quotes_app_key(&self) -> bool {
+        self.quotes_key
+    }
+
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.messages.iter().map(String::as_str).chain(self.codes.iter().map(ErrorCode::as_str))
     }
 }
 

@@ -7,6 +7,8 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::quote;
+
 /// Implemented by all types of this module except the application key, so that [`Wire`] can serialize them.
 pub(crate) trait Redacted {
     fn from_text(text: String) -> Self;
@@ -162,6 +164,11 @@ impl AppKey {
         self.0.key.expose_secret() == other.0.key.expose_secret()
     }
 
+    /// Whether a piece of the application key stands in texts from Autoshares that are read one after the other.
+    pub(crate) fn is_quoted_in<'a>(&self, texts: impl Iterator<Item = &'a str>) -> bool {
+        quote::quotes(self.0.key.expose_secret(), texts)
+    }
+
     /// Whether a text from Autoshares contains the application key, in any case of letters: plain, percent-encoded, escaped for HTML or
     /// JSON, in hexadecimal or, with its exact letters, in base64.
     pub(crate) fn appears_in(&self, text: &str) -> bool {
@@ -175,7 +182,7 @@ impl AppKey {
 }
 
 /// Decodes `%2F`, `\u002f`, `&#x2f;`, `&#47;` and similar escapes, and leaves all other characters as they are.
-fn unescaped(text: &str) -> String {
+pub(crate) fn unescaped(text: &str) -> String {
     let ways: [(&str, &str, u32, usize); 4] =
         [("%", "", 16, 2), ("\\u", "", 16, 4), ("&#x", ";", 16, 6), ("&#", ";", 10, 7)];
     let mut plain = String::with_capacity(text.len());
@@ -225,7 +232,7 @@ impl fmt::Display for InvalidAppKey {
 impl std::error::Error for InvalidAppKey {}
 
 /// The base64 characters that depend on `key` alone when it starts at byte `offset` of a group of three, whatever stands around it.
-fn base64_core(key: &str, offset: usize) -> String {
+pub(crate) fn base64_core(key: &str, offset: usize) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let bits = |index: usize| key.as_bytes().get(index / 8).map(|byte| byte >> (7 - index % 8) & 1);
     // The offset in bits, from the start of the key, of the first base64 character that begins inside the key.

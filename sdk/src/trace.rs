@@ -56,6 +56,8 @@ fn error_type(error: &Error) -> &'static str {
         ErrorKind::NotSent => "not_sent",
         ErrorKind::MaybeSent => "maybe_sent",
         ErrorKind::Refused(_) => "refused",
+        ErrorKind::TurnedAway => "turned_away",
+        ErrorKind::Failed => "failed",
         ErrorKind::KeyRejected => "key_rejected",
         ErrorKind::Unreadable(_) => "unreadable",
     }

@@ -1,30 +1,38 @@
 //! Budgets in this process, spent by the generic cell rate algorithm.
 //!
-//! Bounded: budgets that are far from exhausted are dropped first, exhausted ones never. Where none can be dropped, newcomers share
-//! one budget. Not built on governor, which cannot give anything back and can only drop what is full again.
+//! Bounded, and of constant cost for each newcomer: where there is no room, the budget goes that would be unused soonest, so one of a day
+//! that is partly used outlives one of an hour, and a budget that is exhausted never goes. Where only such are found, newcomers share one
+//! budget. Not built on governor, which cannot give anything back and can only drop what is full again.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, VecDeque},
+    time::Duration,
+};
 
 use crate::{
     Micros,
-    decision::{Charge, DISTINCT, Subject},
+    decision::{Charge, DISTINCT, Newcomers, Subject},
     id::Id,
     rate::Rate,
 };
 
-/// The most budgets that are kept. They take some ten megabytes.
+/// The most budgets that are kept. They take some twenty megabytes.
 const MAX_BUDGETS: usize = 100_000;
+/// How many exhausted budgets are looked at, at most, to find one that may go.
+const MAX_LOOKS: usize = 32;
+
 /// All budgets, and the distinct things that were seen within the last hour.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Budgets {
     arrivals: HashMap<BudgetKey, Arrival>,
-    /// Until when a thing counts as seen by a subject.
-    distinct: HashMap<(Subject, Id), Micros>,
+    /// When budgets are unused again, the next one first; one that was charged again stands here more than once.
+    endings: BinaryHeap<Reverse<(Micros, BudgetKey)>>,
+    seen: Seen,
     max_budgets: usize,
-    distinct_to_sweep: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct BudgetKey {
     /// `None` is the budget that newcomers share when there is no room.
     subject: Option<Subject>,
@@ -34,17 +42,34 @@ pub(crate) struct BudgetKey {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival {
-    at: Micros,
+    pub(crate) at: Micros,
     pub(crate) rate: Rate,
 }
 
-/// A charge that has room and is not written yet.
+/// Charges that have room and are not written yet.
+#[derive(Debug, Default)]
+pub(crate) struct Spending {
+    pub(crate) spent: Vec<Spent>,
+    /// Things that count as seen from now on.
+    seen: Vec<(Subject, Id)>,
+}
+
+/// The charge of one rate.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Spent {
     pub(crate) key: BudgetKey,
     pub(crate) arrival: Arrival,
-    distinct: Option<(Subject, Id)>,
     /// Whether a settlement may undo it.
     pub(crate) receipt: bool,
+}
+
+/// The first budget that has no room.
+#[derive(Debug)]
+pub(crate) struct NoBudget {
+    pub(crate) budget: &'static str,
+    pub(crate) subject: Subject,
+    /// How long until it has room.
+    pub(crate) wait: Duration,
 }
 
 impl Default for Budgets {
@@ -55,20 +80,18 @@ impl Default for Budgets {
 
 impl Budgets {
     fn with_capacity(max_budgets: usize) -> Self {
-        let (arrivals, distinct) = (HashMap::new(), HashMap::new());
-        Self { arrivals, distinct, max_budgets, distinct_to_sweep: 1024 }
+        Self { arrivals: HashMap::new(), endings: BinaryHeap::new(), seen: Seen::default(), max_budgets }
     }
 
-    /// Computes the budgets as they would be after these charges, without writing them. Fails with the name of the first budget that has no
-    /// room, and how long until it has.
+    /// Computes the budgets as they would be after these charges, without writing them.
     pub(crate) fn spend(
         &mut self,
         charges: &[Charge<'_>],
         subject: Option<Id>,
         stage: u8,
         now: Micros,
-    ) -> Result<Vec<Spent>, (&'static str, Duration)> {
-        let mut spent = Vec::new();
+    ) -> Result<Spending, NoBudget> {
+        let mut spending = Spending::default();
         for charge in charges {
             let subject = match (charge.subject, subject) {
                 (Subject::OfRecord, None) => continue,
@@ -76,47 +99,92 @@ impl Budgets {
                 (subject, _) => subject,
             };
             let distinct = charge.distinct.map(|id| (subject, id));
-            let known = distinct.is_some_and(|key| self.distinct.get(&key).is_some_and(|until| *until > now));
+            let known = distinct.is_some_and(|thing| self.seen.contains(thing, now));
             let is_meant = charge.stages == u8::MAX || stage & charge.stages != 0;
             if known || !is_meant || stage & charge.unless != 0 {
                 continue;
             }
-            for rate in charge.rates {
-                let key = BudgetKey { subject: Some(subject), name: charge.budget, period: rate.period };
-                let key = self.place(key, now);
-                let arrival = self.arrivals.get(&key).map_or(0, |arrival| arrival.at);
-                match rate.spend(arrival, now) {
-                    Ok(at) => {
-                        let (arrival, receipt) = (Arrival { at, rate: *rate }, charge.receipt);
-                        spent.push(Spent { key, arrival, distinct, receipt });
-                    }
-                    Err(wait) => return Err((charge.budget, Duration::from_micros(wait))),
+            let spent = self.spend_rates(subject, charge.budget, charge.rates, charge.receipt, now);
+            match (spent, &charge.newcomers) {
+                (Ok(spent), _) => spending.spent.extend(spent),
+                (Err(wait), Some(newcomers))
+                    if !self.seen.contains((Subject::All, newcomers.network), now) =>
+                {
+                    let reserved = self.spend_reserve(newcomers, charge.receipt, now);
+                    // Whichever has room first.
+                    let reserved = reserved.map_err(|none| NoBudget { wait: wait.min(none.wait), ..none })?;
+                    spending.spent.extend(reserved);
                 }
+                (Err(wait), _) => return Err(NoBudget { budget: charge.budget, subject, wait }),
             }
+            spending.seen.extend(distinct);
+            spending.seen.extend(charge.newcomers.map(|newcomers| (Subject::All, newcomers.network)));
         }
+        Ok(spending)
+    }
+
+    fn spend_rates(
+        &mut self,
+        subject: Subject,
+        name: &'static str,
+        rates: &[Rate],
+        receipt: bool,
+        now: Micros,
+    ) -> Result<Vec<Spent>, Duration> {
+        let mut all = Vec::new();
+        for rate in rates {
+            let key = self.place(BudgetKey { subject: Some(subject), name, period: rate.period }, now);
+            let arrival = self.arrivals.get(&key).map_or(0, |arrival| arrival.at);
+            let at = rate.spend(arrival, now).map_err(Duration::from_micros)?;
+            all.push(Spent { key, arrival: Arrival { at, rate: *rate }, receipt });
+        }
+        Ok(all)
+    }
+
+    fn spend_reserve(
+        &mut self,
+        newcomers: &Newcomers<'_>,
+        receipt: bool,
+        now: Micros,
+    ) -> Result<Vec<Spent>, NoBudget> {
+        let reserve = self.spend_rates(Subject::All, newcomers.reserve, newcomers.rates, receipt, now);
+        let no_room = |budget, subject| move |wait| NoBudget { budget, subject, wait };
+        let mut spent = reserve.map_err(no_room(newcomers.reserve, Subject::All))?;
+        let block = Subject::Of(newcomers.block);
+        let of_block = self.spend_rates(block, newcomers.per_block, newcomers.block_rates, receipt, now);
+        spent.extend(of_block.map_err(no_room(newcomers.per_block, block))?);
         Ok(spent)
     }
 
     /// Writes charges that have room.
-    pub(crate) fn charge(&mut self, spent: &[Spent], now: Micros) {
-        for Spent { key, arrival, distinct, .. } in spent {
-            self.arrivals.insert(*key, *arrival);
-            if let Some(distinct) = distinct {
-                self.remember(*distinct, now);
-            }
+    pub(crate) fn charge(&mut self, spending: &Spending, now: Micros) {
+        for Spent { key, arrival, .. } in &spending.spent {
+            self.write(*key, *arrival);
+        }
+        for thing in &spending.seen {
+            self.seen.insert(*thing, now, self.max_budgets);
+        }
+        self.drop_unused(now);
+    }
+
+    fn write(&mut self, key: BudgetKey, arrival: Arrival) {
+        self.arrivals.insert(key, arrival);
+        self.endings.push(Reverse((arrival.at, key)));
+        // Entries that a later charge made void must not pile up.
+        if self.endings.len() > 2 * self.arrivals.len() + 1024 {
+            self.endings = self.arrivals.iter().map(|(key, arrival)| Reverse((arrival.at, *key))).collect();
         }
     }
 
-    fn remember(&mut self, distinct: (Subject, Id), now: Micros) {
-        if self.distinct.len() >= self.distinct_to_sweep {
-            self.distinct.retain(|_, until| *until > now);
-            if self.distinct.len() >= self.max_budgets {
-                // A thing that is forgotten is charged again: stricter, never laxer.
-                self.distinct.clear();
+    fn drop_unused(&mut self, now: Micros) {
+        while let Some(&Reverse((at, key))) = self.endings.peek()
+            && at <= now
+        {
+            self.endings.pop();
+            if self.arrivals.get(&key).is_some_and(|arrival| arrival.at == at) {
+                self.arrivals.remove(&key);
             }
-            self.distinct_to_sweep = (self.distinct.len() * 2).max(1024).min(self.max_budgets);
         }
-        self.distinct.insert(distinct, now + DISTINCT);
     }
 
     /// The key itself when it is known or there is room, else the one that newcomers share.
@@ -124,31 +192,55 @@ impl Budgets {
         if self.arrivals.len() < self.max_budgets || self.arrivals.contains_key(&key) {
             return key;
         }
-        self.arrivals.retain(|_, arrival| arrival.at > now);
-        if self.arrivals.len() < self.max_budgets {
-            return key;
+        let (mut exhausted, mut place) = (Vec::new(), BudgetKey { subject: None, ..key });
+        while exhausted.len() < MAX_LOOKS
+            && let Some(Reverse((at, next))) = self.endings.pop()
+        {
+            let Some(arrival) = self.arrivals.get(&next).filter(|arrival| arrival.at == at) else { continue };
+            if arrival.rate.spend(at, now).is_ok() {
+                self.arrivals.remove(&next);
+                place = key;
+                break;
+            }
+            exhausted.push(Reverse((at, next)));
         }
-        // The budgets that are left are in use. A quarter of them goes, the least used first, but none that is exhausted.
-        let used = |arrival: &Arrival| (arrival.at - now) as f64 / arrival.rate.burst() as f64;
-        let exhausted = |arrival: &Arrival| arrival.rate.spend(arrival.at, now).is_err();
-        let spare = self.arrivals.iter().filter(|(_, arrival)| !exhausted(arrival));
-        let mut spare: Vec<_> = spare.map(|(key, arrival)| (used(arrival), *key)).collect();
-        spare.sort_unstable_by(|(one, _), (other, _)| one.total_cmp(other));
-        spare.truncate((self.max_budgets / 4).max(1));
-        if spare.is_empty() {
-            return BudgetKey { subject: None, ..key };
-        }
-        for (_, key) in spare {
-            self.arrivals.remove(&key);
-        }
-        key
+        self.endings.extend(exhausted);
+        place
     }
 
-    /// Takes one charge back.
-    pub(crate) fn undo(&mut self, key: &BudgetKey, interval: Micros) {
-        if let Some(arrival) = self.arrivals.get_mut(key) {
-            arrival.at = arrival.at.saturating_sub(interval);
+    /// Takes one charge back, by the arrival time that it led to. A charge whose time is over has come back by itself.
+    pub(crate) fn undo(&mut self, key: BudgetKey, charged: Arrival, now: Micros) {
+        if let Some(arrival) = self.arrivals.get(&key).copied().filter(|_| charged.at > now) {
+            let at = arrival.at.saturating_sub(charged.rate.interval());
+            self.write(key, Arrival { at, ..arrival });
         }
+    }
+}
+
+/// Things that were seen within the last hour, in the order in which they are forgotten.
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    until: HashMap<(Subject, Id), Micros>,
+    order: VecDeque<(Micros, (Subject, Id))>,
+}
+
+impl Seen {
+    fn contains(&self, thing: (Subject, Id), now: Micros) -> bool {
+        self.until.get(&thing).is_some_and(|until| *until > now)
+    }
+
+    fn insert(&mut self, thing: (Subject, Id), now: Micros, most: usize) {
+        while let Some(&(until, oldest)) = self.order.front()
+            && (until <= now || self.order.len() >= most)
+        {
+            self.order.pop_front();
+            if self.until.get(&oldest) == Some(&until) {
+                self.until.remove(&oldest);
+            }
+        }
+        let until = now + DISTINCT;
+        self.until.insert(thing, until);
+        self.order.push_back((until, thing));
     }
 }
 
@@ -163,7 +255,7 @@ mod tests {
         let rates = [rate.parse().unwrap()];
         let subject = Subject::Of(Id(u128::from(subject).to_be_bytes()));
         let spent = budgets.spend(&[Charge::new("test", subject, &rates)], None, 0, now);
-        spent.map(|spent| budgets.charge(&spent, now)).is_ok()
+        spent.map(|spending| budgets.charge(&spending, now)).is_ok()
     }
 
     #[test]
@@ -195,5 +287,64 @@ mod tests {
         }
         assert!(!spend(&mut budgets, 5, "1/h", HOUR));
         assert!(spend(&mut budgets, 5, "1/h", 2 * HOUR) && spend(&mut budgets, 101, "1/h", 2 * HOUR));
+    }
+
+    /// A login whose budget of a day is partly used keeps it while strangers come by the ten thousand.
+    #[test]
+    fn a_budget_that_is_partly_used_outlives_those_that_are_less_used() {
+        let mut budgets = Budgets::with_capacity(1000);
+        for _ in 0..9 {
+            assert!(spend(&mut budgets, 1, "10/day", HOUR));
+        }
+        for subject in 2..50_000 {
+            spend(&mut budgets, subject, "10/h", HOUR + subject);
+        }
+        assert!(spend(&mut budgets, 1, "10/day", 2 * HOUR));
+        assert!(!spend(&mut budgets, 1, "10/day", 2 * HOUR));
+        assert!(budgets.endings.len() <= 2 * 1000 + 1024 && budgets.arrivals.len() <= 1000);
+    }
+
+    #[test]
+    fn what_is_unused_again_is_dropped() {
+        let mut budgets = Budgets::default();
+        for subject in 0..5000 {
+            spend(&mut budgets, subject, "10/h", HOUR);
+        }
+        spend(&mut budgets, 9999, "10/h", 2 * HOUR);
+        assert_eq!((budgets.arrivals.len(), budgets.endings.len()), (1, 1));
+    }
+
+    /// What is undone is what was charged, and no more: not a later charge.
+    #[test]
+    fn a_charge_is_undone_once_and_takes_no_other_with_it() {
+        let rates = ["2/h".parse().unwrap()];
+        let charges = [Charge::new("test", Subject::All, &rates)];
+        let mut budgets = Budgets::default();
+        let spend = |budgets: &mut Budgets, now| {
+            let spending = budgets.spend(&charges, None, 0, now).ok()?;
+            budgets.charge(&spending, now);
+            Some(spending.spent[0])
+        };
+        let first = spend(&mut budgets, HOUR).unwrap();
+        // The first has come back by itself when the second is charged.
+        let second = spend(&mut budgets, HOUR + HOUR * 3 / 4).unwrap();
+        budgets.undo(first.key, first.arrival, HOUR + HOUR * 3 / 4);
+        assert!(spend(&mut budgets, HOUR + HOUR * 3 / 4).is_some());
+        assert!(spend(&mut budgets, HOUR + HOUR * 3 / 4).is_none());
+        budgets.undo(second.key, second.arrival, HOUR + HOUR * 3 / 4);
+        assert!(spend(&mut budgets, HOUR + HOUR * 3 / 4).is_some());
+        assert!(spend(&mut budgets, HOUR + HOUR * 3 / 4).is_none());
+    }
+
+    #[test]
+    fn things_are_forgotten_in_the_order_in_which_they_came() {
+        let mut seen = Seen::default();
+        let thing = |number: u128| (Subject::All, Id(number.to_be_bytes()));
+        for number in 0..150 {
+            seen.insert(thing(number), HOUR, 100);
+        }
+        assert_eq!((seen.until.len(), seen.order.len()), (100, 100));
+        assert!(!seen.contains(thing(49), HOUR) && seen.contains(thing(50), HOUR));
+        assert!(!seen.contains(thing(50), HOUR + DISTINCT));
     }
 }

@@ -16,8 +16,8 @@ use crate::{
 ///
 /// The store checks in this order: the record must exist, at an accepted stage and with the right owner; the `open` budgets must have room;
 /// the mark must be new in the record; the ledger, the counters and last the `silent` budgets must have room. If the record, an open budget
-/// or the ledger fails its check, nothing is charged. If a later check fails, or the mark is not new, the open budgets stay charged, because
-/// a client must not be able to tell such an act from one that was done.
+/// or the ledger fails its check, nothing is charged. If the mark is not new, the open budgets stay charged, and if a later check fails, the
+/// booking in the ledger too, because a client must not be able to tell such an act from one that was done.
 #[derive(Clone, Debug, Serialize)]
 pub struct Decision<'a> {
     /// The random id of this decision. The caller settles the decision under the same id.
@@ -34,6 +34,9 @@ pub struct Decision<'a> {
     pub silent: Vec<Charge<'a>>,
     /// Whether a secret becomes live by this act, which raises the price of every guess.
     pub makes_live: bool,
+    /// A level that the caller wants to know, whatever becomes of the act.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<Level>,
 }
 
 impl<'a> Decision<'a> {
@@ -42,7 +45,14 @@ impl<'a> Decision<'a> {
         let charges = self.open.iter().chain(&self.silent).map(|charge| charge.budget);
         let counters = self.counters().iter().map(|counter| counter.name);
         let mark = self.mark().map(|mark| mark.name);
-        charges.chain(counters).chain(mark).chain([LIVE, BOOKING]).find(|known| *known == name)
+        let reserved = self.open.iter().filter_map(|charge| charge.newcomers);
+        let reserved = reserved.flat_map(|newcomers| [newcomers.reserve, newcomers.per_block]);
+        charges
+            .chain(counters)
+            .chain(mark)
+            .chain(reserved)
+            .chain([LIVE, BOOKING])
+            .find(|known| *known == name)
     }
 
     pub(crate) fn mark(&self) -> Option<&Mark<'a>> {
@@ -62,7 +72,8 @@ impl<'a> Decision<'a> {
 
     /// A decision that costs nothing yet.
     pub fn new(id: Id) -> Self {
-        Self { id, open: Vec::new(), ledger: None, record: None, silent: Vec::new(), makes_live: false }
+        let (open, silent) = (Vec::new(), Vec::new());
+        Self { id, open, ledger: None, record: None, silent, makes_live: false, level: None }
     }
 }
 
@@ -86,6 +97,37 @@ pub struct Charge<'a> {
     pub stage_when_exhausted: u8,
     /// Whether a settlement may undo it.
     pub receipt: bool,
+    /// What is kept for networks that were not charged in the last hour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newcomers: Option<Newcomers<'a>>,
+}
+
+/// A reserve for newcomers: where a budget has no room, a network that the budget was not charged for within the last hour is charged to
+/// the reserve instead, and to a budget of the block that the network lies in. So nobody who has come before can use up the reserve, and
+/// whoever owns a block of networks can use up a part of it.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Newcomers<'a> {
+    /// The network that the act comes from.
+    pub network: Id,
+    /// The name of the reserve, a budget of everybody together.
+    pub reserve: &'static str,
+    /// The rates of the reserve.
+    pub rates: &'a [Rate],
+    /// The block of networks that the network lies in.
+    pub block: Id,
+    /// The name of the block's budget.
+    pub per_block: &'static str,
+    /// The rates of the block's budget.
+    pub block_rates: &'a [Rate],
+}
+
+/// A small number that many processes share: it rises at once, and falls by one after a time in which nobody raised it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Level {
+    pub name: &'static str,
+    /// The time after which it falls by one.
+    #[serde(serialize_with = "as_micros")]
+    pub falls_after: Duration,
 }
 
 impl<'a> Charge<'a> {
@@ -100,12 +142,13 @@ impl<'a> Charge<'a> {
             unless: 0,
             stage_when_exhausted: 0,
             receipt: false,
+            newcomers: None,
         }
     }
 }
 
 /// Whose budget is charged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Subject {
     /// Everybody together.
     All,
@@ -156,8 +199,10 @@ pub struct Beginning {
     pub counters: Vec<Counter>,
     /// The new stage of the record. A renewed record also keeps those of its old bits that are in `sticky`.
     pub stage: u8,
-    /// Bits of the stage that a record keeps once it has them.
+    /// Bits of the stage that a record keeps when it is renewed.
     pub sticky: u8,
+    /// Bits of the stage that a record keeps also when the act is undone: those that no act takes away.
+    pub lasting: u8,
     /// How long the record stands from now on.
     #[serde(serialize_with = "as_micros")]
     pub lifetime: Duration,
@@ -253,6 +298,8 @@ pub struct Decided {
     pub reading: Option<Reading>,
     /// The names of the charges that a [`Settlement`] may undo. Empty when nothing is left to settle.
     pub receipts: Vec<&'static str>,
+    /// The level that the decision asked for; 0 when it asked for none.
+    pub level: u8,
 }
 
 /// Whether an act may be done.
@@ -263,12 +310,19 @@ pub enum Verdict {
     /// The act may not be done, for an open budget has no room; nothing is charged.
     Exhausted {
         budget: &'static str,
+        /// Whose budget it is.
+        subject: Subject,
         /// How long until one has come back.
         wait: Duration,
     },
-    /// The act may not be done, for the ledger has no room; nothing is charged.
+    /// The act may not be done, for the ledger has no room, or none for a network that has booked before; nothing is charged.
     LedgerExhausted {
-        /// How long until the oldest booking leaves the window.
+        /// How long until there is room for a few guesses.
+        wait: Duration,
+    },
+    /// The act may not be done, for its network has used up its share of the ledger; nothing is charged.
+    ShareExhausted {
+        /// How long until there is room for a guess of this network.
         wait: Duration,
     },
     /// The act may not be done, and that must not show, for a silent budget has no room.
@@ -308,6 +362,18 @@ pub struct Settlement<'a> {
     /// How long the record stands from now on, if that changes.
     #[serde(serialize_with = "as_optional_micros", skip_serializing_if = "Option::is_none")]
     pub lifetime: Option<Duration>,
+    /// Whether the record goes back to the stage that it had before the act, but for its lasting bits.
+    pub restores: bool,
+    /// A level that the act showed to be too low.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raise: Option<Raise>,
+}
+
+/// Raises a level to a number, or lets it stay there for its whole time again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Raise {
+    pub level: Level,
+    pub to: u8,
 }
 
 /// A new stage of a record.

@@ -1,14 +1,19 @@
 //! The risk ledger of a guessing game: a guess made while `n` secrets are live hits one of them with probability `n` in a million, so it is
-//! booked at a price of `n` millionths. Bounding the sum of the prices bounds the expected number of hits, whatever the number of guessers.
+//! booked at a price of `n`. Bounding the sum of the prices bounds the expected number of hits, whatever the number of guessers.
+//!
+//! Nobody uses up a ledger alone: a network may book a part of it, and the rest is kept for the first guesses of others.
 //!
 //! Counted by the minute. A minute that lies partly in the window counts in full, so the bound holds for every span of 60 minutes, not only
 //! for clock hours. Pure in the time; `lua/decide.lua` does the same for Redis.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Micros;
+use crate::{Micros, id::Id};
 
 /// The window in which a ledger bounds the sum of its bookings, in minutes.
 pub const WINDOW_MINUTES: u64 = 60;
@@ -22,40 +27,76 @@ pub struct Lane(pub &'static str);
 pub struct Booking {
     /// Which ledger.
     pub lane: Lane,
-    /// What its window may hold, in millionths.
+    /// The network that the guess comes from.
+    pub network: Id,
+    /// What its window may hold, in prices of one guess at one secret.
     pub capacity: u32,
     /// How long a secret stays live, in minutes.
     pub live_minutes: u64,
+    /// Secrets that are live beside those that this store knows of.
+    pub elsewhere: u32,
     /// Whether to book the guess, or only to read how the ledger stands.
     pub book: bool,
+}
+
+/// The part of a ledger that one network may book, and at least two guesses: one in ten.
+const SHARE: u32 = 10;
+/// The part of a ledger that is kept for the first guesses of networks: one in four.
+const RESERVE: u32 = 4;
+/// How many guesses must have room before a client is told to come back.
+const GUESSES: u32 = 5;
+
+impl Booking {
+    /// What a network may book that has booked `own` before, at a price: of its own, and of everybody's ledger.
+    fn limits(&self, own: u32, price: u32) -> (u32, u32) {
+        if own == 0 {
+            return (u32::MAX, self.capacity);
+        }
+        ((self.capacity / SHARE).max(price.saturating_mul(2)), self.capacity - self.capacity / RESERVE)
+    }
 }
 
 /// How a ledger stands after a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct Reading {
-    /// How many secrets are live, which is the price of a guess in millionths; 1 when none is known of.
+    /// How many secrets are live, which is the price of a guess; 1 when none is known of.
     pub live: u32,
-    /// What the window holds, in millionths.
+    /// What the window holds, in prices of one guess at one secret.
     pub spent: u32,
-    /// What the window may hold, in millionths.
+    /// What the window may hold.
     pub capacity: u32,
 }
 
 impl Reading {
-    /// Whether one more guess would be refused.
+    /// Whether one more guess would be refused, whoever makes it.
     pub fn is_exhausted(&self) -> bool {
         self.spent.saturating_add(self.live) > self.capacity
     }
 }
 
+/// Why a guess cannot be booked, and how long until one can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoRoom {
+    /// The ledger has no room for it.
+    Ledger(Duration),
+    /// The network has used up its share.
+    Share(Duration),
+}
+
 /// Counts by the minute.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Minutes(BTreeMap<u64, u32>);
 
 impl Minutes {
     /// The sum since a minute; what is older is dropped.
     fn since(&mut self, minute: u64) -> u32 {
-        self.0 = self.0.split_off(&minute);
+        if self.0.first_key_value().is_some_and(|(oldest, _)| *oldest < minute) {
+            self.0 = self.0.split_off(&minute);
+        }
+        self.sum()
+    }
+
+    fn sum(&self) -> u32 {
         self.0.values().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
@@ -69,13 +110,37 @@ impl Minutes {
             *bin = bin.saturating_sub(count);
         }
     }
+
+    /// How long until the window holds no more than `target`, in whole minutes. The sum must have been taken before, so that nothing older
+    /// is left.
+    fn until(&self, target: u32, minute: u64) -> Duration {
+        let mut sum = self.0.values().fold(0_u32, |sum, count| sum.saturating_add(*count));
+        let mut last = minute;
+        for (bin, count) in &self.0 {
+            if sum <= target {
+                break;
+            }
+            sum = sum.saturating_sub(*count);
+            last = *bin;
+        }
+        Duration::from_secs(60 * (last + WINDOW_MINUTES + 1).saturating_sub(minute))
+    }
 }
 
 /// Live secrets and bookings, in this process.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger {
     live: Minutes,
-    booked: BTreeMap<&'static str, Minutes>,
+    lanes: BTreeMap<&'static str, Bookings>,
+}
+
+/// The bookings of one lane.
+#[derive(Clone, Debug, Default)]
+struct Bookings {
+    all: Minutes,
+    by_network: HashMap<Id, Minutes>,
+    /// The minute in which networks without bookings were dropped.
+    swept: u64,
 }
 
 pub(crate) fn minute(now: Micros) -> u64 {
@@ -93,22 +158,47 @@ impl Ledger {
         self.live.take(minute, 1);
     }
 
-    /// How the ledger stands, and how long until the oldest booking leaves the window.
-    pub(crate) fn consult(&mut self, booking: &Booking, minute: u64) -> (Reading, Duration) {
-        let live = self.live.since(minute.saturating_sub(booking.live_minutes)).max(1);
-        let booked = self.booked.entry(booking.lane.0).or_default();
-        let spent = booked.since(minute.saturating_sub(WINDOW_MINUTES));
-        let oldest = booked.0.keys().next().copied().unwrap_or(minute);
-        let wait = Duration::from_secs(60 * (oldest + WINDOW_MINUTES + 1).saturating_sub(minute));
-        (Reading { live, spent, capacity: booking.capacity }, wait)
+    /// How the ledger stands, and whether a guess has room.
+    pub(crate) fn consult(&mut self, booking: &Booking, minute: u64) -> (Reading, Result<(), NoRoom>) {
+        let live = self.live.since(minute.saturating_sub(booking.live_minutes));
+        let live = live.saturating_add(booking.elsewhere).max(1);
+        let first = minute.saturating_sub(WINDOW_MINUTES);
+        let bookings = self.lanes.entry(booking.lane.0).or_default();
+        if bookings.swept < minute {
+            bookings.by_network.retain(|_, minutes| minutes.since(first) > 0);
+            bookings.swept = minute;
+        }
+        let spent = bookings.all.since(first);
+        let reading = Reading { live, spent, capacity: booking.capacity };
+        let own_minutes = bookings.by_network.get(&booking.network);
+        let own = own_minutes.map_or(0, Minutes::sum);
+        let (share, limit) = booking.limits(own, live);
+        if let Some(minutes) = own_minutes
+            && own.saturating_add(live) > share
+        {
+            return (reading, Err(NoRoom::Share(minutes.until(share.saturating_sub(live), minute))));
+        }
+        if spent.saturating_add(live) > limit {
+            let target = limit.saturating_sub(live.saturating_mul(GUESSES));
+            return (reading, Err(NoRoom::Ledger(bookings.all.until(target, minute))));
+        }
+        (reading, Ok(()))
     }
 
-    pub(crate) fn book(&mut self, lane: &'static str, minute: u64, price: u32) {
-        self.booked.entry(lane).or_default().add(minute, price);
+    /// Books a guess at a price.
+    pub(crate) fn book(&mut self, booking: &Booking, minute: u64, price: u32) {
+        let bookings = self.lanes.entry(booking.lane.0).or_default();
+        bookings.all.add(minute, price);
+        bookings.by_network.entry(booking.network).or_default().add(minute, price);
     }
 
-    pub(crate) fn take_back(&mut self, lane: &'static str, minute: u64, price: u32) {
-        self.booked.entry(lane).or_default().take(minute, price);
+    /// Takes back a guess that was booked in this minute.
+    pub(crate) fn take_back(&mut self, lane: Lane, network: Id, minute: u64, price: u32) {
+        let bookings = self.lanes.entry(lane.0).or_default();
+        bookings.all.take(minute, price);
+        if let Some(minutes) = bookings.by_network.get_mut(&network) {
+            minutes.take(minute, price);
+        }
     }
 }
 
@@ -117,7 +207,18 @@ mod tests {
     use super::*;
 
     const LANE: Lane = Lane("test");
-    const BOOKING: Booking = Booking { lane: LANE, capacity: 1200, live_minutes: 30, book: true };
+    const BOOKING: Booking = Booking {
+        lane: LANE,
+        network: Id([0; 16]),
+        capacity: 1200,
+        live_minutes: 30,
+        elsewhere: 0,
+        book: true,
+    };
+
+    fn from(network: usize) -> Booking {
+        Booking { network: Id((network as u128).to_be_bytes()), ..BOOKING }
+    }
 
     fn with_live(secrets: u32, minute: u64) -> Ledger {
         let mut ledger = Ledger::default();
@@ -127,18 +228,17 @@ mod tests {
         ledger
     }
 
-    /// The price of a guess that is booked, `None` when it is refused.
-    fn guess(ledger: &mut Ledger, booking: Booking, minute: u64) -> Option<u32> {
-        let (reading, _) = ledger.consult(&booking, minute);
-        if reading.is_exhausted() {
-            return None;
-        }
-        ledger.book(booking.lane.0, minute, reading.live);
-        Some(reading.live)
+    /// The price of a guess that is booked, or why it is not.
+    fn guess(ledger: &mut Ledger, booking: Booking, minute: u64) -> Result<u32, NoRoom> {
+        let (reading, room) = ledger.consult(&booking, minute);
+        room?;
+        ledger.book(&booking, minute, reading.live);
+        Ok(reading.live)
     }
 
+    /// How many guesses are booked, each from a network of its own.
     fn guesses(ledger: &mut Ledger, minute: u64) -> usize {
-        std::iter::from_fn(|| guess(ledger, BOOKING, minute)).take(10_000).count()
+        (0..10_000).take_while(|network| guess(ledger, from(*network), minute).is_ok()).count()
     }
 
     #[test]
@@ -147,6 +247,8 @@ mod tests {
             assert_eq!(guesses(&mut with_live(live, 7), 7), expected, "{live}");
         }
         assert_eq!(guesses(&mut Ledger::default(), 7), 1200, "no secret known of counts as one");
+        let booking = Booking { elsewhere: 19, ..from(1) };
+        assert_eq!(with_live(1, 7).consult(&booking, 7).0.live, 20, "those asked for elsewhere count");
     }
 
     #[test]
@@ -155,7 +257,7 @@ mod tests {
         let mut booked = Vec::new();
         for minute in 0..300 {
             ledger.add_live(minute);
-            while let Some(price) = guess(&mut ledger, BOOKING, minute) {
+            while let Ok(price) = guess(&mut ledger, from(booked.len()), minute) {
                 booked.push((minute, price));
             }
         }
@@ -171,20 +273,71 @@ mod tests {
         let mut ledger = with_live(20, 0);
         assert_eq!(guesses(&mut ledger, 30), 60, "alive for all of its last minute");
         assert_eq!(ledger.consult(&BOOKING, 31).0.live, 1);
-        assert_eq!(ledger.consult(&BOOKING, 40).1, Duration::from_secs(51 * 60));
-        assert_eq!(guess(&mut ledger, BOOKING, 90), None);
-        assert!(guess(&mut ledger, BOOKING, 91).is_some());
+        assert!(guess(&mut ledger, from(100), 90).is_err());
+        assert!(guess(&mut ledger, from(100), 91).is_ok());
+    }
+
+    #[test]
+    fn a_client_comes_back_when_there_is_room_for_five_guesses() {
+        let mut ledger = with_live(100, 0);
+        for (network, minute) in (0..12).zip([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]) {
+            guess(&mut ledger, from(network), minute).unwrap();
+        }
+        // The fifth of them leaves in minute 65.
+        let waits = |minutes: u64| Err(NoRoom::Ledger(Duration::from_secs(60 * minutes)));
+        assert_eq!(guess(&mut ledger, from(99), 20), waits(45));
+        // A network that has booked before waits for three more, which are kept for others.
+        assert_eq!(guess(&mut ledger, from(0), 20), waits(48));
+        assert_eq!(guess(&mut with_live(1201, 0), from(0), 0), waits(61), "there never is");
+    }
+
+    #[test]
+    fn a_network_books_a_tenth_or_two_guesses_and_none_of_the_last_quarter() {
+        for (live, expected) in [(1, 120), (20, 6), (60, 2), (100, 2), (300, 2), (600, 1), (1000, 1)] {
+            let mut ledger = with_live(live, 0);
+            let booked = (0..500).take_while(|_| guess(&mut ledger, from(1), 0).is_ok()).count();
+            assert_eq!(booked, expected, "{live}");
+        }
+        let mut ledger = with_live(100, 0);
+        let share = NoRoom::Share(Duration::from_secs(61 * 60));
+        assert_eq!([(); 3].map(|()| guess(&mut ledger, from(1), 0)), [Ok(100), Ok(100), Err(share)]);
+        // Four networks use up what is not kept; then each network has its first guess.
+        for network in 2..=4 {
+            assert!(
+                guess(&mut ledger, from(network), 1).is_ok() && guess(&mut ledger, from(network), 1).is_ok()
+            );
+        }
+        assert!(guess(&mut ledger, from(5), 1).is_ok());
+        assert!(matches!(guess(&mut ledger, from(5), 1), Err(NoRoom::Ledger(_))));
+        assert_eq!((6..20).take_while(|network| guess(&mut ledger, from(*network), 1).is_ok()).count(), 3);
+        // A booking that is taken back makes room for its network too.
+        ledger.take_back(LANE, from(1).network, 0, 100);
+        ledger.take_back(LANE, from(2).network, 1, 100);
+        ledger.take_back(LANE, from(3).network, 1, 100);
+        ledger.take_back(LANE, from(4).network, 1, 100);
+        assert_eq!(guess(&mut ledger, from(1), 2), Ok(100));
     }
 
     #[test]
     fn a_booking_that_is_taken_back_makes_room_and_lanes_count_apart() {
         let mut ledger = with_live(1200, 5);
-        let (reading, _) = ledger.consult(&BOOKING, 5);
-        assert_eq!((reading.is_exhausted(), reading.spent), (false, 0), "consulting is free");
+        let (reading, room) = ledger.consult(&BOOKING, 5);
+        assert_eq!((reading.is_exhausted(), reading.spent, room), (false, 0, Ok(())), "consulting is free");
         let price = guess(&mut ledger, BOOKING, 5).unwrap();
-        assert_eq!(guess(&mut ledger, BOOKING, 6), None);
-        assert!(guess(&mut ledger, Booking { lane: Lane("other"), ..BOOKING }, 6).is_some());
-        ledger.take_back(LANE.0, 5, price);
-        assert!(guess(&mut ledger, BOOKING, 6).is_some());
+        assert!(guess(&mut ledger, from(1), 6).is_err());
+        assert!(guess(&mut ledger, Booking { lane: Lane("other"), ..BOOKING }, 6).is_ok());
+        ledger.take_back(LANE, BOOKING.network, 5, price);
+        assert!(guess(&mut ledger, from(1), 6).is_ok());
+    }
+
+    #[test]
+    fn networks_without_bookings_are_forgotten() {
+        let mut ledger = Ledger::default();
+        for minute in 0..200 {
+            for network in 0..5 {
+                guess(&mut ledger, from(usize::try_from(minute).unwrap() * 5 + network), minute).unwrap();
+            }
+        }
+        assert!(ledger.lanes["test"].by_network.len() <= 5 * 62);
     }
 }

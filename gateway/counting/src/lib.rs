@@ -37,8 +37,8 @@ mod redis;
 mod store;
 
 pub use decision::{
-    BOOKING, Beginning, Charge, Counter, Decided, Decision, LIVE, Mark, OrBegin, Owned, Recalled, Record,
-    RecordUse, Settlement, StageChange, Subject, Verdict, Visit,
+    BOOKING, Beginning, Charge, Counter, Decided, Decision, LIVE, Level, Mark, Newcomers, OrBegin, Owned,
+    Raise, Recalled, Record, RecordUse, Settlement, StageChange, Subject, Verdict, Visit,
 };
 pub use id::Id;
 pub use ledger::{Booking, Lane, Reading, WINDOW_MINUTES};

@@ -5,25 +5,25 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap, VecDeque},
+    collections::{BTreeMap, BinaryHeap, HashMap, VecDeque},
 };
 
 use crate::{
     Micros,
-    budgets::{BudgetKey, Budgets},
+    budgets::{Arrival, BudgetKey, Budgets, NoBudget, Spending},
     decision::{
-        BOOKING, Beginning, Counter, Decided, Decision, LIVE, Mark, Recalled, Record, RecordUse, SETTLEMENT,
-        Settlement, Verdict, Visit,
+        BOOKING, Beginning, Counter, Decided, Decision, EVERYTHING, LIVE, Level, Mark, Raise, Recalled,
+        Record, RecordUse, SETTLEMENT, Settlement, Verdict, Visit,
     },
     id::Id,
-    ledger::{Ledger, minute},
+    ledger::{Booking, Ledger, NoRoom, minute},
     rate::micros,
 };
 
 /// The most records that are kept, which take some twenty megabytes. When there are more, those that would end soonest end now.
 const MAX_RECORDS: usize = 100_000;
 /// All counters.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Memory {
     budgets: Budgets,
     records: HashMap<Id, Stored>,
@@ -33,9 +33,11 @@ pub(crate) struct Memory {
     /// Receipts in the order in which they are dropped.
     unsettled: VecDeque<(Micros, Id)>,
     ledger: Ledger,
+    /// The height of each level, and when it was raised.
+    levels: BTreeMap<&'static str, (u8, Micros)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Stored {
     owner: Option<Id>,
     subject: Option<Id>,
@@ -45,31 +47,35 @@ struct Stored {
     marks: Vec<(Id, State)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     BusySince(Micros),
     Done(String),
 }
 
 /// What a settlement may undo.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Receipts {
-    /// Each budget that was charged, and by how much its arrival time goes back.
-    budgets: Vec<(BudgetKey, Micros)>,
+    /// Each budget that was charged, and the arrival time to which that led.
+    budgets: Vec<(BudgetKey, Arrival)>,
     live: Option<u64>,
-    booking: Option<(&'static str, u64, u32)>,
+    /// What was booked, in which minute, at which price.
+    booking: Option<(Booking, u64, u32)>,
     record: Option<Id>,
+    /// The stage before the act, and the lasting bits, where the act began or renewed a record.
+    before: Option<(u8, u8)>,
     counters: Vec<&'static str>,
-    /// The name and the id of the mark, and the time at which its act began.
-    mark: Option<(&'static str, Id, Micros)>,
+    /// The name, the id and the state of the mark.
+    mark: Option<(&'static str, Id, State)>,
 }
 
 impl Memory {
     /// Decides whether an act may be done, and charges what it costs.
     pub(crate) fn decide(&mut self, decision: &Decision<'_>, now: Micros) -> Decided {
         self.drop_what_is_over(now);
+        let level = decision.level.map_or(0, |level| self.level(&level, now));
         let mut decided =
-            Decided { verdict: Verdict::Charged, record: None, reading: None, receipts: Vec::new() };
+            Decided { verdict: Verdict::Charged, record: None, reading: None, receipts: Vec::new(), level };
         let mut begins = false;
 
         // The record that the act happens in.
@@ -105,8 +111,8 @@ impl Memory {
         // What may refuse openly.
         let open = match self.budgets.spend(&decision.open, subject, stage, now) {
             Ok(open) => open,
-            Err((budget, wait)) => {
-                return Decided { verdict: Verdict::Exhausted { budget, wait }, ..decided };
+            Err(NoBudget { budget, subject, wait }) => {
+                return Decided { verdict: Verdict::Exhausted { budget, subject, wait }, ..decided };
             }
         };
         let mark = decision.mark();
@@ -120,33 +126,50 @@ impl Memory {
             self.budgets.charge(&open, now);
             return Decided { verdict: Verdict::Repeated(outcome), ..decided };
         }
+        let mut receipts = Receipts { record: id, ..Receipts::default() };
         if let Some(booking) = &decision.ledger {
-            let (reading, wait) = self.ledger.consult(booking, minute(now));
+            let (mut reading, room) = self.ledger.consult(booking, minute(now));
             decided.reading = Some(reading);
-            if booking.book && reading.is_exhausted() {
-                return Decided { verdict: Verdict::LedgerExhausted { wait }, ..decided };
+            if booking.book {
+                match room {
+                    Ok(()) => {}
+                    Err(NoRoom::Ledger(wait)) => {
+                        return Decided { verdict: Verdict::LedgerExhausted { wait }, ..decided };
+                    }
+                    Err(NoRoom::Share(wait)) => {
+                        return Decided { verdict: Verdict::ShareExhausted { wait }, ..decided };
+                    }
+                }
+                // The same price in every record, before anything else is decided about the guess.
+                self.ledger.book(booking, minute(now), reading.live);
+                receipts.booking = Some((*booking, minute(now), reading.live));
+                reading.spent += reading.live;
+                decided.reading = Some(reading);
             }
         }
 
         // From here on the act looks as if it had been done.
         self.budgets.charge(&open, now);
+        receipts.charged(&open);
         let stored = standing.and_then(|id| self.records.get(&id));
         let used_up = counters.iter().find(|counter| stored.is_some_and(|stored| !stored.has_room(counter)));
         if let Some(counter) = used_up {
-            return Decided { verdict: Verdict::UsedUp { counter: counter.name }, ..decided };
+            let verdict = Verdict::UsedUp { counter: counter.name };
+            self.keep(decision.id, receipts, now);
+            return Decided { verdict, ..decided };
         }
         let silent = self.budgets.spend(&decision.silent, subject, stage, now);
-        let mut receipts = Receipts { record: id, ..Receipts::default() };
         if let Some(id) = id {
             match &decision.record {
                 Some(RecordUse::Begin(beginning)) => {
                     let to = match &silent {
                         Ok(_) => beginning.stage,
-                        Err((budget, _)) => {
+                        Err(NoBudget { budget, .. }) => {
                             let charge = decision.silent.iter().find(|charge| charge.budget == *budget);
                             charge.map_or(0, |charge| charge.stage_when_exhausted)
                         }
                     };
+                    receipts.before = Some((stage, beginning.lasting));
                     self.begin(beginning, id, begins, to, now);
                 }
                 Some(RecordUse::Visit(Visit { or_begin: Some(begin), .. })) if begins => {
@@ -162,59 +185,64 @@ impl Memory {
             }
             decided.record = self.view(id);
         }
+        receipts.counters =
+            counters.iter().filter(|counter| counter.receipt).map(|counter| counter.name).collect();
         let silent = match silent {
             Ok(silent) => silent,
-            Err((budget, _)) => return Decided { verdict: Verdict::Suppressed { budget }, ..decided },
+            Err(NoBudget { budget, .. }) => {
+                self.keep(decision.id, receipts, now);
+                return Decided { verdict: Verdict::Suppressed { budget }, ..decided };
+            }
         };
         self.budgets.charge(&silent, now);
+        receipts.charged(&silent);
         let worthwhile = mark.is_none_or(|mark| stage & mark.worthwhile != 0);
         if let (Some(id), Some(mark)) = (id, mark)
             && let Some(stored) = self.records.get_mut(&id)
         {
             let state =
                 if worthwhile { State::BusySince(now) } else { State::Done(mark.otherwise.to_owned()) };
-            stored.marks.push((mark.id, state));
+            stored.marks.push((mark.id, state.clone()));
+            receipts.mark = Some((mark.name, mark.id, state));
         }
-        if !worthwhile {
-            return decided;
+        if worthwhile {
+            if decision.makes_live {
+                self.ledger.add_live(minute(now));
+                receipts.live = Some(minute(now));
+            }
+            decided.receipts = receipts.names();
         }
-        if let (Some(booking), Some(reading)) = (&decision.ledger, &mut decided.reading)
-            && booking.book
-        {
-            self.ledger.book(booking.lane.0, minute(now), reading.live);
-            receipts.booking = Some((booking.lane.0, minute(now), reading.live));
-            reading.spent += reading.live;
-        }
-        if decision.makes_live {
-            self.ledger.add_live(minute(now));
-            receipts.live = Some(minute(now));
-        }
-        let undoable = open.iter().chain(&silent).filter(|spent| spent.receipt);
-        receipts.budgets = undoable.map(|spent| (spent.key, spent.arrival.rate.interval())).collect();
-        receipts.counters =
-            counters.iter().filter(|counter| counter.receipt).map(|counter| counter.name).collect();
-        receipts.mark = mark.map(|mark| (mark.name, mark.id, now));
-        decided.receipts = receipts.names();
-        if !decided.receipts.is_empty() || matches!(decision.record, Some(RecordUse::Begin(_))) {
-            self.unsettled.push_back((now + SETTLEMENT, decision.id));
-            self.receipts.insert(decision.id, receipts);
-        }
+        self.keep(decision.id, receipts, now);
         decided
+    }
+
+    /// Keeps receipts until their settlement. Those of an act that was not done can only be undone together, for a caller that never heard
+    /// of the decision.
+    fn keep(&mut self, id: Id, receipts: Receipts, now: Micros) {
+        if receipts.before.is_some() || !receipts.names().is_empty() {
+            self.unsettled.push_back((now + SETTLEMENT, id));
+            self.receipts.insert(id, receipts);
+        }
     }
 
     /// Undoes what a settlement names, once.
     pub(crate) fn settle(&mut self, id: Id, settlement: &Settlement<'_>, now: Micros) {
         self.drop_what_is_over(now);
+        if let Some(Raise { level, to }) = settlement.raise
+            && to >= self.level(&level, now)
+        {
+            self.levels.insert(level.name, (to, now));
+        }
         let Some(receipts) = self.receipts.remove(&id) else { return };
-        let undone = |name: &str| settlement.undo.contains(&name);
-        for (key, interval) in receipts.budgets.iter().filter(|(key, _)| undone(key.name)) {
-            self.budgets.undo(key, *interval);
+        let undone = |name: &str| settlement.undo.iter().any(|undo| *undo == name || *undo == EVERYTHING);
+        for (key, charged) in receipts.budgets.iter().filter(|(key, _)| undone(key.name)) {
+            self.budgets.undo(*key, *charged, now);
         }
         if let Some(minute) = receipts.live.filter(|_| undone(LIVE)) {
             self.ledger.take_live(minute);
         }
-        if let Some((lane, minute, price)) = receipts.booking.filter(|_| undone(BOOKING)) {
-            self.ledger.take_back(lane, minute, price);
+        if let Some((booking, minute, price)) = receipts.booking.filter(|_| undone(BOOKING)) {
+            self.ledger.take_back(booking.lane, booking.network, minute, price);
         }
         let Some(id) = receipts.record else { return };
         let Some(stored) = self.records.get_mut(&id) else { return };
@@ -222,16 +250,17 @@ impl Memory {
             stored.take_back(counter);
         }
         // Another try may have taken the place of this mark meanwhile, and has a settlement of its own.
-        if let Some((name, mark, since)) = receipts.mark
-            && let Some(position) = stored.marks.iter().position(|(known, state)| {
-                *known == mark && matches!(state, State::BusySince(busy) if *busy == since)
-            })
+        if let Some((name, mark, state)) = receipts.mark
+            && let Some(position) = stored.marks.iter().position(|known| *known == (mark, state.clone()))
         {
             if undone(name) {
                 stored.marks.remove(position);
             } else if let Some(outcome) = settlement.outcome {
                 stored.marks[position].1 = State::Done(outcome.to_owned());
             }
+        }
+        if let Some((before, lasting)) = receipts.before.filter(|_| settlement.restores) {
+            stored.stage = stored.stage & lasting | before;
         }
         if let Some(stage) = settlement.stage {
             stored.stage = stored.stage & stage.sticky | stage.to;
@@ -240,6 +269,12 @@ impl Memory {
             stored.ends = now + micros(lifetime);
             self.endings.push(Reverse((stored.ends, id)));
         }
+    }
+
+    fn level(&self, level: &Level, now: Micros) -> u8 {
+        let Some((height, since)) = self.levels.get(level.name) else { return 0 };
+        let fallen = now.saturating_sub(*since) / micros(level.falls_after).max(1);
+        height.saturating_sub(u8::try_from(fallen).unwrap_or(u8::MAX))
     }
 
     /// The outcome of something that was marked.
@@ -348,13 +383,18 @@ impl Stored {
 }
 
 impl Receipts {
+    fn charged(&mut self, spending: &Spending) {
+        let undoable = spending.spent.iter().filter(|spent| spent.receipt);
+        self.budgets.extend(undoable.map(|spent| (spent.key, spent.arrival)));
+    }
+
     fn names(&self) -> Vec<&'static str> {
         let mut names: Vec<_> = self.budgets.iter().map(|(key, _)| key.name).collect();
         names.dedup();
         names.extend(self.live.map(|_| LIVE));
         names.extend(self.booking.map(|_| BOOKING));
         names.extend(&self.counters);
-        names.extend(self.mark.map(|(name, ..)| name));
+        names.extend(self.mark.as_ref().map(|(name, ..)| *name));
         names
     }
 }

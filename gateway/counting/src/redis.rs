@@ -25,7 +25,9 @@ use tokio::{
 
 use crate::{
     Micros,
-    decision::{DISTINCT, Decided, Decision, EVERYTHING, Recalled, Record, SETTLEMENT, Settlement, Verdict},
+    decision::{
+        DISTINCT, Decided, Decision, EVERYTHING, Recalled, Record, SETTLEMENT, Settlement, Subject, Verdict,
+    },
     id::Id,
     ledger::Reading,
     presence::{Away, Presence},
@@ -94,6 +96,8 @@ struct Reply {
     verdict: String,
     /// The place of a budget or counter in its list, from 1.
     place: Option<usize>,
+    /// The name of a reserve.
+    name: Option<String>,
     #[serde(default)]
     wait: u64,
     outcome: Option<String>,
@@ -101,6 +105,8 @@ struct Reply {
     reading: Option<Reading>,
     #[serde(default)]
     receipts: Vec<String>,
+    #[serde(default)]
+    level: u8,
 }
 
 impl Redis {
@@ -138,7 +144,7 @@ impl Redis {
         };
         decided.map_err(|failure| {
             // It may be decided all the same.
-            let settlement = Settlement { undo: vec![EVERYTHING], ..Settlement::default() };
+            let settlement = Settlement { undo: vec![EVERYTHING], restores: true, ..Settlement::default() };
             self.keep(decision.id, &settlement);
             self.close(&failure)
         })
@@ -330,8 +336,19 @@ fn read(reply: &str, decision: &Decision<'_>) -> Option<Decided> {
     let wait = Duration::from_micros(reply.wait);
     let verdict = match reply.verdict.as_str() {
         "charged" => Verdict::Charged,
-        "exhausted" => Verdict::Exhausted { budget: decision.open[place(decision.open.len())?].budget, wait },
+        "exhausted" => {
+            let charge = decision.open[place(decision.open.len())?];
+            let (budget, subject) = match (reply.name.as_deref(), &charge.newcomers) {
+                (Some(name), Some(newcomers)) if name == newcomers.reserve => {
+                    (newcomers.reserve, Subject::All)
+                }
+                (Some(_), Some(newcomers)) => (newcomers.per_block, Subject::Of(newcomers.block)),
+                _ => (charge.budget, charge.subject),
+            };
+            Verdict::Exhausted { budget, subject, wait }
+        }
         "ledger_exhausted" => Verdict::LedgerExhausted { wait },
+        "share_exhausted" => Verdict::ShareExhausted { wait },
         "suppressed" => Verdict::Suppressed { budget: decision.silent[place(decision.silent.len())?].budget },
         "used_up" => {
             let counters = decision.counters();
@@ -344,7 +361,8 @@ fn read(reply: &str, decision: &Decision<'_>) -> Option<Decided> {
         _ => return None,
     };
     let receipts = reply.receipts.iter().map(|name| decision.name(name)).collect::<Option<_>>()?;
-    Some(Decided { verdict, record: reply.record, reading: reply.reading, receipts })
+    let Reply { record, reading, level, .. } = reply;
+    Some(Decided { verdict, record, reading, receipts, level })
 }
 
 /// What went wrong, in a few words: the text of an error may hold the address, and with it a password.

@@ -45,7 +45,7 @@ use table::{ROUTES, Route};
 #[derive(Debug)]
 pub struct Api {
     /// Everything that the four steps of the flow need.
-    pub steps: Steps,
+    pub steps: Arc<Steps>,
     /// How long a browser keeps the cookie of a flow.
     pub flow_lifetime: Duration,
     pub clock: Clock,
@@ -91,6 +91,9 @@ impl Api {
         if self.site.refuses(&head) {
             self.steps.record(&caller, Event::CrossSiteRefused, None, None);
             return Problem::cross_site().into_response();
+        }
+        if let Err(stop) = self.steps.refuse_early(&caller, route.operation) {
+            return steps::report(&self.steps, &caller, stop).into_response();
         }
         // The layer `edge::small` has already read the body and checked its size, so this cannot fail.
         let body = to_bytes(body, edge::MAX_BODY).await.unwrap_or_default();

@@ -33,6 +33,7 @@ fn envelope(said: Said) -> Envelope {
         Said::Question(text) | Said::Token(text) => Envelope::with_model(text),
         Said::CodeIncorrect => refusal("Confirmation code is incorrect."),
         Said::PasswordSet => Envelope::plain(true),
+        Said::NotAccepted => refusal("The request was not accepted. Please start again."),
         Said::PasswordNotAccepted => refusal("The password was not accepted. Please start again."),
         Said::Refused(sentences) => {
             Envelope { errors: sentences.messages, errors_code: sentences.codes, ..Envelope::plain(false) }

@@ -46,11 +46,10 @@ pub const COMMON_PROBLEMS: &[Kind] = &[
     Kind::ValidationFailed,
     Kind::HeadersTooLarge,
     Kind::Internal,
-    Kind::UpstreamUnreachable,
     Kind::UpstreamInterrupted,
     Kind::UpstreamFailed,
     Kind::UpstreamUnreadable,
-    Kind::KeyRejected,
+    Kind::Unavailable,
     Kind::StoreAway,
     Kind::UpstreamTimeout,
 ];

@@ -39,12 +39,27 @@ pub struct Limits {
     pub legacy_risk_per_hour: u32,
     /// How long a code is assumed to live at Autoshares, which nobody documents. A longer assumption raises the price of every guess.
     pub code_lifetime: Duration,
+    /// Live codes that are asked for past this gateway, which it cannot count. They are added to the price of every guess.
+    pub codes_elsewhere: u32,
+    /// How many digits a code has.
+    pub code_digits: u32,
 }
 
 impl Limits {
     /// How long a code is assumed to live, rounded up to whole minutes.
     pub fn code_minutes(&self) -> u64 {
         self.code_lifetime.as_secs().div_ceil(60)
+    }
+
+    /// How many codes there are.
+    pub fn codes(&self) -> u32 {
+        10_u32.pow(self.code_digits)
+    }
+
+    /// A risk in millionths as the number of guesses, at one live code, that it pays for.
+    pub fn guesses(&self, risk: u32) -> u32 {
+        let guesses = u64::from(risk) * u64::from(self.codes()) / 1_000_000;
+        u32::try_from(guesses).unwrap_or(u32::MAX)
     }
 }
 
@@ -69,6 +84,9 @@ settings! {
         "expected takeovers in any hour through clients without a handle, `0.000001` to `1`", "0.0012";
     CODE_LIFETIME: "limits.code_lifetime", "GATEWAY_LIMITS_CODE_LIFETIME",
         "how long Autoshares' codes are assumed to live, `1m` to `1day`", "30m";
+    CODES_ELSEWHERE: "limits.codes_elsewhere", "GATEWAY_LIMITS_CODES_ELSEWHERE",
+        "a number of live codes that are asked for past this gateway, up to 1000000", "0";
+    CODE_DIGITS: "limits.code_digits", "GATEWAY_LIMITS_CODE_DIGITS", "how many digits a code has, 4 to 9", "6";
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Limits> {
@@ -87,14 +105,24 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Limits> {
     let risk_per_hour = reader.value(RISK_PER_HOUR, risk);
     let legacy_risk_per_hour = reader.value(LEGACY_RISK_PER_HOUR, risk);
     let code_lifetime = reader.value(CODE_LIFETIME, code_lifetime);
+    let codes_elsewhere = reader.value(CODES_ELSEWHERE, |text| match text.parse() {
+        Ok(codes) if codes <= 1_000_000 => Ok(codes),
+        _ => Err(()),
+    });
+    let code_digits = reader.value(CODE_DIGITS, |text| match text.parse() {
+        Ok(digits @ 4..=9) => Ok(digits),
+        _ => Err(()),
+    });
     if enabled == Some(false) {
         reader.warn(ENABLED, "`false`: nothing bounds guesses, mails or load; for a benchmark only");
     }
     if risk_per_hour.is_some_and(|risk| risk > 10_000) {
         reader.warn(RISK_PER_HOUR, "above 0.01; `autoshares-gateway risk` prints what that means");
     }
-    if let (Some(resets), Some(risk), Some(lifetime)) = (&resets, risk_per_hour, code_lifetime)
-        && most_live_codes(resets, lifetime) > f64::from(risk)
+    if let (Some(resets), Some(risk), Some(lifetime), Some(elsewhere), Some(digits)) =
+        (&resets, risk_per_hour, code_lifetime, codes_elsewhere, code_digits)
+        && most_live_codes(resets, lifetime) + f64::from(elsewhere)
+            > f64::from(risk) * 10_f64.powi(digits as i32 - 6)
     {
         reader.warn(
             RESETS,
@@ -119,6 +147,8 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Limits> {
         risk_per_hour: risk_per_hour?,
         legacy_risk_per_hour: legacy_risk_per_hour?,
         code_lifetime: code_lifetime?,
+        codes_elsewhere: codes_elsewhere?,
+        code_digits: code_digits?,
     })
 }
 

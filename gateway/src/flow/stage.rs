@@ -11,13 +11,15 @@ impl Stage {
     pub const DECOY: Stage = Stage(2);
     /// A code was sent, or may have been. A flow that has come this far stays live, whatever comes later.
     pub const LIVE: Stage = Stage(4);
-    /// The gateway is forwarding step 1, and does not know yet whether Autoshares sends a code.
+    /// The gateway is forwarding step 1, and does not know yet whether Autoshares sends a code. A crash leaves the flow here.
     pub const LIVE_PERHAPS: Stage = Stage(8);
     /// No code was sent, but the client cannot tell that.
     pub const DEAD: Stage = Stage(16);
 
     /// The bits that a record keeps once it has them.
-    pub const STICKY: u8 = Self::LIVE.0;
+    pub const LASTING: u8 = Self::LIVE.0;
+    /// The bits that a record keeps when another step 1 comes: its outcome must not take away what an earlier one may have brought.
+    pub const STICKY: u8 = Self::LIVE.0 | Self::LIVE_PERHAPS.0;
     /// In these stages there may be a code, so codes are forwarded.
     pub const WITH_CODE: u8 = Self::LIVE.0 | Self::LIVE_PERHAPS.0;
     /// In these stages codes and tokens are taken, whether or not they are forwarded.

@@ -1,20 +1,22 @@
 //! What each step of the flow costs: one decision for each.
 
 use autoshares_counting::{
-    Beginning, Charge, Counter, Decided, Decision, Id, Lane, Mark, OrBegin, Owned, RecordUse, Subject,
+    Beginning, Charge, Counter, Decided, Decision, Id, Lane, Level, Mark, OrBegin, Owned, RecordUse, Subject,
     Verdict, Visit,
 };
 
 use super::{
     Code, CodeVerdict, Flow, FlowFault, Guard, Receipts, Refused, Reset, ResetVerdict, Silent,
     budget::{
-        ANSWERS_PER_LOGIN, CODE, CODES_PER_ADDRESS, CODES_PER_FLOW, CODES_PER_LOGIN, DEAD_CODES_PER_LOGIN,
-        LOGINS_PER_ADDRESS, MEASURES_PER_FLOW, QUESTIONS_PER_FLOW, RESETS, RESETS_PER_ADDRESS,
-        RESETS_PER_LOGIN, TOKEN, UPDATES_PER_FLOW,
+        ANSWERS_PER_LOGIN, CODE, CODES_PER_FLOW, CODES_PER_LOGIN, DEAD_CODES_PER_LOGIN, MEASURES_PER_FLOW,
+        QUESTIONS_PER_FLOW, RESETS_PER_LOGIN, TOKEN, UPDATES_PER_FLOW,
     },
-    reading,
+    level, reading,
 };
-use crate::flow::{Handle, Named, Spelling, Stage};
+use crate::{
+    flow::{Handle, Named, Spelling, Stage},
+    network::Networks,
+};
 
 /// How many passwords are measured in a flow: measuring takes processor time, and people try a few.
 const MEASURES: u32 = 30;
@@ -72,7 +74,11 @@ impl Guard {
     /// # Errors
     ///
     /// [`Refused`] when the network or the installation has no budget left, or the store is away. Nothing is charged then.
-    pub async fn request_reset(&self, address: Id, attempt: ResetAttempt<'_>) -> Result<Reset, Refused> {
+    pub async fn request_reset(
+        &self,
+        networks: &Networks,
+        attempt: ResetAttempt<'_>,
+    ) -> Result<Reset, Refused> {
         let ResetAttempt { login, current, fresh, spelling, answered } = attempt;
         let limits = &self.limits;
         let mut decision = Decision::new(self.randomness.id());
@@ -82,20 +88,14 @@ impl Guard {
                 stage_when_exhausted: stage.bits(),
                 ..Charge::new(budget, Subject::Of(login), rates)
             };
-            decision.open = vec![
-                Charge::new(RESETS_PER_ADDRESS, Subject::Of(address), &limits.resets_per_address),
-                Charge {
-                    distinct: Some(login),
-                    ..Charge::new(LOGINS_PER_ADDRESS, Subject::Of(address), &limits.logins_per_address)
-                },
-                Charge::new(RESETS, Subject::All, &limits.resets),
-            ];
+            decision.open = self.policy.resets(networks, login);
             decision.silent = vec![of_login(RESETS_PER_LOGIN, &limits.resets_per_login, Stage::DEAD)];
             if answered {
                 decision.silent.push(of_login(ANSWERS_PER_LOGIN, &limits.answers_per_login, Stage::QUESTION));
             }
             decision.makes_live = true;
         }
+        decision.level = Some(level::RESET);
         let counter = |name, most| Counter { name, most, receipt: false };
         decision.record = Some(RecordUse::Begin(Beginning {
             current,
@@ -109,15 +109,16 @@ impl Guard {
             ],
             stage: Stage::LIVE_PERHAPS.bits(),
             sticky: Stage::STICKY,
+            lasting: Stage::LASTING,
             lifetime: self.lifetime,
         }));
-        let (flow, decided) = self.decide_in_flow(address, &decision).await?;
+        let (flow, decided) = self.decide_in_flow(networks, &decision).await?;
         let verdict = match decided.verdict {
             Verdict::Suppressed { budget: budget @ ANSWERS_PER_LOGIN } => ResetVerdict::LooksWrong { budget },
             Verdict::Suppressed { budget } => ResetVerdict::LooksAccepted { budget },
             _ => ResetVerdict::Forward(Receipts { decision: decision.id, names: decided.receipts }),
         };
-        Ok(Reset { flow, verdict })
+        Ok(Reset { flow, verdict, level: decided.level })
     }
 
     /// Decides on fetching the secret question, in the flow of that login.
@@ -127,10 +128,10 @@ impl Guard {
     /// [`Refused`] when the flow does not stand, is about another login or at another step, or has fetched the question too often.
     pub async fn fetch_question(
         &self,
-        address: Id,
+        networks: &Networks,
         handle: &Handle,
         spelling: &Spelling,
-    ) -> Result<Flow, Refused> {
+    ) -> Result<(Flow, u8), Refused> {
         let questions =
             Counter { name: QUESTIONS_PER_FLOW, most: self.limits.questions_per_flow, receipt: false };
         let visit = Visit {
@@ -138,21 +139,21 @@ impl Guard {
             counters: vec![questions],
             ..visit(handle.id, Stage::WITH_QUESTION)
         };
-        self.visit(address, visit).await
+        self.visit(networks, visit, Some(level::QUESTION)).await
     }
 
-    /// Decides on fetching the secret question for a client without a handle.
+    /// Decides on fetching the secret question for a client without a handle, and says at which level of time it is replied to.
     ///
     /// # Errors
     ///
     /// [`Refused`] when the network has no budget left, or the store is away.
-    pub async fn fetch_question_without_flow(&self, address: Id) -> Result<(), Refused> {
+    pub async fn fetch_question_without_flow(&self, networks: &Networks) -> Result<u8, Refused> {
         let mut decision = Decision::new(self.randomness.id());
         if self.limits.enabled {
-            let rates = &self.limits.resets_per_address;
-            decision.open = vec![Charge::new(RESETS_PER_ADDRESS, Subject::Of(address), rates)];
+            decision.open = self.policy.questions(networks);
         }
-        self.decide(address, &decision).await.map(drop)
+        decision.level = Some(level::QUESTION);
+        self.decide(networks, &decision).await.map(|decided| decided.level)
     }
 
     /// Decides on a code. The same code again, or at the same time, is charged no try and gets the outcome of the first.
@@ -163,7 +164,7 @@ impl Guard {
     /// store is away.
     pub async fn redeem_code(
         &self,
-        address: Id,
+        networks: &Networks,
         redemption: &Redemption<'_>,
         code: &str,
     ) -> Result<Code, Refused> {
@@ -174,8 +175,8 @@ impl Guard {
         };
         let mut decision = Decision::new(self.randomness.id());
         if limits.enabled {
-            decision.open = vec![self.code_of(address)];
-            decision.ledger = Some(self.booking(lane));
+            decision.open = self.policy.codes(networks);
+            decision.ledger = Some(self.booking(lane, networks.site()));
             let of_login = |budget, stages, unless, receipt| Charge {
                 stages,
                 unless,
@@ -188,6 +189,7 @@ impl Guard {
                 of_login(DEAD_CODES_PER_LOGIN, Stage::DEAD.bits(), Stage::WITH_CODE, false),
             ];
         }
+        decision.level = Some(level::CODE);
         decision.record = Some(RecordUse::Visit(Visit {
             // The flow of a client without a handle begins and ends with its code.
             or_begin: mark.is_none().then(|| self.lane_flow()),
@@ -201,16 +203,16 @@ impl Guard {
             }),
             ..visit(id, Stage::AFTER_RESET)
         }));
-        let (flow, decided) = self.decide_in_flow(address, &decision).await?;
+        let (flow, decided) = self.decide_in_flow(networks, &decision).await?;
         let reading = reading(&decision, decided.reading);
         let verdict = match decided.verdict {
             Verdict::Repeated(outcome) => CodeVerdict::Repeated(outcome),
             Verdict::UsedUp { .. } => CodeVerdict::LooksWrong(Silent::TriesUsedUp),
-            Verdict::Suppressed { .. } => CodeVerdict::LooksWrong(Silent::LoginExhausted),
+            Verdict::Suppressed { budget } => CodeVerdict::LooksWrong(Silent::LoginExhausted { budget }),
             _ if !flow.stage.has_code() => CodeVerdict::LooksWrong(Silent::DeadFlow),
             _ => CodeVerdict::Forward(Receipts { decision: decision.id, names: decided.receipts }),
         };
-        Ok(Code { flow, mark, reading, verdict })
+        Ok(Code { flow, mark, reading, verdict, level: decided.level })
     }
 
     /// Finds a flow that exists and accepts codes and tokens. Charges nothing.
@@ -218,8 +220,8 @@ impl Guard {
     /// # Errors
     ///
     /// [`Refused`] when the flow has ended or is at another step, or the store is away.
-    pub async fn find_flow(&self, address: Id, handle: &Handle) -> Result<Flow, Refused> {
-        self.visit(address, visit(handle.id, Stage::AFTER_RESET)).await
+    pub async fn find_flow(&self, networks: &Networks, handle: &Handle) -> Result<Flow, Refused> {
+        self.visit(networks, visit(handle.id, Stage::AFTER_RESET), None).await.map(|(flow, _)| flow)
     }
 
     /// Decides on setting the password. A token is forwarded once.
@@ -229,7 +231,7 @@ impl Guard {
     /// [`Refused`] when the token is spent or being spent, the flow has ended, or the store is away.
     pub async fn set_password(
         &self,
-        address: Id,
+        networks: &Networks,
         update: &Update,
         measured: bool,
     ) -> Result<(Flow, Receipts), Refused> {
@@ -241,7 +243,7 @@ impl Guard {
         let measures = Counter { name: MEASURES_PER_FLOW, most: MEASURES, receipt: false };
         let mut decision = Decision::new(self.randomness.id());
         if self.limits.enabled && or_begin.is_some() {
-            decision.open = vec![self.code_of(address)];
+            decision.open = self.policy.codes(networks);
         }
         decision.record = Some(RecordUse::Visit(Visit {
             or_begin,
@@ -249,7 +251,7 @@ impl Guard {
             mark: Some(Mark { name: TOKEN, id: mark, busy: None, worthwhile: u8::MAX, otherwise: SPENT }),
             ..visit(id, Stage::AFTER_RESET)
         }));
-        let (flow, decided) = self.decide_in_flow(address, &decision).await?;
+        let (flow, decided) = self.decide_in_flow(networks, &decision).await?;
         match decided.verdict {
             Verdict::Repeated(_) => Err(Refused::TokenSpent(flow)),
             Verdict::UsedUp { counter } => Err(Refused::Flow(FlowFault::UsedUp { flow, counter })),
@@ -258,25 +260,30 @@ impl Guard {
     }
 
     /// Has the store decide on a step that begins a flow or happens in one.
-    async fn decide_in_flow(&self, address: Id, decision: &Decision<'_>) -> Result<(Flow, Decided), Refused> {
-        let decided = self.decide(address, decision).await?;
+    async fn decide_in_flow(
+        &self,
+        networks: &Networks,
+        decision: &Decision<'_>,
+    ) -> Result<(Flow, Decided), Refused> {
+        let decided = self.decide(networks, decision).await?;
         let flow = decided.record.map(Flow::from).ok_or(Refused::Flow(FlowFault::Gone))?;
         Ok((flow, decided))
     }
 
-    async fn visit(&self, address: Id, visit: Visit<'_>) -> Result<Flow, Refused> {
+    /// Has the store decide on a visit; the flow, and the level that was asked for.
+    async fn visit(
+        &self,
+        networks: &Networks,
+        visit: Visit<'_>,
+        level: Option<Level>,
+    ) -> Result<(Flow, u8), Refused> {
         let record = Some(RecordUse::Visit(visit));
-        let decision = Decision { record, ..Decision::new(self.randomness.id()) };
-        let (flow, decided) = self.decide_in_flow(address, &decision).await?;
+        let decision = Decision { record, level, ..Decision::new(self.randomness.id()) };
+        let (flow, decided) = self.decide_in_flow(networks, &decision).await?;
         match decided.verdict {
             Verdict::UsedUp { counter } => Err(Refused::Flow(FlowFault::UsedUp { flow, counter })),
-            _ => Ok(flow),
+            _ => Ok((flow, decided.level)),
         }
-    }
-
-    /// The charge to a network for a code, or for a token that was not issued here.
-    fn code_of(&self, address: Id) -> Charge<'_> {
-        Charge::new(CODES_PER_ADDRESS, Subject::Of(address), &self.limits.codes_per_address)
     }
 
     /// The flow of a client without a handle, or of a token that was issued elsewhere.

@@ -6,6 +6,7 @@
 
 mod decisions;
 mod exhausted;
+mod policy;
 mod settlement;
 mod verdict;
 
@@ -14,14 +15,18 @@ use std::{
     time::Duration,
 };
 
-use autoshares_counting::{Booking, Decided, Decision, Id, Lane, Reading, Recalled, Store, Verdict};
+use autoshares_counting::{
+    Booking, Decided, Decision, Id, Lane, Level, Raise, Reading, Recalled, Settlement, Store, Subject,
+    Verdict,
+};
 
 pub use decisions::{Redemption, ResetAttempt, SPENT, Update, WRONG};
 pub use settlement::{Outcome, Receipts, Record};
 pub use verdict::{Code, CodeVerdict, Flow, FlowFault, LedgerReading, Refused, Reset, ResetVerdict, Silent};
 
-use crate::{clock::Clock, config::Limits, randomness::Randomness};
+use crate::{clock::Clock, config::Limits, network::Networks, randomness::Randomness};
 use exhausted::Exhausted;
+use policy::Policy;
 
 /// The names of budgets and counters, which are also those of their receipts, in metrics and in the audit trail.
 pub mod budget {
@@ -33,14 +38,20 @@ pub mod budget {
     pub const RESETS_PER_ADDRESS: &str = "resets_per_address";
     /// Different logins in step 1 from one network.
     pub const LOGINS_PER_ADDRESS: &str = "logins_per_address";
-    /// Step 1, from everybody together.
+    /// Step 1, from everybody together, without what is kept for newcomers.
     pub const RESETS: &str = "resets";
+    /// Step 1, from networks that have not asked in this hour, when `RESETS` is used up.
+    pub const RESETS_RESERVE: &str = "resets_reserve";
+    /// The part of the reserve that one IPv4 /16 or IPv6 /32 may use.
+    pub const RESETS_PER_BLOCK: &str = "resets_per_block";
     /// Codes for one login, in flows that have a code.
     pub const CODES_PER_LOGIN: &str = "codes_per_login";
     /// Codes for one login, in flows without a code. Counted apart, or a stranger could use up the codes of the trader.
     pub const DEAD_CODES_PER_LOGIN: &str = "dead_codes_per_login";
     /// Codes from one network, and tokens that were not issued here.
     pub const CODES_PER_ADDRESS: &str = "codes_per_address";
+    /// The part of the risk ledger that one network may book.
+    pub const RISK_PER_NETWORK: &str = "risk_per_network";
     /// Codes in one flow.
     pub const CODES_PER_FLOW: &str = "codes_per_flow";
     /// Questions fetched in one flow.
@@ -60,11 +71,27 @@ pub const FLOWS: Lane = Lane("flow");
 /// The ledger of guesses by clients without a handle.
 pub const LEGACY: Lane = Lane("legacy");
 
+/// Levels of time, one for each kind of reply whose timing could reveal something. All gateways share them.
+pub mod level {
+    use std::time::Duration;
+
+    use autoshares_counting::Level;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+    /// Replies to step 1.
+    pub const RESET: Level = Level { name: "reset", falls_after: Duration::from_secs(24 * 3600) };
+    /// Secret questions, and that there is none.
+    pub const QUESTION: Level = Level { name: "question", falls_after: HOUR };
+    /// Refusals of codes.
+    pub const CODE: Level = Level { name: "code", falls_after: HOUR };
+}
+
 /// Decides what may be done.
 #[derive(Debug)]
 pub struct Guard {
     store: Arc<Store>,
     limits: Limits,
+    policy: Policy,
     /// How long a flow lasts after its last renewal.
     lifetime: Duration,
     /// How long a call to Autoshares may take; the outcome of one that takes longer is unknown.
@@ -84,23 +111,57 @@ impl Guard {
         clock: Clock,
         randomness: Randomness,
     ) -> Self {
-        let exhausted = Mutex::default();
-        Self { store, limits, lifetime, call_deadline, exhausted, clock, randomness }
+        let (policy, exhausted) = (Policy::of(&limits), Mutex::default());
+        Self { store, limits, policy, lifetime, call_deadline, exhausted, clock, randomness }
     }
 
-    /// Refuses a network whose budget is known to be exhausted, without querying the store: the cheapest refusal there is.
+    /// Whether budgets and ledger are kept.
+    pub fn is_enabled(&self) -> bool {
+        self.limits.enabled
+    }
+
+    /// Refuses a step 1 without querying the store, where the installation or a network is known to have used up its resets.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Installation`] or [`Refused::Address`].
+    pub fn refuse_reset(&self, networks: &Networks) -> Result<(), Refused> {
+        if !self.limits.enabled {
+            return Ok(());
+        }
+        let of_installation = [
+            (Subject::All, budget::RESETS_RESERVE),
+            (Subject::Of(networks.site()), budget::RESETS),
+            (Subject::Of(networks.block()), budget::RESETS_PER_BLOCK),
+        ];
+        for (subject, budget) in of_installation {
+            if let Some(wait) = self.known_wait(subject, budget) {
+                return Err(Refused::Installation { budget, wait });
+            }
+        }
+        self.refuse_networks(networks, budget::RESETS_PER_ADDRESS)
+    }
+
+    /// Refuses a code without querying the store, where a network is known to have used up its codes.
     ///
     /// # Errors
     ///
     /// [`Refused::Address`].
-    pub fn refuse_exhausted(&self, address: Id, budget: &'static str) -> Result<(), Refused> {
-        if !self.limits.enabled {
-            return Ok(());
+    pub fn refuse_code(&self, networks: &Networks) -> Result<(), Refused> {
+        if self.limits.enabled { self.refuse_networks(networks, budget::CODES_PER_ADDRESS) } else { Ok(()) }
+    }
+
+    fn refuse_networks(&self, networks: &Networks, budget: &'static str) -> Result<(), Refused> {
+        for network in [networks.own].into_iter().chain(networks.wider.iter().map(|(_, id)| *id)) {
+            if let Some(wait) = self.known_wait(Subject::Of(network), budget) {
+                return Err(Refused::Address { budget, wait });
+            }
         }
-        match self.exhausted().hit(address, budget, self.clock.now()) {
-            Some(hit) => Err(Refused::Address { budget, wait: hit.wait, is_news: hit.is_news }),
-            None => Ok(()),
-        }
+        Ok(())
+    }
+
+    fn known_wait(&self, subject: Subject, budget: &'static str) -> Option<Duration> {
+        self.exhausted().wait(subject, budget, self.clock.now())
     }
 
     /// The outcome of a code that was redeemed in a flow before.
@@ -118,9 +179,21 @@ impl Guard {
     }
 
     /// Undoes the charges that a step did not use, by the table in `settlement.rs`, and records the outcome in the flow.
-    pub async fn settle(&self, receipts: Receipts, outcome: Outcome, record: Record<'_>) {
-        let settlement = settlement::settlement(&receipts, outcome, record, self.lifetime);
+    pub async fn settle(&self, receipts: Receipts, outcome: Outcome, record: Record) {
+        let settlement = settlement::settlement(&receipts, outcome, &record, self.lifetime);
         self.store.settle(receipts.decision, &settlement, self.clock.micros()).await;
+    }
+
+    /// Raises a level of time, for a step that has nothing to settle.
+    pub async fn raise(&self, raise: Raise) {
+        let settlement = Settlement { raise: Some(raise), ..Settlement::default() };
+        self.store.settle(self.randomness.id(), &settlement, self.clock.micros()).await;
+    }
+
+    /// How high a level of time stands. Lowest while the store is away.
+    pub async fn level(&self, level: Level) -> u8 {
+        let look = Decision { level: Some(level), ..Decision::new(self.randomness.id()) };
+        self.store.decide(&look, self.clock.micros()).await.map_or(0, |decided| decided.level)
     }
 
     /// How both ledgers stand. Empty while the store is away, and without limits.
@@ -128,7 +201,7 @@ impl Guard {
         let mut readings = Vec::new();
         if self.limits.enabled {
             for lane in [LEGACY, FLOWS] {
-                let ledger = Some(Booking { book: false, ..self.booking(lane) });
+                let ledger = Some(Booking { book: false, ..self.booking(lane, Id([0; 16])) });
                 let look = Decision { ledger, ..Decision::new(self.randomness.id()) };
                 let decided = self.store.decide(&look, self.clock.micros()).await;
                 readings.extend(decided.ok().and_then(|decided| decided.reading).map(|read| (lane, read)));
@@ -137,10 +210,11 @@ impl Guard {
         readings
     }
 
-    fn booking(&self, lane: Lane) -> Booking {
-        let capacity =
-            if lane == LEGACY { self.limits.legacy_risk_per_hour } else { self.limits.risk_per_hour };
-        Booking { lane, capacity, live_minutes: self.limits.code_minutes(), book: true }
+    fn booking(&self, lane: Lane, network: Id) -> Booking {
+        let limits = &self.limits;
+        let risk = if lane == LEGACY { limits.legacy_risk_per_hour } else { limits.risk_per_hour };
+        let (live_minutes, elsewhere) = (limits.code_minutes(), limits.codes_elsewhere);
+        Booking { lane, network, capacity: limits.guesses(risk), live_minutes, elsewhere, book: true }
     }
 
     fn exhausted(&self) -> MutexGuard<'_, Exhausted> {
@@ -148,16 +222,31 @@ impl Guard {
     }
 
     /// Has the store decide. A refusal that may show comes back as an error.
-    async fn decide(&self, address: Id, decision: &Decision<'_>) -> Result<Decided, Refused> {
+    async fn decide(&self, networks: &Networks, decision: &Decision<'_>) -> Result<Decided, Refused> {
         let decided = self.store.decide(decision, self.clock.micros()).await?;
+        let remember =
+            |subject, budget, wait| self.exhausted().remember(subject, budget, wait, self.clock.now());
         match decided.verdict {
-            Verdict::Exhausted { budget: budget::RESETS, wait } => Err(Refused::Installation { wait }),
-            Verdict::Exhausted { budget, wait } => {
-                // A network that has used up its different logins may still come with a known one.
-                if budget != budget::LOGINS_PER_ADDRESS {
-                    self.exhausted().remember(address, budget, wait, self.clock.now());
+            Verdict::Exhausted { budget, subject, wait } => match budget {
+                budget::RESETS => {
+                    // Networks that have not asked yet may still come.
+                    remember(Subject::Of(networks.site()), budget, wait);
+                    Err(Refused::Installation { budget, wait })
                 }
-                Err(Refused::Address { budget, wait, is_news: true })
+                budget::RESETS_RESERVE | budget::RESETS_PER_BLOCK => {
+                    remember(subject, budget, wait);
+                    Err(Refused::Installation { budget, wait })
+                }
+                // A network that has used up its different logins may still come with a known one.
+                budget::LOGINS_PER_ADDRESS => Err(Refused::Address { budget, wait }),
+                _ => {
+                    remember(subject, budget, wait);
+                    Err(Refused::Address { budget, wait })
+                }
+            },
+            // A code that was redeemed before needs no share, so this is not remembered.
+            Verdict::ShareExhausted { wait } => {
+                Err(Refused::Address { budget: budget::RISK_PER_NETWORK, wait })
             }
             Verdict::LedgerExhausted { wait } => {
                 Err(Refused::Ledger { reading: reading(decision, decided.reading), wait })

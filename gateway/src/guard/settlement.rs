@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use autoshares_counting::{BOOKING, Id, LIVE, Settlement, StageChange};
+use autoshares_counting::{BOOKING, Id, LIVE, Raise, Settlement, StageChange};
 
 use super::budget::{
     ANSWERS_PER_LOGIN, CODE, CODES_PER_FLOW, CODES_PER_LOGIN, RESETS_PER_LOGIN, TOKEN, UPDATES_PER_FLOW,
@@ -51,30 +51,35 @@ pub struct Receipts {
     pub(super) names: Vec<&'static str>,
 }
 
-/// What a flow keeps of a step that has ended.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Record<'a> {
+/// What a flow keeps of a step that has ended, and what everybody learns from it.
+#[derive(Clone, Debug, Default)]
+pub struct Record {
     /// How far the flow has come, if that changes.
     pub stage: Option<Stage>,
     /// The outcome of a code or a token, which the next request with the same one gets.
-    pub outcome: Option<&'a str>,
+    pub outcome: Option<String>,
     /// Whether the flow lasts for its whole lifetime again.
     pub renews: bool,
+    /// A level of time that the step showed to be too low.
+    pub raise: Option<Raise>,
 }
 
 /// The settlement of a step, by the table.
 pub(super) fn settlement<'a>(
     receipts: &Receipts,
     outcome: Outcome,
-    record: Record<'a>,
+    record: &'a Record,
     lifetime: Duration,
 ) -> Settlement<'a> {
     let undo = receipts.names.iter().copied().filter(|name| is_undone(name, outcome));
     Settlement {
         undo: undo.collect(),
-        outcome: record.outcome,
-        stage: record.stage.map(|stage| StageChange { to: stage.bits(), sticky: Stage::STICKY }),
+        outcome: record.outcome.as_deref(),
+        stage: record.stage.map(|stage| StageChange { to: stage.bits(), sticky: Stage::LASTING }),
         lifetime: record.renews.then_some(lifetime),
+        // A step that Autoshares never saw leaves its flow where it was.
+        restores: outcome == NotSent,
+        raise: record.raise,
     }
 }
 

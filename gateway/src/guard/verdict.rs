@@ -36,11 +36,10 @@ pub enum Refused {
         budget: &'static str,
         /// How long the client should wait until some of the budget has come back.
         wait: Duration,
-        /// Whether the audit trail should record this refusal: true once a minute for a network that keeps sending requests.
-        is_news: bool,
     },
-    /// All networks together have used up the resets of the installation.
+    /// All networks together have used up the resets of the installation, or those that are not kept for others.
     Installation {
+        budget: &'static str,
         /// How long the client should wait until one reset has come back.
         wait: Duration,
     },
@@ -86,6 +85,8 @@ pub struct Reset {
     /// The flow that the step began or renewed.
     pub flow: Flow,
     pub verdict: ResetVerdict,
+    /// The level of time at which step 1 is replied to.
+    pub level: u8,
 }
 
 /// Whether a step 1 is forwarded.
@@ -110,6 +111,8 @@ pub struct Code {
     pub reading: Option<LedgerReading>,
     /// Whether the code is forwarded.
     pub verdict: CodeVerdict,
+    /// The level of time at which refusals of codes are replied to.
+    pub level: u8,
 }
 
 /// Whether a code is forwarded.
@@ -129,7 +132,7 @@ pub enum Silent {
     /// The tries of the flow are used up.
     TriesUsedUp,
     /// The login has used up its codes, in flows with a code or in flows without one.
-    LoginExhausted,
+    LoginExhausted { budget: &'static str },
     /// The flow has no code.
     DeadFlow,
 }

@@ -17,7 +17,7 @@ use crate::{
 const MAX_HANDLES: usize = 8;
 
 /// The caller of one request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Caller {
     /// The pseudonyms of the networks that the request came from.
     pub networks: Networks,

@@ -17,8 +17,11 @@ pub(super) async fn readyz(State(watched): State<Watched>, uri: Uri) -> Response
     let health = &watched.report.health;
     let presence = watched.store.presence().map(|presence| presence.borrow().clone());
     let is_away = presence.as_ref().is_some_and(|presence| *presence != Presence::Back);
-    let degraded =
-        health.key_state() == KeyState::Rejected || is_away || ledger == Some(LedgerState::Exhausted);
+    let outage = health.outage();
+    let degraded = health.key_state() == KeyState::Rejected
+        || outage.is_some()
+        || is_away
+        || ledger == Some(LedgerState::Exhausted);
     let (status, word) = match (health.is_draining(), degraded) {
         (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
         (false, true) => (StatusCode::OK, "degraded"),
@@ -47,7 +50,17 @@ pub(super) async fn readyz(State(watched): State<Watched>, uri: Uri) -> Response
         Some(LedgerState::Exhausted) => "empty: no code is forwarded",
         None => "unknown: it cannot be consulted, or limits are off",
     };
-    let body = json!({"status": word, "app_key": key, "store": store, "risk_ledger": ledger}).to_string();
+    let autoshares = match outage {
+        None => "no failure known".to_owned(),
+        Some((trouble, None)) => format!("degraded: it fails ({trouble}), and calls are not forwarded"),
+        Some((trouble, Some(status))) => {
+            format!("degraded: it fails ({trouble}, status {status}), and calls are not forwarded")
+        }
+    };
+    let body = json!({
+        "status": word, "app_key": key, "autoshares": autoshares, "store": store, "risk_ledger": ledger
+    })
+    .to_string();
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 

@@ -1,12 +1,18 @@
 //! Start and stop: both listeners, until the process is told to stop and every request has its reply.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
-use tokio::signal::unix::{SignalKind, signal};
-use tracing::info;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{sleep, timeout},
+};
+use tracing::{info, warn};
 
 use super::{Listener, MAX_CLIENTS, Stop, admin, listener::MAX_OPERATORS};
 use crate::{app::App, http::edge::BODY_DEADLINE};
+
+/// How long the gateway waits for a first request before it looks by itself whether Autoshares answers, so that a wrong address shows.
+const LOOK_AFTER: Duration = Duration::from_secs(10);
 
 /// Serves until SIGTERM or SIGINT, then lets requests under way end. Operators can look in until the last of them has its reply. A second
 /// signal ends them at once.
@@ -22,7 +28,7 @@ pub async fn run(
     upstream_timeout: Duration,
 ) -> Result<(), Box<dyn Error>> {
     let (stop_public, stop_admin) = (Stop::new(), Stop::new());
-    let App { public: router, watched } = app;
+    let App { public: router, watched, steps } = app;
     // Before anybody is told that the gateway listens, for they may tell it to stop at once.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     info!(listen = %public.address(), admin_listen = %admin.address(), public_origin, "listening");
@@ -45,7 +51,17 @@ pub async fn run(
         }
         stopping.shutdown();
     });
+    let looking = Arc::clone(&steps);
+    let look = tokio::spawn(async move {
+        sleep(LOOK_AFTER).await;
+        looking.look().await;
+    });
     public.serve(router, stop_public, MAX_CLIENTS).await?;
+    look.abort();
+    steps.behind().close();
+    if timeout(upstream_timeout + Duration::from_secs(2), steps.behind().wait()).await.is_err() {
+        warn!("stopping although calls to Autoshares are still under way");
+    }
     stop_admin.graceful_shutdown(Some(Duration::from_secs(1)));
     operators.await??;
     info!("stopped");

@@ -4,7 +4,7 @@ use std::{fmt, pin::Pin};
 
 use autoshares_sdk::{
     Answered, Client, ConfirmationCode, Error as SdkError, ErrorCode, ErrorKind, Login, Password, Refusal,
-    RefusalShape, ResetRequested, ResetToken, SecretAnswer, SecretQuestion,
+    RefusalShape, ResetRequested, ResetToken, SecretAnswer, SecretQuestion, quotes,
 };
 
 use crate::{guard::Outcome, http::problem::Problem};
@@ -26,6 +26,10 @@ pub trait Autoshares: fmt::Debug + Send + Sync {
     fn redeem_code<'a>(&'a self, code: &'a ConfirmationCode) -> Call<'a, ResetToken>;
     /// Sets the new password.
     fn set_password<'a>(&'a self, token: &'a ResetToken, password: &'a Password) -> Call<'a, ()>;
+    /// Whether there is another application key than the one that was rejected last.
+    fn has_new_key(&self) -> bool {
+        false
+    }
 }
 
 /// What step 1 comes to when Autoshares answers it as documented.
@@ -44,6 +48,8 @@ pub struct Sentences {
     pub messages: Vec<String>,
     /// Codes beside them.
     pub codes: Vec<String>,
+    /// Whether a piece of the application key stands in them.
+    pub quote_key: bool,
 }
 
 impl fmt::Debug for Sentences {
@@ -53,23 +59,56 @@ impl fmt::Debug for Sentences {
 }
 
 impl Sentences {
-    /// Whether they repeat a text.
-    pub fn hold(&self, text: &str) -> bool {
-        self.messages.iter().chain(&self.codes).any(|sentence| sentence.contains(text))
+    /// Whether they may be shown: no piece of the application key or of a token stands in them, in whatever spelling.
+    pub fn may_be_shown(&self, token: Option<&ResetToken>) -> bool {
+        let texts = || self.messages.iter().chain(&self.codes).map(String::as_str);
+        !self.quote_key && token.is_none_or(|token| !quotes(token.expose(), texts()))
     }
 }
 
 /// How far a call got that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// The call did not reach Autoshares, or Autoshares did not process it.
+    /// The call did not reach Autoshares, or Autoshares' platform turned it away before anything was done.
     NotSent,
     /// Autoshares refused the login, the answer, the code or the password.
     Refused,
     /// The gateway cannot know whether Autoshares carried out the call.
     Unknown,
-    /// Autoshares turned the call away for a reason that has nothing to do with the values in it, such as its version.
-    TurnedAway,
+}
+
+/// A failure of Autoshares' own, which says nothing about what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// No connection came about, or there is no application key.
+    NoConnection,
+    /// Autoshares does not take the application key.
+    KeyRejected,
+    /// Autoshares does not serve this version of its API.
+    WrongVersion,
+    /// The platform turned the call away, with this status.
+    TurnedAway(Option<u16>),
+    /// The platform failed.
+    Failed,
+    /// No complete answer came, or none in time.
+    NoAnswer,
+    /// An answer came that is none.
+    Unreadable,
+}
+
+impl Trouble {
+    /// Its name in logs and on `/readyz`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Trouble::NoConnection => "not_sent",
+            Trouble::KeyRejected => "key_rejected",
+            Trouble::WrongVersion => "wrong_version",
+            Trouble::TurnedAway(_) => "turned_away",
+            Trouble::Failed => "failed",
+            Trouble::NoAnswer => "no_answer",
+            Trouble::Unreadable => "unreadable",
+        }
+    }
 }
 
 /// What a call revealed about the application key.
@@ -87,10 +126,11 @@ pub enum KeyVerdict {
 #[derive(Clone, Debug)]
 pub struct Failure {
     pub reach: Reach,
-    /// Whether Autoshares said no in a documented shape. In step 1 every such reply may be about one login.
-    pub is_documented: bool,
-    /// Whether Autoshares said no to the value that was sent, whatever the status.
-    pub is_refusal: bool,
+    /// Why, when Autoshares itself is to blame. `None` when Autoshares said no to what was asked, whatever the status: any such reply may be
+    /// about one login.
+    pub trouble: Option<Trouble>,
+    /// The status of the reply, if there was one.
+    pub status: Option<u16>,
     /// What Autoshares said, in whatever shape.
     pub sentences: Sentences,
     /// Whether it said that in an envelope, which may be relayed.
@@ -101,14 +141,18 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// The outcome for settling, when being turned away counts as `turned_away`.
-    pub fn outcome(&self, turned_away: Outcome) -> Outcome {
+    /// The outcome for settling.
+    pub fn outcome(&self) -> Outcome {
         match self.reach {
             Reach::NotSent => Outcome::NotSent,
             Reach::Refused => Outcome::Refused,
             Reach::Unknown => Outcome::Unknown,
-            Reach::TurnedAway => turned_away,
         }
+    }
+
+    /// The same failure, taken for a refusal of what was asked.
+    pub fn into_refusal(self) -> Self {
+        Self { reach: Reach::Refused, trouble: None, ..self }
     }
 }
 
@@ -119,22 +163,24 @@ impl From<SdkError> for Failure {
             ErrorKind::Refused(refusal) => Some(refusal),
             _ => None,
         };
+        let shape = refusal.map(Refusal::shape);
         // A refusal of the version has nothing to do with what was asked; other errors in that shape may have.
         let is_of_version = refusal.is_some_and(|refusal| {
             refusal.shape() == RefusalShape::Version
                 && refusal.codes().iter().any(|code| code.as_str() == "UnsupportedApiVersion")
         });
-        let reach = match error.kind() {
-            ErrorKind::NotSent | ErrorKind::KeyRejected => Reach::NotSent,
-            _ if error.may_have_been_applied() => Reach::Unknown,
-            ErrorKind::Refused(_) if !is_of_version => Reach::Refused,
-            _ => Reach::TurnedAway,
-        };
-        let shape = refusal.map(Refusal::shape);
-        let is_refusal = match shape {
-            Some(RefusalShape::Validation) => true,
-            Some(RefusalShape::ServerFailure) => false,
-            _ => reach == Reach::Refused,
+        let unknown = if error.may_have_been_applied() { Reach::Unknown } else { Reach::Refused };
+        let (reach, trouble) = match (error.kind(), shape) {
+            (ErrorKind::NotSent, _) => (Reach::NotSent, Some(Trouble::NoConnection)),
+            (ErrorKind::KeyRejected, _) => (Reach::NotSent, Some(Trouble::KeyRejected)),
+            (ErrorKind::TurnedAway, _) => (Reach::NotSent, Some(Trouble::TurnedAway(error.status()))),
+            (ErrorKind::Failed, _) => (Reach::Unknown, Some(Trouble::Failed)),
+            (ErrorKind::MaybeSent, _) => (Reach::Unknown, Some(Trouble::NoAnswer)),
+            _ if is_of_version => (Reach::NotSent, Some(Trouble::WrongVersion)),
+            (_, Some(RefusalShape::Envelope | RefusalShape::Validation)) => (Reach::Refused, None),
+            (_, Some(RefusalShape::ServerFailure)) => (unknown, Some(Trouble::Failed)),
+            (_, Some(_)) if unknown == Reach::Refused => (Reach::Refused, None),
+            _ => (unknown, Some(Trouble::Unreadable)),
         };
         let key = match shape {
             Some(RefusalShape::Envelope) => KeyVerdict::Accepted,
@@ -143,8 +189,8 @@ impl From<SdkError> for Failure {
         };
         Self {
             reach,
-            is_documented: refusal.is_some() && !is_of_version,
-            is_refusal,
+            trouble,
+            status: error.status(),
             sentences: refusal.map(Sentences::from).unwrap_or_default(),
             in_envelope: shape == Some(RefusalShape::Envelope),
             key,
@@ -158,6 +204,7 @@ impl From<&Refusal> for Sentences {
         Self {
             messages: refusal.messages().to_vec(),
             codes: refusal.codes().iter().map(ErrorCode::as_str).map(str::to_owned).collect(),
+            quote_key: refusal.quotes_app_key(),
         }
     }
 }
@@ -175,8 +222,8 @@ impl Autoshares for Client {
                 // The SDK may learn of more replies, and this gateway then has to learn of them too.
                 _ => Err(Failure {
                     reach: Reach::Unknown,
-                    is_documented: false,
-                    is_refusal: false,
+                    trouble: Some(Trouble::Unreadable),
+                    status: None,
                     sentences: Sentences::default(),
                     in_envelope: false,
                     key: KeyVerdict::Accepted,
@@ -198,5 +245,9 @@ impl Autoshares for Client {
         Box::pin(
             async move { Ok(Client::set_password(self, token, password).await.map(Answered::into_inner)?) },
         )
+    }
+
+    fn has_new_key(&self) -> bool {
+        Client::has_new_key(self)
     }
 }

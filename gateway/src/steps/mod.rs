@@ -2,8 +2,10 @@
 //! charges and returns a reply or the reason why there is none. It knows no header and no status.
 
 mod autoshares;
+mod breaker;
 mod decoys;
 mod fetch_question;
+mod outage;
 mod password_rules;
 mod redeem_code;
 mod refusal;
@@ -12,11 +14,14 @@ mod said;
 mod set_password;
 #[cfg(test)]
 mod tests;
-mod uniform;
+mod timing;
 
 use std::sync::Arc;
 
 use autoshares_counting::Id;
+use autoshares_sdk::Operation;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 pub use autoshares::Autoshares;
 pub use fetch_question::fetch_question;
@@ -30,17 +35,21 @@ use crate::{
     clock::Clock,
     config,
     flow::Seals,
-    guard::{Flow, Guard},
+    guard::{Flow, Guard, Outcome, Receipts, Record},
     http::{caller::Caller, problem::Problem},
     telemetry::{
         alarm::Alarm,
-        audit::{self, Event},
+        audit::{Event, Line, Trail},
         health::Health,
         metrics::Metrics,
     },
 };
-use autoshares::{Call, Failure, KeyVerdict};
-use uniform::Uniform;
+use autoshares::{Failure, KeyVerdict};
+use outage::Breakers;
+use timing::Timing;
+
+/// How many calls of step 1 may be under way at once, those that run on behind their replies included.
+const MAX_CALLS: usize = 128;
 
 /// Where the steps report what happened.
 #[derive(Clone, Debug)]
@@ -51,6 +60,8 @@ pub struct Report {
     pub health: Arc<Health>,
     /// How the ledgers stand.
     pub alarm: Arc<Alarm>,
+    /// What decisions that matter to security leave behind.
+    pub trail: Arc<Trail>,
 }
 
 /// The four steps.
@@ -60,10 +71,15 @@ pub struct Steps {
     seals: Seals,
     guard: Arc<Guard>,
     report: Report,
-    uniform: Uniform,
+    breakers: Breakers,
+    timing: Timing,
     clock: Clock,
     settings: config::Flow,
     password: config::Password,
+    /// Leave to call Autoshares in step 1.
+    calls: Arc<Semaphore>,
+    /// Calls that run on behind their replies, and settlements.
+    behind: TaskTracker,
 }
 
 impl Steps {
@@ -76,8 +92,12 @@ impl Steps {
         clock: Clock,
         (settings, password): (config::Flow, config::Password),
     ) -> Self {
-        let uniform = Uniform::new(clock.clone(), settings.floor);
-        Self { autoshares, seals, guard, report, uniform, clock, settings, password }
+        let is_faithful = settings.answers == config::Answers::Faithful;
+        let floor = if is_faithful { std::time::Duration::ZERO } else { settings.floor };
+        let timing = Timing::new(clock.clone(), floor);
+        let (breakers, calls, behind) =
+            (Breakers::default(), Arc::new(Semaphore::new(MAX_CALLS)), TaskTracker::new());
+        Self { autoshares, seals, guard, report, breakers, timing, clock, settings, password, calls, behind }
     }
 
     /// The seals with which the gateway opens the handles of callers.
@@ -85,25 +105,65 @@ impl Steps {
         &self.seals
     }
 
-    /// Awaits a call to Autoshares, and reports whether Autoshares accepted the application key.
-    async fn call<T>(&self, call: Call<'_, T>) -> Result<T, Failure> {
-        let called = call.await;
-        let key = called.as_ref().map_or_else(|failure| failure.key, |_| KeyVerdict::Accepted);
-        if key != KeyVerdict::Unknown {
-            let accepted = key == KeyVerdict::Accepted;
-            self.report.health.set_key_accepted(accepted);
-            self.report.metrics.key(accepted);
+    /// The calls that run on behind their replies. Stopping waits for them.
+    pub fn behind(&self) -> &TaskTracker {
+        &self.behind
+    }
+
+    /// Refuses what can be refused before anything of the body is read: everything while Autoshares fails, and networks that have used up
+    /// their budget.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop`].
+    pub fn refuse_early(&self, caller: &Caller, operation: Operation) -> Result<(), Stop> {
+        match operation {
+            Operation::RequestReset => {
+                self.refuse_outage(operation)?;
+                if self.calls.available_permits() == 0 {
+                    return Err(Problem::too_busy().into());
+                }
+                self.guard.refuse_reset(&caller.networks)?;
+            }
+            Operation::FetchQuestion => self.refuse_outage(operation)?,
+            // The outcome of a code that was redeemed before is given all the same, so its step looks for that first.
+            Operation::RedeemCode => self.guard.refuse_code(&caller.networks)?,
+            Operation::SetPassword => {}
         }
-        called
+        Ok(())
+    }
+
+    /// Settles a step whose reply is due now. The settlement goes to the store before the reply goes to the client, whose next step may rely
+    /// on it; but the reply does not wait for the store, or its time would tell that there was something to settle.
+    async fn settle_at_reply(self: &Arc<Self>, receipts: Receipts, outcome: Outcome, record: Record) {
+        let steps = Arc::clone(self);
+        let settling = async move { steps.guard.settle(receipts, outcome, record).await };
+        if self.timing.due(self.clock.now(), 0).is_none() {
+            settling.await;
+        } else {
+            self.behind.spawn(settling);
+            // Lets the task begin.
+            tokio::task::yield_now().await;
+        }
     }
 
     /// The reply to a failed call that need not be hidden: Autoshares' own words if they came in an envelope, else a problem.
-    fn relay(&self, caller: &Caller, flow: Option<Flow>, failure: Failure) -> Result<Said, Problem> {
+    fn relay(
+        &self,
+        caller: &Caller,
+        flow: Option<Flow>,
+        operation: Operation,
+        failure: Failure,
+    ) -> Result<Said, Problem> {
         if failure.in_envelope {
-            return Ok(Said::Refused(failure.sentences));
+            let shown = failure.sentences.may_be_shown(None);
+            return Ok(if shown { Said::Refused(failure.sentences) } else { Said::NotAccepted });
         }
         if failure.key == KeyVerdict::Rejected {
             self.record(caller, Event::KeyRefused, flow, None);
+        }
+        if failure.outcome() == Outcome::NotSent {
+            return Err(self.outage(operation).because(failure.problem.cause().map(str::to_owned)));
         }
         Err(failure.problem)
     }
@@ -122,13 +182,7 @@ impl Steps {
         reason: Option<&'static str>,
     ) {
         let request_id = caller.request_id.as_ref().map(|id| &*id.0);
-        audit::record(&audit::Line {
-            event,
-            request_id,
-            address: Some(caller.networks.own),
-            flow,
-            login,
-            reason,
-        });
+        let address = Some(caller.networks.own);
+        self.report.trail.record(&Line { event, request_id, address, flow, login, reason });
     }
 }

@@ -1,26 +1,32 @@
 //! Step 3: trades the confirmation code for a token, which is sealed here; Autoshares' own never leaves.
+//!
+//! A right code is told at once. Refusals take one of three levels of time, the same for every flow. What Autoshares has not said by the
+//! last level is told when the client sends the same code again.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use autoshares_counting::{Id, Recalled};
-use autoshares_sdk::ConfirmationCode;
+use autoshares_counting::{Id, Raise, Recalled};
+use autoshares_sdk::{ConfirmationCode, Operation};
+use tokio::time::Instant;
 
 use super::{
     Reply, Said, Steps,
-    autoshares::Failure,
+    autoshares::{Failure, Trouble},
     refusal::{Stop, count_exhausted, read_ledger},
-    uniform::{Origin, Pace},
+    timing::HIGHEST,
 };
 use crate::{
     config::{Answers, Binding},
+    flow::Named,
     guard::{
-        Code, CodeVerdict, FLOWS, Flow, FlowFault, LEGACY, Outcome, Record, Redemption, Refused, Silent,
-        WRONG, budget,
+        Code, CodeVerdict, FLOWS, Flow, FlowFault, LEGACY, Outcome, Receipts, Record, Redemption, Refused,
+        Silent, WRONG, level,
     },
-    http::{caller::Caller, problem::Problem, request_body::CodeRedemption},
+    http::{caller::Caller, request_body::CodeRedemption},
     telemetry::audit::Event,
 };
 
+const OPERATION: Operation = Operation::RedeemCode;
 /// How often a client that sends the same code at the same time looks for the outcome of the first.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -29,55 +35,124 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// # Errors
 ///
 /// See [`request_reset`](super::request_reset).
-pub async fn redeem_code(steps: &Steps, caller: &Caller, request: CodeRedemption) -> Result<Reply, Stop> {
-    steps.guard.refuse_exhausted(caller.networks.own, budget::CODES_PER_ADDRESS)?;
+pub async fn redeem_code(
+    steps: &Arc<Steps>,
+    caller: &Caller,
+    request: CodeRedemption,
+) -> Result<Reply, Stop> {
     let code = request.code;
-    let Code { flow, mark, reading, verdict } = decide_on(steps, caller, &code).await?;
+    if let Err(outage) = steps.refuse_outage(OPERATION) {
+        // While Autoshares fails nothing is counted or forwarded, and what is known is given.
+        return match known_outcome(steps, caller, &code).await? {
+            Some((flow, mark)) => repeat(steps, caller, flow, mark, None, 0).await,
+            None => Err(outage.into()),
+        };
+    }
+    let Code { flow, mark, reading, verdict, level } = decide_on(steps, caller, &code).await?;
     read_ledger(steps, reading);
     let receipts = match verdict {
         CodeVerdict::Forward(receipts) => receipts,
         CodeVerdict::LooksWrong(reason) => {
             report_silent(steps, caller, flow, reason);
-            return Ok(steps.uniform.looks_wrong(caller.started).await?.into());
+            return Ok(looks_wrong(steps, caller, level).await);
         }
         CodeVerdict::Repeated(outcome) => {
             steps.report.metrics.guess("repeated");
             steps.record(caller, Event::CodeRepeated, Some(flow), None);
-            return repeat(steps, caller, flow, mark, outcome).await;
+            return repeat(steps, caller, flow.id, mark, outcome, level).await;
         }
     };
+    if !steps.may_forward(OPERATION) {
+        steps.guard.settle(receipts, Outcome::NotSent, Record::default()).await;
+        return Err(steps.outage(OPERATION).into());
+    }
     if mark.is_none() {
         steps.record(caller, Event::LegacyGuess, None, None);
     }
+    forward(steps, caller, flow, mark, code, receipts, level).await
+}
 
-    let called = steps.call(steps.autoshares.redeem_code(&code)).await;
-    let called = called.map(|token| steps.seals.seal_token(flow.id, mark.is_some(), &token));
-    let (outcome, record) = match &called {
-        Ok(token) => (Outcome::Done, Record { outcome: Some(token), renews: true, stage: None }),
-        Err(failure) => {
-            // Whatever the status: Autoshares did not take the code, and why is nobody else's business.
-            let outcome =
-                if failure.is_refusal { Outcome::Refused } else { failure.outcome(Outcome::Unknown) };
-            let known = (outcome == Outcome::Refused).then_some(WRONG);
-            (outcome, Record { outcome: known, ..Record::default() })
-        }
+/// Calls Autoshares, and tells what is known by the last level of time.
+async fn forward(
+    steps: &Arc<Steps>,
+    caller: &Caller,
+    flow: Flow,
+    mark: Option<Id>,
+    code: ConfirmationCode,
+    receipts: Receipts,
+    level: u8,
+) -> Result<Reply, Stop> {
+    let called = call(Arc::clone(steps), caller.clone(), flow, mark.is_some(), code);
+    let mut called = Box::pin(called);
+    let Some(called) = steps.timing.by(steps.timing.due(caller.started, HIGHEST), &mut called).await else {
+        let behind = Arc::clone(steps);
+        steps.behind.spawn(async move {
+            behind.report.metrics.late_call(OPERATION.id());
+            let (outcome, record) = ended(called.await).0;
+            behind.guard.settle(receipts, outcome, record).await;
+        });
+        steps.fail(OPERATION, Trouble::NoAnswer, None, "no answer by the last level of time");
+        return Err(steps.outage(OPERATION).into());
     };
-    steps.guard.settle(receipts, outcome, record).await;
-    report_outcome(steps, caller, flow, outcome);
+    // A late answer would not show that Autoshares answers in time.
+    if called.as_ref().err().is_none_or(|failure| failure.trouble.is_none()) {
+        steps.recover(OPERATION);
+    }
+    let ((outcome, record), failure) = ended(called);
+    let Some(failure) = failure else {
+        let token = record.outcome.clone().unwrap_or_default();
+        steps.guard.settle(receipts, outcome, record).await;
+        return Ok(Said::Token(token).into());
+    };
+    let own = steps.timing.level_of(caller.started).unwrap_or(HIGHEST);
+    let raise = (own > level).then_some(Raise { level: level::CODE, to: own });
+    steps.timing.hold(steps.timing.due(caller.started, own.max(level))).await;
+    steps.settle_at_reply(receipts, outcome, Record { raise, ..record }).await;
+    if steps.settings.answers == Answers::Faithful {
+        return Ok(steps.relay(caller, Some(flow), OPERATION, failure)?.into());
+    }
+    match outcome {
+        Outcome::Refused => Ok(Said::CodeIncorrect.into()),
+        // The same for everybody: from now on nobody's code is forwarded.
+        _ => Err(steps.outage(OPERATION).because(failure.problem.cause().map(str::to_owned)).into()),
+    }
+}
+
+/// One call to Autoshares: the sealed token, or how it failed.
+async fn call(
+    steps: Arc<Steps>,
+    caller: Caller,
+    flow: Flow,
+    needs_handle: bool,
+    code: ConfirmationCode,
+) -> Result<String, Failure> {
+    let called = steps.autoshares.redeem_code(&code).await;
+    steps.note(OPERATION, called.as_ref().err());
+    let called = called.map(|token| steps.seals.seal_token(flow.id, needs_handle, &token));
+    let outcome = called.as_ref().map_or_else(Failure::outcome, |_| Outcome::Done);
+    report_outcome(&steps, &caller, flow, outcome);
+    called
+}
+
+/// What a call comes to for settling; and how it failed, if it did.
+fn ended(called: Result<String, Failure>) -> ((Outcome, Record), Option<Failure>) {
     match called {
         Ok(token) => {
-            steps.uniform.remember_code_failure(None);
-            Ok(Said::Token(token).into())
+            ((Outcome::Done, Record { outcome: Some(token), renews: true, ..Record::default() }), None)
         }
-        Err(failure) => Ok(say_refused(steps, caller, flow, outcome, failure).await?.into()),
+        Err(failure) => {
+            let outcome = failure.outcome();
+            let known = (outcome == Outcome::Refused).then(|| WRONG.to_owned());
+            ((outcome, Record { outcome: known, ..Record::default() }), Some(failure))
+        }
     }
 }
 
 /// Has the guard decide, in the first flow of the client's that stands, or else in the lane without handles where that is allowed.
 async fn decide_on(steps: &Steps, caller: &Caller, code: &ConfirmationCode) -> Result<Code, Refused> {
-    let (guard, address) = (&steps.guard, caller.networks.own);
+    let (guard, networks) = (&steps.guard, &caller.networks);
     for handle in &caller.handles {
-        match guard.redeem_code(address, &Redemption::Flow(handle), code.expose()).await {
+        match guard.redeem_code(networks, &Redemption::Flow(handle), code.expose()).await {
             Err(Refused::Flow(FlowFault::Gone)) => {}
             decided => return decided,
         }
@@ -88,7 +163,27 @@ async fn decide_on(steps: &Steps, caller: &Caller, code: &ConfirmationCode) -> R
         Binding::Off => FLOWS,
     };
     let fresh = steps.seals.new_handle().id;
-    guard.redeem_code(address, &Redemption::Lane(lane, fresh), code.expose()).await
+    guard.redeem_code(networks, &Redemption::Lane(lane, fresh), code.expose()).await
+}
+
+/// The flow and the mark of a code that was sent before in one of the client's flows. Charges nothing.
+async fn known_outcome(
+    steps: &Steps,
+    caller: &Caller,
+    code: &ConfirmationCode,
+) -> Result<Option<(Id, Option<Id>)>, Refused> {
+    for handle in &caller.handles {
+        let mark = handle.mark(Named::Code, code.expose());
+        if steps.guard.recall(handle.id, mark).await? != Recalled::Nothing {
+            return Ok(Some((handle.id, Some(mark))));
+        }
+    }
+    Ok(None)
+}
+
+async fn looks_wrong(steps: &Steps, caller: &Caller, level: u8) -> Reply {
+    steps.timing.hold(steps.timing.due(caller.started, level)).await;
+    Said::CodeIncorrect.into()
 }
 
 fn report_silent(steps: &Steps, caller: &Caller, flow: Flow, reason: Silent) {
@@ -97,8 +192,8 @@ fn report_silent(steps: &Steps, caller: &Caller, flow: Flow, reason: Silent) {
             steps.report.metrics.guess("exhausted");
             steps.record(caller, Event::TriesExhausted, Some(flow), None);
         }
-        Silent::LoginExhausted => {
-            count_exhausted(steps, caller, Some(flow), budget::CODES_PER_LOGIN);
+        Silent::LoginExhausted { budget } => {
+            count_exhausted(steps, caller, Some(flow), budget);
             steps.report.metrics.guess("suppressed");
         }
         Silent::DeadFlow => {
@@ -122,50 +217,40 @@ fn report_outcome(steps: &Steps, caller: &Caller, flow: Flow, outcome: Outcome) 
     }
 }
 
-/// The reply to a code that Autoshares did not take.
-async fn say_refused(
-    steps: &Steps,
-    caller: &Caller,
-    flow: Flow,
-    outcome: Outcome,
-    failure: Failure,
-) -> Result<Said, Problem> {
-    if steps.settings.answers == Answers::Faithful {
-        return steps.relay(caller, Some(flow), failure);
-    }
-    if outcome == Outcome::Refused {
-        steps.uniform.remember_code_failure(None);
-        steps.uniform.hold(caller.started, Some(Pace::CodeIncorrect), Origin::Autoshares).await;
-        return Ok(Said::CodeIncorrect);
-    }
-    let said = steps.relay(caller, Some(flow), failure);
-    steps.uniform.remember_code_failure(said.as_ref().err());
-    steps.uniform.hold(caller.started, Some(Pace::CodeFailed), Origin::Autoshares).await;
-    said
-}
-
-/// The reply of the first time, for the same code again. While Autoshares is still being asked, this waits for it.
+/// The reply of the first time, for the same code again. While Autoshares is still being asked, this waits for it, as long as the first reply
+/// would.
 async fn repeat(
     steps: &Steps,
     caller: &Caller,
-    flow: Flow,
+    flow: Id,
     mark: Option<Id>,
     mut outcome: Option<String>,
+    level: u8,
 ) -> Result<Reply, Stop> {
-    let deadline = caller.started + steps.guard.call_deadline();
-    while outcome.is_none() && steps.clock.now() < deadline {
+    let last = steps.timing.due(caller.started, HIGHEST);
+    let deadline = last.unwrap_or(caller.started + steps.guard.call_deadline());
+    while outcome.is_none() {
         let Some(mark) = mark else { break };
-        tokio::time::sleep(LOOK_AGAIN).await;
-        let recalled = steps.guard.recall(flow.id, mark).await;
-        outcome = match recalled? {
+        outcome = match steps.guard.recall(flow, mark).await? {
             Recalled::Outcome(outcome) => Some(outcome),
-            Recalled::UnderWay => None,
-            Recalled::Nothing => break,
+            Recalled::UnderWay if steps.clock.now() < deadline => {
+                let next: Instant = steps.clock.now() + LOOK_AGAIN;
+                steps.clock.sleep_until(next.min(deadline)).await;
+                continue;
+            }
+            _ => break,
         };
     }
     match outcome.as_deref() {
-        Some(token) if token != WRONG => Ok(Said::Token(token.to_owned()).into()),
-        // The outcome that is not known is that of a failure, which a dead flow shows in the same way.
-        _ => Ok(steps.uniform.looks_wrong(caller.started).await?.into()),
+        Some(WRONG) => {
+            let level = level.max(steps.timing.level_of(caller.started).unwrap_or(HIGHEST));
+            Ok(looks_wrong(steps, caller, level).await)
+        }
+        Some(token) => Ok(Said::Token(token.to_owned()).into()),
+        // Nobody knows yet, or the first try failed and may be made again.
+        None => {
+            steps.timing.hold(steps.timing.due(caller.started, level)).await;
+            Err(steps.outage(OPERATION).into())
+        }
     }
 }

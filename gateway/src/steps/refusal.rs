@@ -2,7 +2,7 @@
 
 use super::Steps;
 use crate::{
-    guard::{Flow, FlowFault, Refused, budget},
+    guard::{Flow, FlowFault, Refused},
     http::{caller::Caller, problem::Problem},
     telemetry::audit::Event,
 };
@@ -38,16 +38,14 @@ pub fn report(steps: &Steps, caller: &Caller, stop: Stop) -> Problem {
 
 fn refuse(steps: &Steps, caller: &Caller, refused: Refused) -> Problem {
     match refused {
-        Refused::Address { budget, wait, is_news } => {
+        Refused::Address { budget, wait } => {
             steps.report.metrics.budget_hit(budget);
-            if is_news {
-                let flow = caller.handles.first().map(|handle| handle.id);
-                steps.record_in(caller, Event::BudgetHit, flow, None, Some(budget));
-            }
+            let flow = caller.handles.first().map(|handle| handle.id);
+            steps.record_in(caller, Event::BudgetHit, flow, None, Some(budget));
             Problem::too_many(wait)
         }
-        Refused::Installation { wait } => {
-            count_exhausted(steps, caller, None, budget::RESETS);
+        Refused::Installation { budget, wait } => {
+            count_exhausted(steps, caller, None, budget);
             Problem::resets_paused(wait)
         }
         Refused::Ledger { reading, wait } => {

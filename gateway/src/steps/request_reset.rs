@@ -1,18 +1,26 @@
 //! Step 1: asks for a reset.
+//!
+//! The reply comes at a time that does not depend on Autoshares: what is known by then is told, and the call runs on behind. The flow may
+//! be live from the moment at which the call begins, for a mail may be out.
 
-use autoshares_counting::Owned;
+use std::sync::Arc;
+
+use autoshares_counting::{Owned, Raise};
+use autoshares_sdk::Operation;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tracing::warn;
 
 use super::{
     Reply, Said, Steps,
     autoshares::{Failure, ResetReply, Sentences},
     decoys,
     refusal::{Stop, count_exhausted},
-    uniform::{Origin, Pace},
+    timing::HIGHEST,
 };
 use crate::{
     config::Answers,
     flow::{Handle, Named, Spelling, Stage},
-    guard::{Flow, Outcome, Record, ResetAttempt, ResetVerdict, budget},
+    guard::{Flow, Outcome, Receipts, Record, ResetAttempt, ResetVerdict, level},
     http::{
         caller::Caller,
         problem::{Kind, Problem},
@@ -21,13 +29,17 @@ use crate::{
     telemetry::audit::Event,
 };
 
-/// The end of a step 1, whether Autoshares or the guard decided it.
-struct Ending {
+const OPERATION: Operation = Operation::RequestReset;
+
+/// How a step 1 ended that was forwarded.
+struct Judged {
     said: Result<Said, Problem>,
-    origin: Origin,
-    /// Whether the client gets a handle.
-    gives_handle: bool,
-    /// Why the reply only looks like that of Autoshares, for metrics and audit trail.
+    outcome: Outcome,
+    /// The new stage of the flow; `None` leaves it as it is.
+    stage: Option<Stage>,
+    /// How it is counted and, where it is not what it looks like, why.
+    counted: &'static str,
+    event: Option<Event>,
     reason: Option<&'static str>,
 }
 
@@ -36,10 +48,18 @@ struct Ending {
 /// # Errors
 ///
 /// [`Stop`] when the step does not come to a reply; the same holds for the other steps.
-pub async fn request_reset(steps: &Steps, caller: &Caller, request: ResetRequest) -> Result<Reply, Stop> {
-    steps.guard.refuse_exhausted(caller.networks.own, budget::RESETS_PER_ADDRESS)?;
-    let ResetRequest { user, secret_question_answer: answer } = request;
-    let spelling = Spelling::of(&user).map_err(|fault| bad_login(Kind::InvalidBody, "User", fault))?;
+pub async fn request_reset(
+    steps: &Arc<Steps>,
+    caller: &Caller,
+    request: ResetRequest,
+) -> Result<Reply, Stop> {
+    let spelling =
+        Spelling::of(&request.user).map_err(|fault| bad_login(Kind::InvalidBody, "User", fault))?;
+    // Only a call that may run on behind its reply needs leave: the others end with their connections.
+    let permit = match steps.timing.due(caller.started, 0) {
+        Some(_) => Some(Arc::clone(&steps.calls).try_acquire_owned().map_err(|_| Problem::too_busy())?),
+        None => None,
+    };
     let login = steps.seals.ring().pseudonym(Named::Login, spelling.as_bytes());
     let owned = |handle: &Handle| Owned { id: handle.id, owner: handle.owner(&spelling) };
     let fresh = steps.seals.new_handle();
@@ -48,102 +68,160 @@ pub async fn request_reset(steps: &Steps, caller: &Caller, request: ResetRequest
         current: caller.handles.iter().map(owned).collect(),
         fresh: &fresh,
         spelling: &spelling,
-        answered: answer.is_some(),
+        answered: request.secret_question_answer.is_some(),
     };
-    let reset = steps.guard.request_reset(caller.networks.own, attempt).await?;
-    let flow = reset.flow;
-
-    let ending = match reset.verdict {
-        ResetVerdict::Forward(receipts) => {
-            let called = steps.call(steps.autoshares.request_reset(&user, answer.as_ref())).await;
-            let (outcome, stage, ending) = judge(steps, caller, flow, called);
-            let record = Record { stage: Some(stage), ..Record::default() };
-            steps.guard.settle(receipts, outcome, record).await;
-            ending
-        }
+    let reset = steps.guard.request_reset(&caller.networks, attempt).await?;
+    let (flow, due) = (reset.flow, steps.timing.due(caller.started, reset.level));
+    let said = match reset.verdict {
+        ResetVerdict::Forward(receipts) => forward(steps, caller, flow, request, receipts, permit, due).await,
         ResetVerdict::LooksAccepted { budget } => {
-            count_exhausted(steps, caller, Some(flow), budget);
-            looks_like(steps, steps.uniform.looks_accepted(), Origin::StandIn, "suppressed")
+            stand_in(steps, caller, flow, budget, Event::FlowSuppressed, "suppressed");
+            steps.timing.hold(due).await;
+            Ok(Said::Accepted { flag: false })
         }
         ResetVerdict::LooksWrong { budget } => {
-            count_exhausted(steps, caller, Some(flow), budget);
-            looks_like(steps, Said::AnswerIncorrect, Origin::StandIn, "answer_suppressed")
+            stand_in(steps, caller, flow, budget, Event::AnswerSuppressed, "answer_suppressed");
+            steps.timing.hold(due).await;
+            Ok(Said::AnswerIncorrect)
         }
     };
-
-    let Ending { said, origin, gives_handle, reason } = ending;
-    let pace = match &said {
-        Ok(Said::Accepted { .. }) => Some(Pace::Accepted),
-        Ok(Said::AnswerIncorrect) => Some(Pace::AnswerIncorrect),
-        _ => None,
-    };
-    steps.uniform.hold(caller.started, pace, origin).await;
-    let reply = Reply::from(said?);
-    if !gives_handle {
-        return Ok(reply);
-    }
-    let event = match (pace, reason) {
-        (_, None) => Event::FlowStarted,
-        (Some(Pace::AnswerIncorrect), Some(_)) => Event::AnswerSuppressed,
-        (_, Some(_)) => Event::FlowSuppressed,
-    };
-    steps.record(caller, event, Some(flow), reason);
     let handle = caller.handles.iter().find(|handle| handle.id == flow.id).unwrap_or(&fresh);
-    Ok(reply.with_handle(steps.seals.seal(handle)))
+    match said {
+        Ok(said) => Ok(Reply::from(said).with_handle(steps.seals.seal(handle))),
+        // A mail may be out, so its code should be taken.
+        Err((problem, Outcome::Unknown)) => {
+            Err(problem.with_handle(steps.seals.seal(handle), steps.settings.lifetime).into())
+        }
+        Err((problem, _)) => Err(problem.into()),
+    }
 }
 
-/// Judges Autoshares' reply to step 1: the outcome for settling, the new stage of the flow, and the reply to the client.
-fn judge(
+/// Reports a reply that only looks like one of Autoshares'.
+fn stand_in(
     steps: &Steps,
     caller: &Caller,
     flow: Flow,
-    called: Result<ResetReply, Failure>,
-) -> (Outcome, Stage, Ending) {
+    budget: &'static str,
+    event: Event,
+    reason: &'static str,
+) {
+    count_exhausted(steps, caller, Some(flow), budget);
+    steps.report.metrics.reset(reason);
+    steps.record(caller, event, Some(flow), Some(reason));
+}
+
+/// Calls Autoshares, and tells what is known when the reply is due. A problem comes with the outcome, which says whether a mail may be out.
+async fn forward(
+    steps: &Arc<Steps>,
+    caller: &Caller,
+    flow: Flow,
+    request: ResetRequest,
+    receipts: Receipts,
+    permit: Option<OwnedSemaphorePermit>,
+    due: Option<Instant>,
+) -> Result<Said, (Problem, Outcome)> {
+    if !steps.may_forward(OPERATION) {
+        steps.settle_at_reply(receipts, Outcome::NotSent, Record::default()).await;
+        return Err((steps.outage(OPERATION), Outcome::NotSent));
+    }
+    let mut call = Box::pin(call(Arc::clone(steps), request));
+    if let Some(called) = steps.timing.by(due, &mut call).await {
+        let judged = judge(steps, caller, flow, called);
+        steps.timing.hold(due).await;
+        let Judged { said, outcome, stage, .. } = judged;
+        let record = Record { stage, ..Record::default() };
+        steps.settle_at_reply(receipts, outcome, record).await;
+        return said.map_err(|problem| (problem, outcome));
+    }
+    let (behind, caller) = (Arc::clone(steps), caller.clone());
+    steps.behind.spawn(async move {
+        let called = call.await;
+        let raise = late(&behind, &caller, &called);
+        let Judged { outcome, stage, .. } = judge(&behind, &caller, flow, called);
+        behind.guard.settle(receipts, outcome, Record { stage, raise, ..Record::default() }).await;
+        drop(permit);
+    });
+    Ok(Said::Accepted { flag: false })
+}
+
+async fn call(steps: Arc<Steps>, request: ResetRequest) -> Result<ResetReply, Failure> {
+    let called = steps.autoshares.request_reset(&request.user, request.secret_question_answer.as_ref()).await;
+    let called = called.map_err(|failure| steps.breakers.judge(OPERATION, failure));
+    steps.note(OPERATION, called.as_ref().err());
+    if called.as_ref().err().is_none_or(|failure| failure.trouble.is_none()) {
+        steps.recover(OPERATION);
+    }
+    called
+}
+
+/// Reports an answer that came after its reply. Only a demand for the secret answer raises the level of time: its bytes reveal that the
+/// login exists anyway.
+fn late(steps: &Steps, caller: &Caller, called: &Result<ResetReply, Failure>) -> Option<Raise> {
+    steps.report.metrics.late_call(OPERATION.id());
+    if !matches!(called, Ok(ResetReply::AnswerNeeded(_))) {
+        return None;
+    }
+    let took_ms = u64::try_from(steps.clock.since(caller.started).as_millis()).unwrap_or(u64::MAX);
+    warn!(
+        took_ms,
+        "Autoshares asked for a secret answer after the reply was due: replies to step 1 take longer from now on; set `flow.floor` above this time"
+    );
+    let to = steps.timing.level_of(caller.started).unwrap_or(HIGHEST);
+    Some(Raise { level: level::RESET, to })
+}
+
+/// Judges Autoshares' reply to step 1, and reports it.
+fn judge(steps: &Steps, caller: &Caller, flow: Flow, called: Result<ResetReply, Failure>) -> Judged {
+    let judged = judged(steps, caller, flow, called);
+    steps.report.metrics.reset(judged.counted);
+    if let Some(event) = judged.event {
+        steps.record(caller, event, Some(flow), judged.reason);
+    }
+    judged
+}
+
+fn judged(steps: &Steps, caller: &Caller, flow: Flow, called: Result<ResetReply, Failure>) -> Judged {
+    let is_faithful = steps.settings.answers == Answers::Faithful;
+    let genuine = |said, outcome, stage, counted| {
+        let event = Some(Event::FlowStarted);
+        Judged { said: Ok(said), outcome, stage: Some(stage), counted, event, reason: None }
+    };
     let failure = match called {
         Ok(ResetReply::Accepted { flag }) => {
-            let ending = genuine(steps, steps.uniform.accepted(flag), "accepted");
-            return (Outcome::Done, Stage::LIVE, ending);
+            let said = Said::Accepted { flag: flag && is_faithful };
+            return genuine(said, Outcome::Done, Stage::LIVE, "accepted");
         }
         Ok(ResetReply::AnswerNeeded(sentences)) => {
-            let ending = genuine(steps, answer_needed(steps, sentences), "answer_needed");
-            return (Outcome::AnswerNeeded, Stage::QUESTION, ending);
+            let said = if is_faithful { faithful(sentences) } else { Said::AnswerIncorrect };
+            return genuine(said, Outcome::AnswerNeeded, Stage::QUESTION, "answer_needed");
         }
         Err(failure) => failure,
     };
-    let outcome = failure.outcome(Outcome::Refused);
-    // Where a mail may have gone out, its code should be taken.
-    let stage = if outcome == Outcome::Unknown { Stage::LIVE } else { Stage::DEAD };
-    if steps.settings.answers == Answers::Faithful || !failure.is_documented {
+    let outcome = failure.outcome();
+    if is_faithful || failure.trouble.is_some() {
         let counted = if outcome == Outcome::Refused { "refused" } else { "failed" };
-        let said = steps.relay(caller, Some(flow), failure);
-        steps.report.metrics.reset(counted);
-        let origin = Origin::Autoshares;
-        return (outcome, stage, Ending { said, origin, gives_handle: false, reason: None });
+        let stage = match outcome {
+            // Where a mail may be out, the flow stays one that may be live.
+            Outcome::Unknown => Some(Stage::LIVE),
+            Outcome::Refused => Some(Stage::DEAD),
+            _ => None,
+        };
+        let unknown = outcome == Outcome::Unknown;
+        let said = steps.relay(caller, Some(flow), OPERATION, failure);
+        let (event, reason) = (unknown.then_some(Event::FlowStarted), unknown.then_some("unknown"));
+        return Judged { said, outcome, stage, counted, event, reason };
     }
-    // Any documented refusal may be of this one login, so none of them is relayed.
+    // Any refusal may be of this one login, so none of them is relayed.
     let decoy = flow.login.and_then(|login| decoys::question(steps.seals.ring(), &steps.settings, login));
-    if outcome == Outcome::Refused && decoy.is_some() {
+    let (said, outcome, stage, counted, event) = if decoy.is_some() {
         // A real login with a question is charged no mail for a wrong answer; neither must this one be.
-        let ending = looks_like(steps, Said::AnswerIncorrect, Origin::Autoshares, "decoy");
-        return (Outcome::AnswerNeeded, Stage::DECOY, ending);
-    }
-    let ending = looks_like(steps, steps.uniform.looks_accepted(), Origin::Autoshares, "refused");
-    (outcome, stage, ending)
+        (Said::AnswerIncorrect, Outcome::AnswerNeeded, Stage::DECOY, "decoy", Event::AnswerSuppressed)
+    } else {
+        (Said::Accepted { flag: false }, outcome, Stage::DEAD, "refused", Event::FlowSuppressed)
+    };
+    Judged { said: Ok(said), outcome, stage: Some(stage), counted, event: Some(event), reason: Some(counted) }
 }
 
-fn answer_needed(steps: &Steps, sentences: Sentences) -> Said {
-    match steps.settings.answers {
-        Answers::Faithful => Said::Refused(sentences),
-        Answers::Uniform | Answers::Decoy => Said::AnswerIncorrect,
-    }
-}
-
-fn genuine(steps: &Steps, said: Said, counted: &'static str) -> Ending {
-    steps.report.metrics.reset(counted);
-    Ending { said: Ok(said), origin: Origin::Autoshares, gives_handle: true, reason: None }
-}
-
-fn looks_like(steps: &Steps, said: Said, origin: Origin, reason: &'static str) -> Ending {
-    steps.report.metrics.reset(reason);
-    Ending { said: Ok(said), origin, gives_handle: true, reason: Some(reason) }
+fn faithful(sentences: Sentences) -> Said {
+    if sentences.may_be_shown(None) { Said::Refused(sentences) } else { Said::AnswerIncorrect }
 }

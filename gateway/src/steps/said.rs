@@ -4,7 +4,7 @@ use super::autoshares::Sentences;
 
 /// A reply of a step. Everything else is a problem.
 pub enum Said {
-    /// The reset is accepted. `flag` is the `IsSucceed` of the reply, which means nothing.
+    /// The reset is accepted. `flag` is the `IsSucceed` of the reply, which means nothing: the documented `false`, unless replies are faithful.
     Accepted { flag: bool },
     /// The answer to the secret question is missing or wrong, in the documented words: Autoshares' own may be about one trader.
     AnswerIncorrect,
@@ -18,6 +18,8 @@ pub enum Said {
     PasswordSet,
     /// The password is not set, and Autoshares' own words cannot be repeated.
     PasswordNotAccepted,
+    /// The request was refused, and Autoshares' own words cannot be repeated.
+    NotAccepted,
     /// Autoshares' own words.
     Refused(Sentences),
 }

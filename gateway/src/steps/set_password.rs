@@ -1,6 +1,8 @@
 //! Step 4: sets the new password.
 
-use autoshares_sdk::ResetToken;
+use std::sync::Arc;
+
+use autoshares_sdk::{Operation, ResetToken};
 
 use super::{
     Reply, Said, Steps,
@@ -16,12 +18,18 @@ use crate::{
     telemetry::audit::Event,
 };
 
+const OPERATION: Operation = Operation::SetPassword;
+
 /// Sets the new password with a token of this gateway's own, or, where that is allowed, with one that was issued elsewhere.
 ///
 /// # Errors
 ///
 /// See [`request_reset`](super::request_reset).
-pub async fn set_password(steps: &Steps, caller: &Caller, request: PasswordUpdate) -> Result<Reply, Stop> {
+pub async fn set_password(
+    steps: &Arc<Steps>,
+    caller: &Caller,
+    request: PasswordUpdate,
+) -> Result<Reply, Stop> {
     let PasswordUpdate { token, password, .. } = request;
     // Before the token, so that a client is not told to start again for what it can mend.
     check_length(steps.password, &password)?;
@@ -37,19 +45,17 @@ pub async fn set_password(steps: &Steps, caller: &Caller, request: PasswordUpdat
         None => return Err(refuse_token(steps, caller, "does not open").await),
     };
     let is_measured = are_measured(steps.password);
-    let (flow, receipts) = steps.guard.set_password(caller.networks.own, &update, is_measured).await?;
+    let (flow, receipts) = steps.guard.set_password(&caller.networks, &update, is_measured).await?;
     if is_measured && let Err(weak) = check_strength(steps.password, &password).await {
         // Measuring stays charged, or it could be repeated without end.
         steps.guard.settle(receipts, Outcome::NotSent, Record::default()).await;
         return Err(weak.into());
     }
 
-    let called = steps.call(steps.autoshares.set_password(&token, &password)).await;
-    let outcome = match &called {
-        Ok(()) => Outcome::Done,
-        Err(failure) => failure.outcome(Outcome::Refused),
-    };
-    let record = Record { outcome: Some(SPENT), ..Record::default() };
+    let called = steps.autoshares.set_password(&token, &password).await;
+    steps.note(OPERATION, called.as_ref().err());
+    let outcome = called.as_ref().map_or_else(Failure::outcome, |()| Outcome::Done);
+    let record = Record { outcome: Some(SPENT.to_owned()), ..Record::default() };
     steps.guard.settle(receipts, outcome, record).await;
     match called {
         Ok(()) => {
@@ -75,7 +81,7 @@ fn update_of(steps: &Steps, caller: &Caller, opened: &Token) -> Option<Update> {
 async fn refuse_token(steps: &Steps, caller: &Caller, reason: &'static str) -> Stop {
     let mut found = None;
     for handle in &caller.handles {
-        match steps.guard.find_flow(caller.networks.own, handle).await {
+        match steps.guard.find_flow(&caller.networks, handle).await {
             Ok(flow) => found = found.or(Some(flow)),
             Err(Refused::Flow(FlowFault::Gone)) => {}
             Err(refused) => return refused.into(),
@@ -96,8 +102,8 @@ fn say_failed(
     token: &ResetToken,
     failure: Failure,
 ) -> Result<Said, Problem> {
-    if failure.sentences.hold(token.expose()) {
+    if !failure.sentences.may_be_shown(Some(token)) {
         return Ok(Said::PasswordNotAccepted);
     }
-    steps.relay(caller, Some(flow), failure)
+    steps.relay(caller, Some(flow), OPERATION, failure)
 }

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 
 use super::{
     Autoshares, Reply, Report, Said, Steps, Stop,
-    autoshares::{Call, Failure, KeyVerdict, Reach, ResetReply, Sentences},
+    autoshares::{Call, Failure, KeyVerdict, Reach, ResetReply, Sentences, Trouble},
     request_reset,
 };
 use crate::{
@@ -31,6 +31,7 @@ use crate::{
     },
     network::Networks,
     randomness::Randomness,
+    telemetry::audit::Trail,
 };
 
 /// Knows one trader, takes longer for that one, and can be cut off.
@@ -49,14 +50,14 @@ impl Autoshares for Scripted {
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
                 .is_ok()
             {
-                return Err(failure(Reach::NotSent, Kind::UpstreamUnreachable));
+                return Err(failure(Reach::NotSent, Some(Trouble::TurnedAway(Some(408)))));
             }
             if login.expose() == "trader" {
                 sleep(Duration::from_millis(400)).await;
                 return Ok(ResetReply::Accepted { flag: false });
             }
             sleep(Duration::from_millis(5)).await;
-            Err(failure(Reach::Refused, Kind::UpstreamFailed))
+            Err(failure(Reach::Refused, None))
         })
     }
 
@@ -73,23 +74,14 @@ impl Autoshares for Scripted {
     }
 }
 
-fn failure(reach: Reach, kind: Kind) -> Failure {
-    let refused = reach == Reach::Refused;
+fn failure(reach: Reach, trouble: Option<Trouble>) -> Failure {
     let (sentences, key, problem) =
-        (Sentences::default(), KeyVerdict::Unknown, Problem::new(kind, "scripted"));
-    Failure {
-        reach,
-        is_documented: refused,
-        is_refusal: refused,
-        sentences,
-        in_envelope: refused,
-        key,
-        problem,
-    }
+        (Sentences::default(), KeyVerdict::Unknown, Problem::new(Kind::UpstreamFailed, "scripted"));
+    Failure { reach, trouble, status: None, sentences, in_envelope: trouble.is_none(), key, problem }
 }
 
 struct Scene {
-    steps: Steps,
+    steps: Arc<Steps>,
     autoshares: Arc<Scripted>,
     clock: Clock,
 }
@@ -106,12 +98,13 @@ impl Scene {
         let (store, lifetime) = (Arc::new(Store::memory()), config.flow.lifetime);
         let guard =
             Guard::new(store, config.limits, lifetime, config.upstream.timeout, clock.clone(), randomness);
-        let report = Report { metrics: Arc::default(), health: Arc::default(), alarm: Arc::default() };
+        let trail = Arc::new(Trail::new(clock.clone(), Arc::default()));
+        let report = Report { metrics: Arc::default(), health: Arc::default(), alarm: Arc::default(), trail };
         let autoshares = Arc::<Scripted>::default();
         let own: Arc<dyn Autoshares> = autoshares.clone();
         let steps =
             Steps::new(own, seals, Arc::new(guard), report, clock.clone(), (config.flow, config.password));
-        Self { steps, autoshares, clock }
+        Self { steps: Arc::new(steps), autoshares, clock }
     }
 
     /// A step 1, each from a network of its own, and how long it took.
@@ -147,7 +140,7 @@ async fn a_reset_that_was_not_sent_costs_no_mail() {
     scene.autoshares.cut_off.store(9, Ordering::Relaxed);
     for network in 0..9 {
         let (reply, _) = scene.reset(network, "trader").await;
-        assert!(matches!(reply, Err(Stop::Problem(problem)) if problem.kind() == Kind::UpstreamUnreachable));
+        assert!(matches!(reply, Err(Stop::Problem(problem)) if problem.kind() == Kind::Unavailable));
     }
     for network in 9..13 {
         assert!(scene.reset(network, "trader").await.0.is_ok());

@@ -1,19 +1,35 @@
 //! The audit trail: an event for each decision that matters to security, as a line of the log with the target
 //! `autoshares_gateway::audit`. Logins and addresses are keyed hashes; `openapi/audit.schema.json` describes a line.
+//!
+//! What a stranger can cause as often as it likes is told once a minute for each network, so that nobody can fill the log. Nothing is
+//! dropped silently: the next line says how many events it stands for, and a metric counts those that are withheld.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use autoshares_counting::Id;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::Serialize;
 use strum::{EnumIter, IntoStaticStr};
+use tokio::time::Instant;
 use tracing::info;
 
-use crate::document;
+use super::metrics::Metrics;
+use crate::{clock::Clock, document};
+
+/// How long no further event of a kind is told for a network.
+const QUIET: Duration = Duration::from_secs(60);
+/// How many networks and kinds are remembered. Beyond that, events that a stranger can cause at will are withheld and counted.
+const MAX: usize = 10_000;
 
 /// The target of all lines of the trail, by which a log collector keeps them apart from the rest of the log.
 pub const TARGET: &str = "autoshares_gateway::audit";
 
 /// The event that a line records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, IntoStaticStr, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, IntoStaticStr, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Event {
@@ -39,7 +55,7 @@ pub enum Event {
     PasswordSet,
     /// A client sent a token that the gateway did not issue, issued in another flow or too long ago, or has seen used.
     TokenRefused,
-    /// A budget was exhausted; `reason` names it. Recorded once a minute for an address that goes on.
+    /// A budget was exhausted; `reason` names it.
     BudgetHit,
     /// The gateway did not forward a code, because the risk ledger has no room for one more guess.
     LedgerEmpty,
@@ -57,6 +73,21 @@ pub enum Event {
     HandleMissing,
     /// A page of another origin called.
     CrossSiteRefused,
+}
+
+impl Event {
+    /// Whether a stranger can cause the event as often as it likes, because no budget is charged for it.
+    fn costs_nothing(self) -> bool {
+        matches!(
+            self,
+            Event::BudgetHit
+                | Event::LedgerEmpty
+                | Event::TokenRefused
+                | Event::HandleInvalid
+                | Event::HandleMissing
+                | Event::CrossSiteRefused
+        )
+    }
 }
 
 /// A line of the audit trail, as `log.format = "json"` writes it. Lines with another `target` do not belong to the trail.
@@ -86,6 +117,9 @@ struct Described {
     /// The name of the budget, or why the gateway decided as it did.
     #[schemars(default)]
     reason: Option<String>,
+    /// How many more events of this kind, reason and address there were since the last line about them; absent when there were none.
+    #[schemars(default)]
+    withheld: Option<u32>,
 }
 
 /// The content of a line. `openapi/audit.schema.json` says what its fields mean.
@@ -101,11 +135,68 @@ pub struct Line<'a> {
 
 /// Records an event of the gateway itself, which no single request caused.
 pub fn record_own(event: Event) {
-    record(&Line { event, request_id: None, address: None, flow: None, login: None, reason: None });
+    write(&Line { event, request_id: None, address: None, flow: None, login: None, reason: None }, None);
 }
 
-/// Records an event.
-pub fn record(line: &Line<'_>) {
+/// The trail of one gateway.
+#[derive(Debug)]
+pub struct Trail {
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    told: Mutex<Told>,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    /// When a kind of event was last told for a network, and how many were withheld since.
+    last: HashMap<(Option<Id>, Event, Option<&'static str>), (Instant, u32)>,
+    /// When entries were last searched for some that are over.
+    swept: Option<Instant>,
+}
+
+impl Trail {
+    /// A trail that counts in these metrics what it withholds.
+    pub fn new(clock: Clock, metrics: Arc<Metrics>) -> Self {
+        Self { clock, metrics, told: Mutex::default() }
+    }
+
+    /// Records an event that a request caused.
+    pub fn record(&self, line: &Line<'_>) {
+        if !line.event.costs_nothing() {
+            return write(line, None);
+        }
+        match self.admit(line) {
+            Some(withheld) => write(line, Some(withheld).filter(|withheld| *withheld > 0)),
+            None => self.metrics.withheld_event(line.event.into()),
+        }
+    }
+
+    /// How many events a line stands for beside its own; `None` when it is withheld.
+    fn admit(&self, line: &Line<'_>) -> Option<u32> {
+        let (key, now) = ((line.address, line.event, line.reason), self.clock.now());
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((last, withheld)) = told.last.get_mut(&key) {
+            if now.saturating_duration_since(*last) < QUIET {
+                *withheld += 1;
+                return None;
+            }
+            *last = now;
+            return Some(std::mem::take(withheld));
+        }
+        let is_over = |since: Instant| now.saturating_duration_since(since) >= QUIET;
+        if told.last.len() >= MAX && told.swept.is_none_or(is_over) {
+            told.last.retain(|_, (last, _)| !is_over(*last));
+            told.swept = Some(now);
+        }
+        if told.last.len() >= MAX {
+            return None;
+        }
+        told.last.insert(key, (now, 0));
+        Some(0)
+    }
+}
+
+fn write(line: &Line<'_>, withheld: Option<u32>) {
     let Line { event, request_id, address, flow, login, reason } = line;
     let event: &'static str = event.into();
     info!(
@@ -116,6 +207,7 @@ pub fn record(line: &Line<'_>) {
         flow = flow.map(tracing::field::display),
         login = login.map(tracing::field::display),
         reason,
+        withheld,
         "audit"
     );
 }
@@ -131,6 +223,39 @@ mod tests {
     use strum::IntoEnumIterator;
 
     use super::*;
+
+    #[test]
+    fn what_costs_nothing_is_told_once_a_minute_for_each_network_and_kind() {
+        let clock = Clock::movable();
+        let trail = Trail::new(clock.clone(), Arc::default());
+        let line = |number: u128, event, reason| {
+            let address = Some(Id(number.to_be_bytes()));
+            Line { event, request_id: None, address, flow: None, login: None, reason }
+        };
+        let admit = |number, event, reason| trail.admit(&line(number, event, reason));
+        assert_eq!(admit(1, Event::HandleInvalid, None), Some(0));
+        assert_eq!([(); 3].map(|()| admit(1, Event::HandleInvalid, None)), [None; 3]);
+        assert_eq!(admit(1, Event::HandleMissing, None), Some(0));
+        assert_eq!(admit(1, Event::HandleInvalid, Some("another step")), Some(0));
+        assert_eq!(admit(2, Event::HandleInvalid, None), Some(0));
+        clock.advance(QUIET);
+        assert_eq!(admit(1, Event::HandleInvalid, None), Some(3), "the line says what was withheld");
+        assert_eq!(admit(1, Event::HandleInvalid, None), None);
+        // Any number of networks takes so much memory and no more, and is forgotten after a minute.
+        let told = (0..30_000).filter(|number| admit(*number + 100, Event::BudgetHit, None).is_some());
+        assert!(told.count() < MAX);
+        clock.advance(QUIET);
+        assert_eq!(admit(99, Event::BudgetHit, None), Some(0));
+        // What somebody's budget pays for is always told.
+        assert!(!Event::PasswordSet.costs_nothing() && !Event::CodeRefused.costs_nothing());
+        trail.record(&line(1, Event::HandleInvalid, None));
+        trail.record(&line(1, Event::HandleInvalid, None));
+        let counted = trail.metrics.text();
+        assert!(
+            counted.contains("gateway_audit_events_withheld_total{event=\"handle_invalid\"} 1\n"),
+            "{counted}"
+        );
+    }
 
     #[test]
     fn an_event_has_the_name_that_the_schema_gives_it() {

@@ -1,13 +1,40 @@
-//! Whether the gateway is well, for `/readyz`: what it learned of its application key, and whether it is about to stop.
+//! Whether the gateway is well, for `/readyz`: what it learned of its application key, whether Autoshares fails, and whether the gateway is
+//! about to stop.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, AtomicU8, Ordering},
+};
 
 /// What the gateway knows of itself.
 #[derive(Debug, Default)]
 pub struct Health {
     key: AtomicU8,
     draining: AtomicBool,
+    outages: Mutex<[Option<Failing>; 2]>,
 }
+
+/// What is not forwarded while Autoshares fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outage {
+    /// Steps 1 and 2.
+    Resets,
+    /// Step 3.
+    Codes,
+}
+
+impl Outage {
+    /// Its name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outage::Resets => "resets",
+            Outage::Codes => "codes",
+        }
+    }
+}
+
+/// How Autoshares fails: in a word, and the status of its reply if there was one.
+pub type Failing = (&'static str, Option<u16>);
 
 /// What Autoshares made of the application key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +61,20 @@ impl Health {
             state if state == KeyState::Rejected as u8 => KeyState::Rejected,
             _ => KeyState::Untried,
         }
+    }
+
+    /// Remembers that Autoshares fails, or `None` that it answers again.
+    pub fn set_outage(&self, outage: Outage, failing: Option<Failing>) {
+        self.outages()[outage as usize] = failing;
+    }
+
+    /// How Autoshares fails, if it does.
+    pub fn outage(&self) -> Option<Failing> {
+        self.outages().iter().flatten().next().copied()
+    }
+
+    fn outages(&self) -> MutexGuard<'_, [Option<Failing>; 2]> {
+        self.outages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes `/readyz` reply 503 `draining` from now on.

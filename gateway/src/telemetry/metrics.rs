@@ -8,6 +8,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use super::health::Outage;
+
 /// Bounds in seconds, as OpenTelemetry advises for request durations.
 const BUCKETS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
@@ -37,6 +39,17 @@ labels! {
     Outcome { outcome }
     Budget { budget }
     Lane { lane }
+    OperationLabel { operation }
+    OutageLabel { outage }
+    EventLabel { event }
+}
+
+/// The labels of a failed call.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FailureLabels {
+    operation: &'static str,
+    /// The status of the reply, or 0 when there was none.
+    status: u16,
 }
 
 /// A gauge from 0 to 1.
@@ -78,6 +91,10 @@ metrics! {
     codes_paused: Family<Lane, Gauge> = "gateway_codes_paused", "1 while no code is forwarded because the risk ledger is empty";
     risk_alarm: Family<Lane, Gauge> = "gateway_risk_alarm", "1 while half of the risk ledger is spent, or more";
     live_codes: Gauge = "gateway_live_codes", "Codes that are assumed to be live";
+    upstream_failures: Family<FailureLabels, Counter> = "gateway_upstream_failures", "Calls that failed for a reason of Autoshares' own, by operation and status (0: no reply)";
+    outage: Family<OutageLabel, Gauge> = "gateway_outage", "1 while Autoshares fails and calls of the kind are not forwarded";
+    late_calls: Family<OperationLabel, Counter> = "gateway_late_calls", "Calls to Autoshares that took longer than the time at which their reply was due";
+    withheld_events: Family<EventLabel, Counter> = "gateway_audit_events_withheld", "Events of the audit trail that a later line or only this metric tells, for there were too many of their kind";
     store_away: Gauge = "gateway_store_away", "1 while Redis does not reply and every step is refused";
 }
 
@@ -134,6 +151,28 @@ impl Metrics {
         self.codes_paused.get_or_create(&Lane { lane }).set(i64::from(paused));
         self.risk_alarm.get_or_create(&Lane { lane }).set(i64::from(alarm));
         self.live_codes.set(i64::from(live));
+    }
+
+    /// Counts a call that failed for a reason of Autoshares' own.
+    pub fn upstream_failure(&self, operation: &'static str, status: Option<u16>) {
+        // Statuses that HTTP does not know share one, or a broken server could make the metrics grow.
+        let status = status.map_or(0, |status| if (100..600).contains(&status) { status } else { 999 });
+        self.upstream_failures.get_or_create(&FailureLabels { operation, status }).inc();
+    }
+
+    /// Shows whether Autoshares fails.
+    pub fn outage(&self, outage: Outage, failing: bool) {
+        self.outage.get_or_create(&OutageLabel { outage: outage.name() }).set(i64::from(failing));
+    }
+
+    /// Counts an event that the audit trail withholds.
+    pub fn withheld_event(&self, event: &'static str) {
+        self.withheld_events.get_or_create(&EventLabel { event }).inc();
+    }
+
+    /// Counts a call whose reply was due before it ended.
+    pub fn late_call(&self, operation: &'static str) {
+        self.late_calls.get_or_create(&OperationLabel { operation }).inc();
     }
 
     /// Shows whether the store is away.

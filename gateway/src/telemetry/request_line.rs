@@ -148,10 +148,7 @@ impl Line {
                 )
             };
         }
-        let feigned = self.problem().is_some_and(Problem::is_feigned);
         match facts.map(|facts| facts.blame) {
-            // Nothing is wrong with Autoshares, so the line must not look like a failure.
-            Some(_) if feigned => line!(info, "request"),
             None if self.answered.is_none() => {
                 line!(
                     warn,
@@ -161,10 +158,6 @@ impl Line {
             None | Some(Blame::Client | Blame::ReportedElsewhere) => line!(info, "request"),
             Some(Blame::Autoshares) => line!(warn, "request failed at Autoshares"),
             Some(Blame::Gateway) => line!(error, "request failed in the gateway"),
-            Some(Blame::Operator) => line!(
-                error,
-                "Autoshares rejects the application key: check upstream.app_key_file or upstream.app_key"
-            ),
         }
     }
 }

@@ -53,7 +53,7 @@ async fn only_what_cannot_happen_twice_is_repeated() {
         ("502 with seconds", status(502, &[soon]), 3, 1),
         ("503", status(503, &[]), 3, 1),
         ("503 with seconds", status(503, &[soon]), 3, 3),
-        ("503 with seconds, of a platform that failed", server_failed_503, 3, 1),
+        ("503 with seconds, in the shape of a platform that failed", server_failed_503, 3, 3),
         (
             "503 that breaks off",
             Upstream::answering("HTTP/1.1 503 No\r\nContent-Length: 9\r\nRetry-After: 0\r\n\r\nno"),

@@ -4,7 +4,7 @@ use autoshares_sdk::{
     Answered, AppKey, Client, ErrorCode, ErrorKind, RefusalShape, ResetRequested, Unreadable,
 };
 
-use crate::upstream::Upstream;
+use crate::upstream::{Upstream, response};
 
 const STATUSES: [u16; 8] = [200, 202, 400, 401, 403, 404, 422, 500];
 const KEY_REJECTED: &str = r#"{"error": "Application key is not defined or does not exist"}"#;
@@ -157,7 +157,8 @@ async fn the_other_known_shapes_are_recognised() {
             true,
         ),
     ] {
-        for status in STATUSES {
+        // The other statuses speak for themselves.
+        for status in [200, 202, 400, 402, 409, 422] {
             let upstream = Upstream::json(status, body);
             let error = client(&upstream).set_password(&"token".into(), &"word".into()).await.unwrap_err();
             let expected = (
@@ -166,11 +167,60 @@ async fn the_other_known_shapes_are_recognised() {
                 codes.iter().map(ToString::to_string).collect(),
             );
             assert_eq!(refused(error.kind()), expected, "{status} {body}");
-            // With one of these statuses a server says that it turned the request away, so the call counts as not applied. The one
+            // With one of these statuses a server says that it did not like the request, so the call counts as not applied. The one
             // exception is a platform failure, which counts as possibly applied whatever its status.
-            let turned_away = [400, 401, 403, 404, 422].contains(&status);
+            let turned_away = [400, 422].contains(&status);
             assert_eq!(error.may_have_been_applied(), applied || !turned_away, "{status} {body}");
         }
+    }
+}
+
+/// Ruling 11 of the facts: whatever the body, but for an envelope and for a rejected key.
+#[tokio::test]
+async fn a_failure_of_the_platform_says_nothing_about_what_was_asked() {
+    let turned_away = [401, 403, 404, 405, 408, 413, 415, 429, 503];
+    let failed = [500, 501, 502, 504, 520];
+    for status in turned_away.into_iter().chain(failed) {
+        for body in [
+            r#"{"Message": "An error has occurred."}"#,
+            r#"{"Message": "Too many requests.", "MessageDetail": "wait"}"#,
+            r#"{"message": "An error occurred while processing your request", "error": "Unexpected server error"}"#,
+            r#"{"Message": "no", "ModelState": {"a": ["b"]}}"#,
+            r#"{"Error": {"Code": "UnsupportedApiVersion", "Message": "not supported"}}"#,
+            "<html>not now</html>",
+            "",
+        ] {
+            let upstream = Upstream::answering(response(status, &[("Retry-After", "7")], body));
+            let client = client(&upstream).without_retries();
+            for error in [
+                client.request_reset(&"robert.zak".into(), None).await.map(drop).unwrap_err(),
+                client.redeem_code(&"741175".into()).await.map(drop).unwrap_err(),
+            ] {
+                match error.kind() {
+                    ErrorKind::TurnedAway => assert!(turned_away.contains(&status), "{status} {body}"),
+                    ErrorKind::Failed => assert!(failed.contains(&status), "{status} {body}"),
+                    other => panic!("{status} {body}: {other:?}"),
+                }
+                assert_eq!(error.may_have_been_applied(), failed.contains(&status), "{status} {body}");
+                assert_eq!(error.retry_after(), Some(std::time::Duration::from_secs(7)));
+                assert_eq!(error.status(), Some(status));
+            }
+        }
+    }
+}
+
+/// The key may hide in a refusal that is otherwise good.
+#[tokio::test]
+async fn a_refusal_that_quotes_a_piece_of_the_key_says_so() {
+    for (errors, quotes) in [
+        (r#""bad key CANARYKEY5""#, true),
+        (r#""it begins cana", "ry-key and goes on""#, true),
+        (r#""Password is too weak.""#, false),
+    ] {
+        let upstream = Upstream::json(200, &format!(r#"{{"Errors": [{errors}], "IsSucceed": false}}"#));
+        let error = client(&upstream).redeem_code(&"741175".into()).await.unwrap_err();
+        let ErrorKind::Refused(refusal) = error.kind() else { panic!("{error}") };
+        assert_eq!(refusal.quotes_app_key(), quotes, "{errors}");
     }
 }
 
@@ -179,8 +229,7 @@ async fn anything_else_is_unreadable_and_keeps_status_and_size_only() {
     for (status, body, expected, applied) in [
         (200, "", Unreadable::Empty, true),
         (204, "", Unreadable::Empty, true),
-        (502, "<html>Bad Gateway</html>", Unreadable::NotJson { size: 24 }, true),
-        (404, "<html>Not Found</html>", Unreadable::NotJson { size: 22 }, false),
+        (400, "<html>Bad Request</html>", Unreadable::NotJson { size: 24 }, false),
         (200, r#"{"Errors": [], "IsSu"#, Unreadable::NotJson { size: 20 }, true),
         (200, r#"{"Errors": "none", "IsSucceed": true}"#, Unreadable::UnknownShape { size: 37 }, true),
         (200, r#"{"IsSucceed": "true"}"#, Unreadable::UnknownShape { size: 21 }, true),

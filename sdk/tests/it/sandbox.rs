@@ -68,16 +68,18 @@ async fn every_fault_is_what_it_says() {
     let refuse = Fault::Refuse { errors: vec!["no".into()], codes: vec!["No".into()] };
     let raw = Fault::Raw(200, vec![("x-test".into(), "1".into())], "{}".into());
     type Expect = fn(&Error) -> bool;
-    let faults: [(Fault, Expect); 9] = [
+    let faults: [(Fault, Expect); 11] = [
         (refuse, |error| matches!(error.kind(), ErrorKind::Refused(_))),
         (Fault::HangUp, |error| matches!(error.kind(), ErrorKind::MaybeSent)),
         (Fault::Truncate, |error| matches!(error.kind(), ErrorKind::MaybeSent)),
-        (Fault::Html(502), |error| matches!(error.kind(), ErrorKind::Unreadable(Unreadable::NotJson { .. }))),
+        (Fault::Html(502), |error| matches!(error.kind(), ErrorKind::Failed)),
+        (Fault::Html(503), |error| matches!(error.kind(), ErrorKind::TurnedAway)),
+        (Fault::Html(200), |error| matches!(error.kind(), ErrorKind::Unreadable(Unreadable::NotJson { .. }))),
         (Fault::Redirect(307, "http://127.0.0.1:1/".into()), |error| {
             matches!(error.kind(), ErrorKind::Unreadable(Unreadable::Redirect))
         }),
         (Fault::Answer(500, Shape::ServerFailed), |error| {
-            error.status() == Some(500) && matches!(error.kind(), ErrorKind::Refused(_))
+            error.status() == Some(500) && matches!(error.kind(), ErrorKind::Failed)
         }),
         (Fault::Answer(204, Shape::Empty), |error| {
             matches!(error.kind(), ErrorKind::Unreadable(Unreadable::Empty))

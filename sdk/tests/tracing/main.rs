@@ -93,7 +93,7 @@ async fn a_call_leaves_a_span_and_each_attempt_an_event() {
         r#"server.address="127.0.0.1""#,
         &format!("server.port={}", upstream.address().port()),
         "http.response.status_code=502",
-        r#"error.type="unreadable""#,
+        r#"error.type="failed""#,
         "http.response.status_code=200 http.request.resend_count=1",
         r#"autoshares.request_id="req-42""#,
     ] {

@@ -6,8 +6,8 @@
 --       2  the prefix of records, which is another one after each start or failover of the server: {password-reset}:<run_id>:<replid>
 --       3  the time in microseconds for tests; empty for the server's clock
 --       4  how long distinct things are remembered, 5 how long receipts wait for their settlement, both in microseconds
--- Reply     the decision as JSON: verdict, the place of the budget or counter in its list (from 1), wait in microseconds, outcome,
---           record {id, subject, stage}, reading {live, spent, capacity}, receipts by name
+-- Reply     the decision as JSON: verdict, the place of the budget or counter in its list (from 1), the name of a reserve, wait in
+--           microseconds, outcome, record {id, subject, stage}, reading {live, spent, capacity}, receipts by name, level
 --
 -- Example   EVAL <script> 1 {password-reset} '{"id":"0…1","open":[{"budget":"resets","subject":"all","rates":[{"seconds":3600,
 --           "interval":6000000,"burst":3600000000}],"stages":255,"unless":0,"receipt":false}],"silent":[],"makes_live":false}'
@@ -33,17 +33,20 @@ local function milliseconds(duration)
   return number(math.max(1, math.ceil(duration / 1000)))
 end
 
+local level
+
 local function reply(answer)
   if answer.receipts and #answer.receipts == 0 then
     answer.receipts = nil
   end
+  answer.level = level()
   return cjson.encode(answer)
 end
 
 local receipts_key = prefix .. ':receipts:' .. decision.id
 if redis.call('EXISTS', receipts_key) == 1 then
   -- Settled before it arrived: whoever asked has given up.
-  return reply({verdict = 'settled'})
+  return cjson.encode({verdict = 'settled'})
 end
 
 -- A record as a table, nil when none stands.
@@ -71,54 +74,118 @@ local function view(record)
   return record and {id = record.id, subject = record.subject, stage = record.stage}
 end
 
--- What charging budgets would come to: a list of writes, or nil with the place of the exhausted one and how long to wait.
-local function spend(charges, record, stage)
+local function seen_key(subject, thing)
+  return prefix .. ':distinct:' .. subject .. ':' .. thing
+end
+
+local function was_seen(key)
+  return tonumber(redis.call('GET', key) or 0) > now
+end
+
+-- What charging all rates of a budget would come to: a list of writes, or nil with how long to wait.
+local function spend_rates(subject, name, rates, receipt)
   local writes = {}
+  for _, rate in ipairs(rates) do
+    local key = prefix .. ':budget:' .. subject .. ':' .. name .. ':' .. number(rate.seconds)
+    local arrival = math.max(tonumber(redis.call('GET', key) or 0), now) + rate.interval
+    if arrival - now > rate.burst then
+      return nil, arrival - now - rate.burst
+    end
+    table.insert(writes, {name = name, key = key, arrival = arrival, interval = rate.interval, receipt = receipt})
+  end
+  return writes
+end
+
+-- The same for charges: writes and things that count as seen, or nil with the place of the exhausted charge, how long to wait, and the name
+-- of the budget where it is a reserve.
+local function spend(charges, record, stage)
+  local spending = {writes = {}, seen = {}}
+  local function add(writes)
+    for _, write in ipairs(writes) do
+      table.insert(spending.writes, write)
+    end
+  end
   for place, charge in ipairs(charges) do
     local subject = charge.subject
     if subject == 'record' then
       subject = record and record.subject
     end
-    local distinct = charge.distinct and subject and prefix .. ':distinct:' .. subject .. ':' .. charge.distinct
-    local known = distinct and tonumber(redis.call('GET', distinct) or 0) > now
+    local distinct = charge.distinct and subject and seen_key(subject, charge.distinct)
     local meant = charge.stages == 255 or bit.band(stage, charge.stages) ~= 0
-    if subject and not known and meant and bit.band(stage, charge.unless) == 0 then
-      for _, rate in ipairs(charge.rates) do
-        local key = prefix .. ':budget:' .. subject .. ':' .. charge.budget .. ':' .. number(rate.seconds)
-        local arrival = math.max(tonumber(redis.call('GET', key) or 0), now) + rate.interval
-        if arrival - now > rate.burst then
-          return nil, place, arrival - now - rate.burst
+    if subject and not (distinct and was_seen(distinct)) and meant and bit.band(stage, charge.unless) == 0 then
+      local newcomers = charge.newcomers
+      local network = newcomers and seen_key('all', newcomers.network)
+      local writes, wait = spend_rates(subject, charge.budget, charge.rates, charge.receipt)
+      if writes then
+        add(writes)
+      elseif network and not was_seen(network) then
+        -- Whichever has room first.
+        local reserved, later = spend_rates('all', newcomers.reserve, newcomers.rates, charge.receipt)
+        if not reserved then
+          return nil, place, math.min(wait, later), newcomers.reserve
         end
-        table.insert(writes, {charge = charge, key = key, arrival = arrival, interval = rate.interval, distinct = distinct})
+        add(reserved)
+        reserved, later = spend_rates(newcomers.block, newcomers.per_block, newcomers.block_rates, charge.receipt)
+        if not reserved then
+          return nil, place, math.min(wait, later), newcomers.per_block
+        end
+        add(reserved)
+      else
+        return nil, place, wait
       end
+      table.insert(spending.seen, distinct)
+      table.insert(spending.seen, network)
     end
   end
-  return writes
+  return spending
 end
 
-local function charge(writes)
-  for _, write in ipairs(writes) do
+local function charge(spending)
+  for _, write in ipairs(spending.writes) do
     redis.call('SET', write.key, number(write.arrival), 'PX', milliseconds(write.arrival - now))
-    if write.distinct then
-      redis.call('SET', write.distinct, number(now + distinct_for), 'PX', milliseconds(distinct_for))
-    end
+  end
+  for _, seen in ipairs(spending.seen) do
+    redis.call('SET', seen, number(now + distinct_for), 'PX', milliseconds(distinct_for))
   end
 end
 
--- The sum of counts since a minute, and the minute of the oldest; what is older is dropped.
+-- The counts since a minute, the oldest first, and their sum; what is older is dropped.
 local function since(key, first)
-  local sum, oldest = 0, minute
+  local minutes, sum = {}, 0
   local bins = redis.call('HGETALL', key)
   for i = 1, #bins, 2 do
-    local bin = tonumber(bins[i])
+    local bin, count = tonumber(bins[i]), tonumber(bins[i + 1])
     if bin < first then
       redis.call('HDEL', key, bins[i])
     else
-      sum = sum + tonumber(bins[i + 1])
-      oldest = math.min(oldest, bin)
+      sum = sum + count
+      table.insert(minutes, {bin = bin, count = count})
     end
   end
-  return sum, oldest
+  table.sort(minutes, function(one, other) return one.bin < other.bin end)
+  return sum, minutes
+end
+
+-- How long until counts sum up to no more than a target.
+local function until_below(minutes, sum, target)
+  local last = minute
+  for _, count in ipairs(minutes) do
+    if sum <= target then
+      break
+    end
+    sum = sum - count.count
+    last = count.bin
+  end
+  return math.max(0, 60000000 * (last + 60 + 1 - minute))
+end
+
+level = function()
+  local stored = decision.level and redis.call('GET', prefix .. ':level:' .. decision.level.name)
+  if not stored then
+    return nil
+  end
+  local height, at = string.match(stored, '^(%d+):(%d+)$')
+  return math.max(0, height - math.floor((now - at) / decision.level.falls_after))
 end
 
 -- The record that the act happens in.
@@ -155,9 +222,9 @@ end
 local stage = (record or fresh or {stage = 0}).stage
 
 -- What may refuse openly.
-local open, place, wait = spend(decision.open, record, stage)
+local open, place, wait, name = spend(decision.open, record, stage)
 if not open then
-  return reply({verdict = 'exhausted', place = place, wait = wait, record = view(record)})
+  return reply({verdict = 'exhausted', place = place, name = name, wait = wait, record = view(record)})
 end
 local mark = visit and visit.mark
 local marked = mark and record and record['mark:' .. mark.id]
@@ -171,34 +238,82 @@ if marked then
     return reply({verdict = 'repeated', record = view(record)})
   end
 end
-local reading = nil
+local reading, booking = nil, nil
 if decision.ledger then
   local ledger = decision.ledger
-  local live = math.max(1, (since(prefix .. ':live', minute - ledger.live_minutes)))
-  local spent, oldest = since(prefix .. ':booked:' .. ledger.lane, minute - 60)
+  local live = math.max(1, (since(prefix .. ':live', minute - ledger.live_minutes)) + ledger.elsewhere)
+  local all = prefix .. ':booked:' .. ledger.lane
+  local of_network = all .. ':' .. ledger.network
+  local spent, minutes = since(all, minute - 60)
+  local own, own_minutes = since(of_network, minute - 60)
   reading = {live = live, spent = spent, capacity = ledger.capacity}
-  if ledger.book and spent + live > ledger.capacity then
-    local left = 60000000 * (oldest + 60 + 1 - minute)
-    return reply({verdict = 'ledger_exhausted', wait = left, reading = reading, record = view(record)})
+  if ledger.book then
+    -- `Booking::limits` does the same.
+    local share, limit = math.huge, ledger.capacity
+    if own > 0 then
+      share = math.max(math.floor(ledger.capacity / 10), 2 * live)
+      limit = ledger.capacity - math.floor(ledger.capacity / 4)
+    end
+    if own + live > share then
+      local left = until_below(own_minutes, own, math.max(0, share - live))
+      return reply({verdict = 'share_exhausted', wait = left, reading = reading, record = view(record)})
+    end
+    if spent + live > limit then
+      local left = until_below(minutes, spent, math.max(0, limit - 5 * live))
+      return reply({verdict = 'ledger_exhausted', wait = left, reading = reading, record = view(record)})
+    end
+    -- The same price in every record, before anything else is decided about the guess.
+    for _, key in ipairs({all, of_network}) do
+      redis.call('HINCRBY', key, minute, live)
+      redis.call('EXPIRE', key, 60 * (60 + 2))
+    end
+    booking = {keys = {all, of_network}, minute = minute, price = live}
+    reading.spent = spent + live
   end
 end
 
 -- From here on the act looks as if it had been done.
 charge(open)
+
+-- What a settlement may undo, and its names. The receipts of an act that was not done have no names for the caller: they can only be undone
+-- together, for a caller that never heard of the decision.
+local receipts, names = {budgets = {}, counters = {}, booking = booking}, {}
+local function named(name)
+  if names[#names] ~= name then
+    table.insert(names, name)
+  end
+end
+local function charged(spending)
+  for _, write in ipairs(spending.writes) do
+    if write.receipt then
+      table.insert(receipts.budgets, {name = write.name, key = write.key, interval = write.interval, arrival = number(write.arrival)})
+      named(write.name)
+    end
+  end
+end
+local function keep()
+  if #names > 0 or receipts.booking or receipts.before or #receipts.counters > 0 or receipts.mark then
+    redis.call('SET', receipts_key, cjson.encode(receipts), 'PX', milliseconds(settle_within))
+  end
+end
+
+charged(open)
 local counters = visit and visit.counters or {}
 for place, counter in ipairs(counters) do
   if record and used(record, counter.name) >= counter.most then
+    keep()
     return reply({verdict = 'used_up', place = place, reading = reading, record = view(record)})
   end
 end
 local silent, exhausted = spend(decision.silent, record, stage)
 local acts = record or fresh
 local key = acts and records .. ':record:' .. acts.id
+receipts.record = key
 if fresh then
   redis.call('DEL', key)
 end
-local before = acts and acts.stage
 if begin then
+  receipts.before, receipts.lasting = acts.stage, begin.lasting
   local to = silent and begin.stage or decision.silent[exhausted].stage_when_exhausted
   acts.stage = bit.bor(bit.band(acts.stage, begin.sticky), to)
   acts.subject = begin.subject
@@ -210,62 +325,42 @@ elseif fresh then
 end
 for _, counter in ipairs(counters) do
   redis.call('HINCRBY', key, 'used:' .. counter.name, 1)
+  if counter.receipt then
+    table.insert(receipts.counters, counter.name)
+  end
 end
 if not silent then
+  keep()
   return reply({verdict = 'suppressed', place = exhausted, reading = reading, record = view(acts)})
 end
 charge(silent)
+charged(silent)
 local worthwhile = not mark or bit.band(stage, mark.worthwhile) ~= 0
 if mark then
-  redis.call('HSET', key, 'mark:' .. mark.id, worthwhile and 'busy:' .. number(now) or 'done:' .. mark.otherwise)
+  -- With the time, so that a later try of the same thing is not taken for this one.
+  local state = worthwhile and 'busy:' .. number(now) or 'done:' .. mark.otherwise
+  redis.call('HSET', key, 'mark:' .. mark.id, state)
+  receipts.mark = {name = mark.name, id = mark.id, state = state}
 end
 if not worthwhile then
+  keep()
   return reply({verdict = 'charged', reading = reading, record = view(acts)})
-end
-
--- What a settlement may undo.
-local receipts, names = {budgets = {}, counters = {}, record = key}, {}
-if begin then
-  receipts.before, receipts.sticky = before, begin.sticky
-end
-for _, writes in ipairs({open, silent}) do
-  for _, write in ipairs(writes) do
-    if write.charge.receipt then
-      local name = write.charge.budget
-      table.insert(receipts.budgets, {name = name, key = write.key, interval = write.interval})
-      if names[#names] ~= name then
-        table.insert(names, name)
-      end
-    end
-  end
 end
 if decision.makes_live then
   redis.call('HINCRBY', prefix .. ':live', minute, 1)
   -- The longest life of a secret that can be asked for is a day.
   redis.call('EXPIRE', prefix .. ':live', 86400 + 120)
   receipts.live = minute
-  table.insert(names, 'live')
+  named('live')
 end
-if reading and decision.ledger.book then
-  local booked = prefix .. ':booked:' .. decision.ledger.lane
-  redis.call('HINCRBY', booked, minute, reading.live)
-  redis.call('EXPIRE', booked, 60 * (60 + 2))
-  reading.spent = reading.spent + reading.live
-  receipts.booking = {key = booked, minute = minute, price = reading.live}
-  table.insert(names, 'booking')
+if booking then
+  named('booking')
 end
-for _, counter in ipairs(counters) do
-  if counter.receipt then
-    table.insert(receipts.counters, counter.name)
-    table.insert(names, counter.name)
-  end
+for _, counter in ipairs(receipts.counters) do
+  named(counter)
 end
 if mark then
-  -- With the time, so that a later try of the same thing is not taken for this one.
-  receipts.mark = {name = mark.name, id = mark.id, state = 'busy:' .. number(now)}
-  table.insert(names, mark.name)
+  named(mark.name)
 end
-if #names > 0 or begin then
-  redis.call('SET', receipts_key, cjson.encode(receipts), 'PX', milliseconds(settle_within))
-end
+keep()
 return reply({verdict = 'charged', reading = reading, record = view(acts), receipts = names})

@@ -19,6 +19,16 @@ if not now then
   now = time[1] * 1000000 + time[2]
 end
 
+local raise = settlement.raise
+if raise then
+  local key = prefix .. ':level:' .. raise.level.name
+  local height, at = string.match(redis.call('GET', key) or '0:0', '^(%d+):(%d+)$')
+  if raise.to >= math.max(0, height - math.floor((now - at) / raise.level.falls_after)) then
+    local state = raise.to .. ':' .. string.format('%.0f', now)
+    redis.call('SET', key, state, 'PX', math.ceil(math.max(1, raise.to) * raise.level.falls_after / 1000))
+  end
+end
+
 local receipts_key = prefix .. ':receipts:' .. id
 local stored = redis.call('GET', receipts_key)
 redis.call('SET', receipts_key, 'settled', 'PX', math.ceil(tonumber(ARGV[4]) / 1000))
@@ -35,7 +45,8 @@ local function undone(name)
 end
 
 for _, budget in ipairs(receipts.budgets) do
-  if undone(budget.name) then
+  -- A charge whose time is over has come back by itself.
+  if undone(budget.name) and tonumber(budget.arrival) > now then
     local arrival = tonumber(redis.call('GET', budget.key) or 0) - budget.interval
     if arrival > now then
       redis.call('SET', budget.key, string.format('%.0f', arrival), 'PX', math.ceil((arrival - now) / 1000))
@@ -56,7 +67,9 @@ if receipts.live and undone('live') then
   take(prefix .. ':live', receipts.live, 1)
 end
 if receipts.booking and undone('booking') then
-  take(receipts.booking.key, receipts.booking.minute, receipts.booking.price)
+  for _, key in ipairs(receipts.booking.keys) do
+    take(key, receipts.booking.minute, receipts.booking.price)
+  end
 end
 
 local record = receipts.record
@@ -79,10 +92,9 @@ if receipts.mark then
     end
   end
 end
-if undo['*'] and receipts.before then
-  -- The record goes back to the stage that it had, but for the bits that it keeps.
+if settlement.restores and receipts.before then
   local stage = tonumber(redis.call('HGET', record, 'stage'))
-  redis.call('HSET', record, 'stage', bit.bor(bit.band(stage, receipts.sticky), receipts.before))
+  redis.call('HSET', record, 'stage', bit.bor(bit.band(stage, receipts.lasting), receipts.before))
 end
 if settlement.stage then
   local stage = tonumber(redis.call('HGET', record, 'stage'))

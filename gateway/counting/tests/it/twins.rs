@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use autoshares_counting::{
-    BOOKING, Beginning, Booking, Charge, Counter, Decided, Decision, Id, LIVE, Lane, Mark, Micros, OrBegin,
-    Owned, Rate, Reading, Recalled, RecordUse, RedisSettings, Settlement, StageChange, Store, Subject,
-    Verdict, Visit,
+    BOOKING, Beginning, Booking, Charge, Counter, Decided, Decision, Id, LIVE, Lane, Level, Mark, Micros,
+    Newcomers, OrBegin, Owned, Raise, Rate, Reading, Recalled, RecordUse, RedisSettings, Settlement,
+    StageChange, Store, Subject, Verdict, Visit,
 };
 
 use crate::redis_server::Server;
@@ -36,13 +36,24 @@ const RECORD: Owned = Owned { id: id(0xb1), owner: id(0xc1) };
 const OTHER_RECORD: Owned = Owned { id: id(0xb2), owner: id(0xc2) };
 const TRIES: Counter = Counter { name: "tries", most: 2, receipt: true };
 
+const BOOKING_OF_FIVE: Booking = Booking {
+    lane: Lane("test"),
+    network: id(0xd1),
+    capacity: 5,
+    live_minutes: 30,
+    elsewhere: 0,
+    book: true,
+};
+const LEVEL: Level = Level { name: "height", falls_after: Duration::from_secs(3600) };
+
 fn charge(budget: &'static str, rates: &'static [Rate]) -> Charge<'static> {
     Charge { receipt: true, ..Charge::new(budget, Subject::Of(SUBJECT), rates) }
 }
 
 fn begin(current: Vec<Owned>, fresh: Owned, stage: u8) -> Option<RecordUse<'static>> {
-    let (subject, counters, sticky, lifetime) = (SUBJECT, vec![TRIES], GOOD, Duration::from_secs(600));
-    Some(RecordUse::Begin(Beginning { current, fresh, subject, counters, stage, sticky, lifetime }))
+    let (subject, counters, lifetime) = (SUBJECT, vec![TRIES], Duration::from_secs(600));
+    let (sticky, lasting) = (GOOD, GOOD);
+    Some(RecordUse::Begin(Beginning { current, fresh, subject, counters, stage, sticky, lasting, lifetime }))
 }
 
 /// A try of something in the record.
@@ -79,7 +90,11 @@ fn decision(number: u8) -> Decision<'static> {
 }
 
 fn exhausted(budget: &'static str, minutes: u64) -> Verdict {
-    Verdict::Exhausted { budget, wait: Duration::from_secs(60 * minutes) }
+    of(Subject::Of(SUBJECT), budget, minutes)
+}
+
+fn of(subject: Subject, budget: &'static str, minutes: u64) -> Verdict {
+    Verdict::Exhausted { budget, subject, wait: Duration::from_secs(60 * minutes) }
 }
 
 /// The list.
@@ -177,8 +192,11 @@ fn cases() -> Vec<(&'static str, Vec<Call>)> {
         }),
         ("a ledger bounds live secrets times guesses", {
             let live = |number| Decision { makes_live: true, ..decision(number) };
-            let booking = Booking { lane: Lane("test"), capacity: 5, live_minutes: 30, book: true };
-            let guess = |number| Decision { ledger: Some(booking), ..decision(number) };
+            // Each from a network of its own.
+            let guess = |number| {
+                let ledger = Some(Booking { network: id(number), ..BOOKING_OF_FIVE });
+                Decision { ledger, ..decision(number) }
+            };
             let refused = |minutes: u64| Verdict::LedgerExhausted { wait: Duration::from_secs(60 * minutes) };
             vec![
                 Decide(0, live(1), Verdict::Charged, vec![LIVE]),
@@ -190,10 +208,95 @@ fn cases() -> Vec<(&'static str, Vec<Call>)> {
                 Decide(2 * MINUTE, guess(6), refused(60), vec![]),
                 Settle(2 * MINUTE, 5, undo(&[BOOKING])),
                 Decide(2 * MINUTE, guess(7), Verdict::Charged, vec![BOOKING]),
-                Decide(2 * MINUTE, guess(8), refused(60), vec![]),
+                Decide(2 * MINUTE, guess(8), refused(61), vec![]),
                 Decide(31 * MINUTE, guess(9), Verdict::Charged, vec![BOOKING]),
-                Decide(31 * MINUTE, guess(10), refused(31), vec![]),
+                Decide(31 * MINUTE, guess(10), refused(61), vec![]),
                 Decide(62 * MINUTE, guess(11), Verdict::Charged, vec![BOOKING]),
+            ]
+        }),
+        ("a network has a share of the ledger, and none of what is kept for others", {
+            let guess = |number, network| {
+                let ledger =
+                    Some(Booking { network: id(network), capacity: 40, elsewhere: 2, ..BOOKING_OF_FIVE });
+                Decision { ledger, ..decision(number) }
+            };
+            let wait = |minutes: u64| Duration::from_secs(60 * minutes);
+            let share = |minutes| Verdict::ShareExhausted { wait: wait(minutes) };
+            let empty = |minutes| Verdict::LedgerExhausted { wait: wait(minutes) };
+            let live = Decision { makes_live: true, ..decision(100) };
+            let mut calls = vec![Decide(0, live, Verdict::Charged, vec![LIVE])];
+            let booked =
+                |at, number, network| Decide(at, guess(number, network), Verdict::Charged, vec![BOOKING]);
+            for network in 1..=5 {
+                calls.push(booked(u64::from(network) * MINUTE, network, network));
+                calls.push(booked(u64::from(network) * MINUTE, network + 20, network));
+                calls.push(Decide(
+                    u64::from(network) * MINUTE,
+                    guess(network + 40, network),
+                    share(61),
+                    vec![],
+                ));
+            }
+            calls.extend([
+                booked(6 * MINUTE, 61, 6),
+                Decide(6 * MINUTE, guess(62, 6), empty(58), vec![]),
+                booked(6 * MINUTE, 63, 7),
+                booked(6 * MINUTE, 64, 8),
+                Decide(6 * MINUTE, guess(65, 9), empty(58), vec![]),
+                Settle(6 * MINUTE, 21, undo(&[BOOKING])),
+                booked(6 * MINUTE, 66, 9),
+                Decide(30 * MINUTE, guess(68, 1), empty(36), vec![]),
+                Decide(59 * MINUTE, guess(67, 2), share(4), vec![]),
+            ]);
+            calls
+        }),
+        ("what is kept for newcomers is theirs, and a block has a part of it", {
+            let act = |number, network, block| {
+                let newcomers = Newcomers {
+                    network: id(network),
+                    reserve: "reserve",
+                    rates: &FIVE_AN_HOUR,
+                    block: id(block),
+                    per_block: "per block",
+                    block_rates: &TWO_AN_HOUR,
+                };
+                let all =
+                    Charge { subject: Subject::All, newcomers: Some(newcomers), ..charge("a", &TWO_AN_HOUR) };
+                Decision { open: vec![all], ..decision(number) }
+            };
+            let from_reserve = vec!["reserve", "per block"];
+            vec![
+                Decide(0, act(1, 1, 101), Verdict::Charged, vec!["a"]),
+                Decide(0, act(2, 1, 101), Verdict::Charged, vec!["a"]),
+                // Whoever has come before gets nothing of the reserve.
+                Decide(0, act(3, 1, 101), of(Subject::All, "a", 30), vec![]),
+                Decide(0, act(4, 2, 101), Verdict::Charged, from_reserve.clone()),
+                Decide(0, act(5, 2, 101), of(Subject::All, "a", 30), vec![]),
+                Decide(0, act(6, 3, 101), Verdict::Charged, from_reserve.clone()),
+                Decide(0, act(7, 4, 101), of(Subject::Of(id(101)), "per block", 30), vec![]),
+                Decide(0, act(8, 4, 102), Verdict::Charged, from_reserve.clone()),
+                Decide(0, act(9, 5, 102), Verdict::Charged, from_reserve.clone()),
+                Decide(0, act(10, 6, 103), Verdict::Charged, from_reserve.clone()),
+                Decide(0, act(11, 7, 104), of(Subject::All, "reserve", 12), vec![]),
+                Settle(0, 10, undo(&["reserve", "per block"])),
+                Decide(0, act(12, 7, 104), Verdict::Charged, from_reserve),
+                // After an hour a network is a newcomer again, and everything is there.
+                Decide(60 * MINUTE, act(13, 1, 101), Verdict::Charged, vec!["a"]),
+            ]
+        }),
+        ("a level rises at once and falls one by one", {
+            let at = |number| Decision { level: Some(LEVEL), ..decision(number) };
+            let raise = |to| Settlement { raise: Some(Raise { level: LEVEL, to }), ..Settlement::default() };
+            // The levels themselves are compared below.
+            vec![
+                Decide(0, at(1), Verdict::Charged, vec![]),
+                Settle(0, 1, raise(2)),
+                Decide(59 * MINUTE, at(2), Verdict::Charged, vec![]),
+                Settle(59 * MINUTE, 2, raise(1)),
+                Decide(61 * MINUTE, at(3), Verdict::Charged, vec![]),
+                Settle(61 * MINUTE, 3, raise(1)),
+                Decide(120 * MINUTE, at(4), Verdict::Charged, vec![]),
+                Decide(121 * MINUTE, at(5), Verdict::Charged, vec![]),
             ]
         }),
         ("a record stands until its lifetime is over", {
@@ -256,27 +359,36 @@ fn cases() -> Vec<(&'static str, Vec<Call>)> {
                 Recall(32 * SECOND, 1, Recalled::Outcome("right".to_owned())),
             ]
         }),
-        ("a futile act is charged, gets its outcome at once and books nothing", {
-            let booking = Booking { lane: Lane("test"), capacity: 1, live_minutes: 30, book: true };
+        ("an act books the same whatever becomes of it", {
             let act = |number, mark| Decision {
                 open: vec![charge("a", &FIVE_AN_HOUR)],
-                ledger: Some(booking),
+                ledger: Some(Booking { network: id(number), ..BOOKING_OF_FIVE }),
                 record: guess(mark),
                 ..decision(number)
             };
             let begins = Decision { record: begin(vec![], RECORD, BAD), ..decision(1) };
+            let empty = Verdict::LedgerExhausted { wait: Duration::from_secs(60 * 60) };
             vec![
                 Decide(0, begins, Verdict::Charged, vec![]),
+                // In a record in which it cannot succeed, it gets its outcome at once.
                 Decide(0, act(2, 1), Verdict::Charged, vec![]),
                 Decide(0, act(3, 1), Verdict::Repeated(Some("wrong".to_owned())), vec![]),
                 Decide(0, act(4, 2), Verdict::Charged, vec![]),
                 Decide(0, act(5, 3), Verdict::UsedUp { counter: "tries" }, vec![]),
                 Decide(0, act(6, 3), Verdict::UsedUp { counter: "tries" }, vec![]),
                 Decide(0, act(7, 3), exhausted("a", 12), vec![]),
+                Decide(
+                    12 * MINUTE,
+                    Decision { record: begin(vec![], RECORD, GOOD), ..decision(11) },
+                    Verdict::Charged,
+                    vec![],
+                ),
+                Decide(12 * MINUTE, act(8, 1), Verdict::Charged, vec!["a", BOOKING, "tries", MARK]),
+                Decide(13 * MINUTE, Decision { open: vec![], ..act(10, 3) }, empty, vec![]),
             ]
         }),
         ("an exhausted ledger or network spends no try", {
-            let booking = Booking { lane: Lane("test"), capacity: 0, live_minutes: 30, book: true };
+            let booking = Booking { capacity: 0, ..BOOKING_OF_FIVE };
             let act = |number, mark| Decision { record: guess(mark), ..decision(number) };
             let paused = Verdict::LedgerExhausted { wait: Duration::from_secs(61 * 60) };
             let begins = Decision { record: begin(vec![], RECORD, GOOD), ..decision(1) };
@@ -345,6 +457,32 @@ fn cases() -> Vec<(&'static str, Vec<Call>)> {
                 // Its tries are used up, so another one begins.
                 Decide(1001 * SECOND, renew(10, RECORD, EARLY), Verdict::Charged, vec![]),
                 Decide(1001 * SECOND, visit(11, OTHER_RECORD, EARLY), Verdict::Charged, vec![]),
+            ]
+        }),
+        ("a settlement brings the stage back that was before, and good is kept", {
+            let renew =
+                |number, stage| Decision { record: begin(vec![RECORD], RECORD, stage), ..decision(number) };
+            let back = || Settlement { restores: true, ..Settlement::default() };
+            let at = |at, number, stages| {
+                let Some(RecordUse::Visit(visit)) = guess(1) else { unreachable!() };
+                let visit = Visit { stages, counters: vec![], mark: None, ..visit };
+                Decide(
+                    at,
+                    Decision { record: Some(RecordUse::Visit(visit)), ..decision(number) },
+                    Verdict::Charged,
+                    vec![],
+                )
+            };
+            vec![
+                Decide(0, renew(1, EARLY), Verdict::Charged, vec![]),
+                Decide(0, renew(2, BAD), Verdict::Charged, vec![]),
+                at(0, 3, BAD),
+                Settle(0, 2, back()),
+                at(0, 4, EARLY),
+                Decide(0, renew(5, BAD), Verdict::Charged, vec![]),
+                Decide(0, renew(6, GOOD), Verdict::Charged, vec![]),
+                Settle(0, 5, back()),
+                at(0, 7, GOOD),
             ]
         }),
         ("a settlement changes the stage and the lifetime", {
@@ -424,7 +562,7 @@ async fn memory_and_redis_decide_alike() {
                     }
                 }
             }
-            assert_eq!(seen[0], seen[1], "{name}, {step}: record and reading");
+            assert_eq!(seen[0], seen[1], "{name}, {step}: record, reading and level");
         }
     }
 }
@@ -456,10 +594,25 @@ async fn a_random_walk_is_the_same_in_both() {
                 let charge = Charge::new("open", Subject::Of(subject), &FIVE_AN_HOUR);
                 decision.open.push(Charge { distinct, receipt: random(2) == 0, ..charge });
             }
-            if random(4) == 0 {
-                let (lane, capacity, live_minutes) = (Lane("test"), 40, 30);
-                decision.ledger = Some(Booking { lane, capacity, live_minutes, book: random(3) > 0 });
+            if random(3) == 0 {
+                let newcomers = Newcomers {
+                    network: Id([small(random(12)); 16]),
+                    reserve: "reserve",
+                    rates: &FIVE_AN_HOUR,
+                    block: Id([small(random(3)) + 90; 16]),
+                    per_block: "per block",
+                    block_rates: &TWO_AN_HOUR,
+                };
+                let charge = Charge::new("all", Subject::All, &FIVE_AN_HOUR);
+                let receipt = random(2) == 0;
+                decision.open.push(Charge { newcomers: Some(newcomers), receipt, ..charge });
             }
+            if random(4) == 0 {
+                let (network, elsewhere) = (Id([small(random(9)); 16]), small(random(3)).into());
+                let (capacity, book) = (40, random(3) > 0);
+                decision.ledger = Some(Booking { network, capacity, elsewhere, book, ..BOOKING_OF_FIVE });
+            }
+            decision.level = (random(2) == 0).then_some(LEVEL);
             decision.makes_live = random(3) == 0;
             let stage = [GOOD, EARLY, BAD][usize::try_from(random(3)).unwrap()];
             let counters = vec![Counter { name: "tries", most: 4, receipt: random(2) == 0 }];
@@ -468,7 +621,7 @@ async fn a_random_walk_is_the_same_in_both() {
                 0 => None,
                 1 => {
                     let (current, fresh) = (vec![owned(other), owned(one)], owned(random(6) + 1));
-                    let sticky = GOOD;
+                    let (sticky, lasting) = (GOOD | EARLY, GOOD);
                     Some(RecordUse::Begin(Beginning {
                         current,
                         fresh,
@@ -476,6 +629,7 @@ async fn a_random_walk_is_the_same_in_both() {
                         counters,
                         stage,
                         sticky,
+                        lasting,
                         lifetime,
                     }))
                 }
@@ -519,16 +673,16 @@ async fn a_random_walk_is_the_same_in_both() {
                     outcome: (random(2) == 0).then_some("right"),
                     stage: (random(2) == 0).then_some(StageChange { to: stage, sticky: GOOD }),
                     lifetime: (random(3) == 0).then_some(lifetime),
+                    restores: random(4) == 0,
+                    raise: (random(4) == 0).then(|| Raise { level: LEVEL, to: small(random(3)) }),
                 };
                 for store in &stores {
                     store.settle(decision.id, &settlement, now).await;
                 }
             }
         }
-        let look = Decision {
-            ledger: Some(Booking { lane: Lane("test"), capacity: 40, live_minutes: 30, book: true }),
-            ..Decision::new(id(0))
-        };
+        let look =
+            Decision { ledger: Some(Booking { capacity: 40, ..BOOKING_OF_FIVE }), ..Decision::new(id(0)) };
         let [one, other] = [&stores[0], &stores[1]].map(|store| store.decide(&look, now));
         let readings: [Option<Reading>; 2] = [one.await.unwrap().reading, other.await.unwrap().reading];
         assert_eq!(readings[0], readings[1], "seed {seed}");

@@ -35,16 +35,15 @@ pub enum Kind {
     HeadersTooLarge,
     /// The gateway has a bug.
     Internal,
-    /// The gateway could not connect to Autoshares, so nothing was sent.
-    UpstreamUnreachable,
     /// The connection to Autoshares broke after the request was sent.
     UpstreamInterrupted,
     /// Autoshares failed, or refused the gateway's request as a whole.
     UpstreamFailed,
     /// Autoshares answered in a way that its documentation does not describe.
     UpstreamUnreadable,
-    /// Autoshares rejects the application key. The client learns only that the gateway is not available.
-    KeyRejected,
+    /// Autoshares does not take calls at the moment: no connection comes about, it turns calls away, or it rejects the application key. The
+    /// reply is the same for everybody, and does not say which.
+    Unavailable,
     /// The installation has used up the resets that it may ask for.
     ResetsPaused,
     /// The risk ledger has no room for one more guess, so the gateway forwards no code.
@@ -60,8 +59,6 @@ pub enum Kind {
 pub enum Blame {
     /// The author or the user of the client.
     Client,
-    /// The operator of this gateway.
-    Operator,
     /// The authors of this gateway.
     Gateway,
     /// The operators of Autoshares.
@@ -91,7 +88,7 @@ impl Kind {
 
     /// The properties of this kind. This is the only place that assigns them.
     pub fn facts(self) -> Facts {
-        use Blame::{Autoshares, Client, Gateway, Operator, ReportedElsewhere};
+        use Blame::{Autoshares, Client, Gateway, ReportedElsewhere};
         let (status, code, title, blame) = match self {
             Kind::InvalidBody => (400, "invalid-body", "The body does not have the documented form", Client),
             Kind::InvalidQuery => {
@@ -117,9 +114,6 @@ impl Kind {
             }
             Kind::HeadersTooLarge => (431, "headers-too-large", "The headers are too large", Client),
             Kind::Internal => (500, "internal", "The gateway failed", Gateway),
-            Kind::UpstreamUnreachable => {
-                (502, "upstream-unreachable", "Autoshares cannot be reached", Autoshares)
-            }
             Kind::UpstreamInterrupted => {
                 (502, "upstream-interrupted", "Autoshares broke off before it answered", Autoshares)
             }
@@ -130,8 +124,8 @@ impl Kind {
                 (502, "upstream-unreadable", "Autoshares' answer cannot be read", Autoshares)
             }
             // The trader cannot help it, and a stranger should not learn that there is a key.
-            Kind::KeyRejected => {
-                (503, "unavailable", "Password reset is not available at the moment", Operator)
+            Kind::Unavailable => {
+                (503, "unavailable", "Autoshares takes no calls at the moment", ReportedElsewhere)
             }
             Kind::ResetsPaused => {
                 (503, "resets-paused", "No more resets can be asked for at the moment", ReportedElsewhere)

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Facts, Problem};
+use crate::flow;
 
 /// Tells why a request ended without an answer of Autoshares (RFC 9457), with members that a client written for Autoshares reads.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -69,6 +70,9 @@ impl Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some((handle, lifetime)) = self.handle.as_deref() {
+            flow::give(headers, handle, *lifetime);
         }
         if self.closes {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

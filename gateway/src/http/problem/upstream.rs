@@ -2,7 +2,7 @@
 
 use autoshares_sdk::{Error as SdkError, ErrorKind, RefusalShape};
 
-use super::{Kind, Problem};
+use super::{Kind, Problem, value::UNAVAILABLE};
 use crate::error_chain::chain;
 
 /// Seconds that a client should wait while the gateway cannot get through to Autoshares. Nobody knows how long that lasts; a client
@@ -13,22 +13,21 @@ const RETRY_AFTER: u32 = 30;
 impl From<SdkError> for Problem {
     fn from(error: SdkError) -> Self {
         let kind = match error.kind() {
-            ErrorKind::NotSent => Kind::UpstreamUnreachable,
+            ErrorKind::NotSent | ErrorKind::TurnedAway | ErrorKind::KeyRejected => Kind::Unavailable,
+            ErrorKind::Failed => Kind::UpstreamFailed,
             ErrorKind::MaybeSent if error.is_timeout() => Kind::UpstreamTimeout,
             ErrorKind::MaybeSent => Kind::UpstreamInterrupted,
             ErrorKind::Refused(refusal) if refusal.shape() == RefusalShape::Validation => {
                 Kind::ValidationFailed
             }
             ErrorKind::Refused(_) => Kind::UpstreamFailed,
-            ErrorKind::KeyRejected => Kind::KeyRejected,
             _ => Kind::UpstreamUnreadable,
         };
         let may_have_been_applied = error.may_have_been_applied();
         let detail = match kind {
-            Kind::UpstreamUnreachable => "nothing was sent; try again later",
             Kind::ValidationFailed => "`Errors` says what Autoshares wants changed",
             // The client must not learn that there is a key.
-            Kind::KeyRejected => "try again later",
+            Kind::Unavailable => UNAVAILABLE,
             _ if may_have_been_applied => {
                 "it is not known whether the request was carried out; do not repeat it without asking the trader"
             }
@@ -42,7 +41,7 @@ impl From<SdkError> for Problem {
         };
         Self {
             errors,
-            retry_after: matches!(kind, Kind::UpstreamUnreachable | Kind::KeyRejected).then_some(RETRY_AFTER),
+            retry_after: (kind == Kind::Unavailable).then_some(RETRY_AFTER),
             may_have_been_applied,
             cause: Some(chain(&error)),
             ..Self::new(kind, detail)

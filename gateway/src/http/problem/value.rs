@@ -6,6 +6,9 @@ use axum::response::{IntoResponse, Response};
 
 use super::{Blame, Kind};
 
+/// The advice of [`Kind::Unavailable`]. Sending a code again is harmless: the gateway forwards it once.
+pub(super) const UNAVAILABLE: &str = "wait as long as `Retry-After` says, then send the request again";
+
 /// Why a request ended without an answer of Autoshares. Its cause is written to the log and is never part of the reply.
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -20,7 +23,8 @@ pub struct Problem {
     pub(super) allow: Option<&'static str>,
     /// Whether the reply ends the connection.
     pub(super) closes: bool,
-    pub(super) feigned: bool,
+    /// The sealed handle of the flow that the client is in all the same, and how long a browser keeps it.
+    pub(super) handle: Option<Box<(String, Duration)>>,
     pub(super) cause: Option<String>,
 }
 
@@ -35,7 +39,7 @@ impl Problem {
             retry_after: None,
             allow: None,
             closes: false,
-            feigned: false,
+            handle: None,
             cause: None,
         }
     }
@@ -102,21 +106,31 @@ impl Problem {
         Self::later(Kind::StoreAway, detail, wait)
     }
 
+    /// [`Kind::Unavailable`]. The same for every request, whether or not it was forwarded.
+    pub fn unavailable(wait: Duration) -> Self {
+        Self::later(Kind::Unavailable, UNAVAILABLE, wait)
+    }
+
+    /// [`Kind::Unavailable`], for there are too many calls under way.
+    pub fn too_busy() -> Self {
+        Self::unavailable(Duration::from_secs(1))
+    }
+
     fn later(kind: Kind, detail: &'static str, wait: Duration) -> Self {
         let seconds = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
         Self { retry_after: Some(seconds), ..Self::new(kind, detail) }
     }
 
-    /// Marks a problem that only looks as if Autoshares had caused it, because the request was not forwarded. The client cannot
-    /// tell it from a real one; the log keeps quiet about it, for nothing is wrong with Autoshares.
+    /// Gives the client the handle of its flow along with the problem: the step may have been carried out, so the flow may go on.
     #[must_use]
-    pub fn feigned(self) -> Self {
-        Self { feigned: true, cause: None, ..self }
+    pub fn with_handle(self, handle: String, lifetime: Duration) -> Self {
+        Self { handle: Some(Box::new((handle, lifetime))), ..self }
     }
 
-    /// Whether the request was not forwarded and the problem is made up.
-    pub fn is_feigned(&self) -> bool {
-        self.feigned
+    /// Adds the error behind the problem, for the log.
+    #[must_use]
+    pub fn because(self, cause: Option<String>) -> Self {
+        Self { cause, ..self }
     }
 
     /// Makes the reply end the connection, which is of no use after a request that was not read to its end.

@@ -21,7 +21,6 @@ const DOCUMENTED_TOKEN: &str =
 async fn the_documented_answers_come_back_byte_for_byte() {
     for (index, answer) in [
         (0, r#"{"Errors":[],"IsSucceed":false}"#),
-        (0, r#"{"Errors":[],"IsSucceed":true}"#),
         (0, REFUSED),
         (1, QUESTION_ANSWER),
         (1, r#"{"Model":"","Errors":[],"IsSucceed":true}"#),
@@ -36,6 +35,24 @@ async fn the_documented_answers_come_back_byte_for_byte() {
             assert_eq!(answered.status, 200);
             assert_eq!(answered.headers["content-type"], "application/json");
             assert_eq!(upstream.requests().len(), 1);
+        }
+    }
+}
+
+/// What an acceptance says beside its empty list tells strangers which logins exist, so it is always the documented `false`, from the first
+/// answer on, whoever comes first.
+#[tokio::test]
+async fn an_acceptance_always_says_false_unless_replies_are_faithful() {
+    let accepted = r#"{"Errors":[],"IsSucceed":true}"#;
+    for (answers, expected) in [
+        (Answers::Uniform, r#"{"Errors":[],"IsSucceed":false}"#),
+        (Answers::Decoy, r#"{"Errors":[],"IsSucceed":false}"#),
+        (Answers::Faithful, accepted),
+    ] {
+        let upstream = Upstream::json(200, accepted);
+        let app = TestApp::quick(&client(&upstream.base_url()), |config| config.flow.answers = answers);
+        for _ in 0..2 {
+            assert_eq!(app.documented(0).await.body, expected, "{answers:?}");
         }
     }
 }

@@ -114,14 +114,67 @@ async fn a_stranger_cannot_choose_an_address() {
 
 #[tokio::test]
 async fn the_installation_has_a_budget_too() {
-    let (sandbox, app) = app(0, |config| config.limits.resets = vec!["5/h".parse().unwrap()]).await;
-    for index in 0..5 {
+    let (sandbox, app) = app(0, |config| config.limits.resets = vec!["40/h".parse().unwrap()]).await;
+    // Half of it is for whoever comes first.
+    for index in 0..20 {
         assert_eq!(ask(&app, &format!("192.0.2.{index}"), &format!("login-{index}")).await.status, 200);
     }
-    let refused = ask(&app, "192.0.2.9", "anna.lee").await;
+    let refused = ask(&app, "192.0.2.99", "anna.lee").await;
     refused.problem(503, "resets-paused");
     assert!(refused.headers.contains_key("retry-after"));
-    assert_eq!(sandbox.calls(Operation::RequestReset), 5);
+    // The other half is for networks that have not asked yet, and a tenth of it for one block of them.
+    for (address, status) in [
+        ("198.51.100.1", 200),
+        ("198.51.100.2", 503),
+        ("198.51.101.1", 200),
+        ("198.51.102.1", 503),
+        ("198.52.102.1", 200),
+    ] {
+        assert_eq!(ask(&app, address, &format!("login-{address}")).await.status, status, "{address}");
+    }
+    assert_eq!(sandbox.calls(Operation::RequestReset), 23);
+    for index in 0..100 {
+        ask(&app, &format!("198.{}.1.1", index + 60), &format!("login-b-{index}")).await;
+    }
+    assert_eq!(sandbox.calls(Operation::RequestReset), 40, "and no more than that");
+    ask(&app, "203.0.113.1", "anna.lee").await.problem(503, "resets-paused");
+}
+
+/// D1: one host with an IPv6 /48 is one network when it comes to the resets of everybody.
+#[tokio::test]
+async fn one_host_cannot_pause_resets_for_others() {
+    let (sandbox, app) = app(0, |_| {}).await;
+    for index in 0..600 {
+        // A /64 of its own each, all over a /48.
+        ask(&app, &format!("2001:db8:0:{:x}::1", index * 97), &format!("login-{index}")).await;
+    }
+    assert_eq!(sandbox.calls(Operation::RequestReset), 40);
+    for index in 0..200 {
+        assert_eq!(ask(&app, &format!("198.51.{index}.1"), &format!("other-{index}")).await.status, 200);
+    }
+}
+
+/// D1: one network cannot pause codes for others, whatever the number of its addresses, logins and flows.
+#[tokio::test]
+async fn one_network_cannot_pause_codes_for_others() {
+    let (sandbox, app) = app(100, |_| {}).await;
+    let mut handles = Vec::new();
+    for index in 0..100 {
+        handles.push(ask(&app, &format!("198.51.{index}.1"), &format!("trader-{index}")).await.handle());
+    }
+    let stranger = ask(&app, "192.0.2.1", "anna.lee").await.handle();
+    let mut seen = std::collections::BTreeMap::<u16, u32>::new();
+    for number in 0..60 {
+        let status = guess(&app, &format!("192.0.2.{}", number + 1), &stranger, number).await.status;
+        *seen.entry(status.as_u16()).or_default() += 1;
+    }
+    // At 101 live codes a tenth of the ledger is less than two guesses, so it may make two.
+    assert_eq!(seen, [(200, 2), (429, 58)].into());
+    for (index, handle) in handles.iter().enumerate().take(9) {
+        let answered = guess(&app, &format!("198.51.{index}.1"), handle, index).await;
+        assert_eq!(answered.body, WRONG, "{index}");
+    }
+    assert_eq!(sandbox.calls(Operation::RedeemCode), 11);
 }
 
 #[tokio::test]
@@ -161,23 +214,20 @@ async fn a_question_can_be_fetched_ten_times_in_a_flow() {
 /// C7: a botnet of 1,000 addresses against 100 logins.
 #[tokio::test]
 async fn the_ledger_bounds_what_a_botnet_can_guess() {
-    let (sandbox, app) = app(100, |config| config.limits.resets = vec!["1000/h".parse().unwrap()]).await;
+    let (sandbox, app) = app(100, |config| config.limits.resets = vec!["4000/h".parse().unwrap()]).await;
     let mut handles = Vec::new();
     for index in 0..100 {
-        let address = format!("198.51.100.{index}");
+        let address = format!("198.51.{index}.1");
         handles.push(ask(&app, &address, &format!("trader-{index}")).await.handle());
     }
     assert_eq!(sandbox.outbox().len(), 100);
-    // What is not forwarded costs the ledger nothing, or anybody could empty it.
+    // 1,000 networks, one code each, over all 100 flows and one that is dead: the price is the same in each.
     let dead = ask(&app, "192.0.2.77", "nobody").await.handle();
-    for number in 0..5 {
-        assert_eq!(guess(&app, "192.0.2.77", &dead, number).await.body, WRONG);
-    }
-    // 1,000 addresses, one code each, over all 100 flows.
+    handles.insert(7, dead.clone());
     let (mut refused, mut paused) = (0, 0);
     for number in 0..1000 {
-        let address = format!("203.0.{}.{}", number / 250, number % 250);
-        let answered = guess(&app, &address, &handles[number % 100], number).await;
+        let address = format!("203.{}.{}.1", number / 250, number % 250);
+        let answered = guess(&app, &address, &handles[number % 101], number).await;
         match answered.status.as_u16() {
             200 => refused += usize::from(answered.body == WRONG),
             503 => {
@@ -190,10 +240,9 @@ async fn the_ledger_bounds_what_a_botnet_can_guess() {
     }
     // 0.0012 at 100 live codes are 12 wrong guesses.
     assert_eq!((refused, paused), (12, 988));
-    assert_eq!(sandbox.calls(Operation::RedeemCode), 12);
+    assert_eq!(sandbox.calls(Operation::RedeemCode), 11, "and the one in the dead flow was not forwarded");
     // Dead flows say the same, or they would be known by going on.
-    let dead = ask(&app, "192.0.2.76", "nobody-else").await.handle();
-    guess(&app, "192.0.2.76", &dead, 7).await.problem(503, "codes-paused");
+    guess(&app, "192.0.2.76", &dead, 4711).await.problem(503, "codes-paused");
     // Everything else works.
     assert_eq!(ask(&app, "192.0.2.78", "anna.lee").await.status, 200);
     assert_eq!(sandbox.outbox().len(), 101);
@@ -210,15 +259,15 @@ async fn the_ledger_bounds_what_a_botnet_can_guess() {
 async fn right_codes_leave_the_ledger_full() {
     let (sandbox, app) = app(30, |config| config.limits.risk_per_hour = 30).await;
     for index in 0..30 {
-        let address = format!("192.0.2.{index}");
+        let address = format!("192.0.{index}.1");
         let handle = ask(&app, &address, &format!("trader-{index}")).await.handle();
         let mail = sandbox.outbox().pop().unwrap().code;
         let headers = [JSON, ("x-forwarded-for", &*address), ("reset-flow", &handle)];
         let answered = app.send_from(Some(PROXY), Method::POST, CODE, &headers, code(&mail)).await;
         assert!(answered.body.contains("\"Model\""), "{index}: {answered:?}");
     }
-    let handle = ask(&app, "192.0.2.99", "anna.lee").await.handle();
-    guess(&app, "192.0.2.99", &handle, 1).await.problem(503, "codes-paused");
+    let handle = ask(&app, "192.0.99.1", "anna.lee").await.handle();
+    guess(&app, "192.0.99.1", &handle, 1).await.problem(503, "codes-paused");
 }
 
 #[tokio::test]

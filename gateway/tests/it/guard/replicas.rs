@@ -24,6 +24,8 @@ use crate::{
 struct Front {
     http: reqwest::Client,
     url: String,
+    /// How many requests were sent, each from a network of its own.
+    sent: std::sync::atomic::AtomicUsize,
 }
 
 impl Front {
@@ -35,7 +37,11 @@ impl Front {
         body: String,
     ) -> (u16, Option<String>, String) {
         let request = self.http.request(method.parse().unwrap(), format!("{}{target}", self.url));
-        let request = request.header(JSON.0, JSON.1).header("reset-flow", handle).body(body);
+        let number = self.sent.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let address = format!("198.{}.{}.1", 50 + number / 250, number % 250);
+        let request =
+            request.header(JSON.0, JSON.1).header("reset-flow", handle).header("x-forwarded-for", address);
+        let request = request.body(body);
         let answer = request.send().await.unwrap();
         let given = answer.headers().get("reset-flow").map(|handle| handle.to_str().unwrap().to_owned());
         (answer.status().as_u16(), given, answer.text().await.unwrap())
@@ -77,7 +83,8 @@ async fn a_flow_goes_through_whichever_replica_is_there() {
     let admins: Vec<_> = gateways.iter().map(|(_, _, admin)| admin.clone()).collect();
     let haproxy = haproxy(&addresses);
     let http = http_builder().pool_max_idle_per_host(0).build().unwrap();
-    let front = Front { http: http.clone(), url: format!("http://127.0.0.1:{}", haproxy.port) };
+    let front =
+        Front { http: http.clone(), url: format!("http://127.0.0.1:{}", haproxy.port), sent: 0.into() };
 
     // The whole flow, each step at another replica, two of which seal with another key than the third (B5).
     let (_, handle, refused) = front.reset("robert.zak", "").await;

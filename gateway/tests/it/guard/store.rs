@@ -82,6 +82,7 @@ async fn the_ledger_is_one_for_all_replicas() {
     let (redis, sandbox, keys) = (Server::redis(&[]), Sandbox::start().await.unwrap(), Secrets::random());
     let apps = [(), ()].map(|()| {
         replica(&sandbox, &redis.client(), &keys, |config| {
+            config.proxies.trusted = vec!["10.0.0.0/8".parse().unwrap()];
             config.limits.risk_per_hour = 40;
             config.limits.resets_per_login = ample();
             config.limits.codes_per_login = ample();
@@ -94,7 +95,9 @@ async fn the_ledger_is_one_for_all_replicas() {
     for guess in 0..30 {
         let app = &apps[guess % 2];
         let live = app.handle("anna.lee", Stage::LIVE).await;
-        let answered = app.step(&live, CODE, code(&format!("{guess:06}"))).await;
+        let headers = [JSON, ("reset-flow", &*live), ("x-forwarded-for", &*format!("198.51.{guess}.1"))];
+        let body = code(&format!("{guess:06}"));
+        let answered = app.send_from(Some("10.0.0.1"), Method::POST, CODE, &headers, body).await;
         if answered.status == 503 { paused += 1 } else { refused += 1 }
     }
     // Four live codes: a guess costs four of the forty.

@@ -42,7 +42,8 @@ fn seen(answered: &Answered) -> String {
 /// E1, and E3 with it: whatever Autoshares makes of a login, and whether or not it is asked.
 #[tokio::test]
 async fn step_1_looks_the_same_whatever_the_login_is() {
-    for flag in [false, true] {
+    // Whoever comes first after a start is not known by it, whatever an acceptance says.
+    for (flag, first) in [(false, "exists"), (false, "unknown"), (true, "exists"), (true, "unknown")] {
         let accepted = format!(r#"{{"Errors": [], "IsSucceed": {flag}}}"#);
         let upstream = Upstream::deciding(move |request| {
             let refused = |status| response(status, &[], REFUSED);
@@ -54,17 +55,12 @@ async fn step_1_looks_the_same_whatever_the_login_is() {
                 Some("refused-403") => refused(403),
                 Some("refused-500") => refused(500),
                 Some("invalid") => response(400, &[], r#"{"Message": "The request is invalid."}"#),
-                Some("denied") => {
-                    response(401, &[], r#"{"Message": "Authorization has been denied for this request."}"#)
-                }
                 Some("not-valid") => {
                     response(422, &[], r#"{"Message": "no", "ModelState": {"User": ["is odd"]}}"#)
                 }
-                Some("failing") => response(
-                    500,
-                    &[],
-                    r#"{"message": "An error occurred while processing your request", "error": "Unexpected server error"}"#,
-                ),
+                // Once Autoshares has answered, these are not the address of the installation any more.
+                Some("not-there") => response(404, &[], r#"{"Message": "No user was found."}"#),
+                Some("not-so") => response(405, &[], ""),
                 other => panic!("{other:?}"),
             }
         });
@@ -73,18 +69,19 @@ async fn step_1_looks_the_same_whatever_the_login_is() {
             config.limits.logins_per_address = vec!["100/h".parse().unwrap()];
         });
         let ask = async |login: &str| seen(&app.send(Method::POST, RESET, &[JSON], reset(login)).await);
-        let genuine = ask("exists").await;
-        assert!(genuine.contains(&format!(r#"{{"Errors":[],"IsSucceed":{flag}}}"#)), "{genuine}");
+        let genuine = ask(first).await;
+        assert!(genuine.contains(r#"{"Errors":[],"IsSucceed":false}"#), "{genuine}");
         for login in [
+            "exists",
             "unknown",
             "disabled",
             "refused-400",
             "refused-403",
             "refused-500",
             "invalid",
-            "denied",
             "not-valid",
-            "failing",
+            "not-there",
+            "not-so",
             "suppressed",
             "suppressed",
             "suppressed",
@@ -214,7 +211,7 @@ async fn a_wrong_code_is_refused_in_one_way_whatever_autoshares_says() {
         ),
         (400, r#"{"Errors": [], "IsSucceed": false}"#),
         (422, r#"{"Message": "no", "ModelState": {"Code": ["is odd"]}}"#),
-        (500, r#"{"Message": "no", "ModelState": {"Code": ["of robert.zak has expired"]}}"#),
+        (422, r#"{"Message": "no", "ModelState": {"Code": ["of robert.zak has expired"]}}"#),
         (400, r#"{"Message": "The request is invalid."}"#),
     ] {
         let upstream = Upstream::json(status, body);
@@ -238,35 +235,49 @@ async fn a_dead_flow_fails_as_a_live_one_does() {
     });
     let live = app.send(Method::POST, RESET, &[JSON], reset("anna.lee")).await.handle();
     let dead = app.send(Method::POST, RESET, &[JSON], reset("nobody")).await.handle();
-    for (fault, status) in [
-        (Fault::HangUp, 502),
-        (Fault::Answer(500, Shape::ServerFailed), 502),
-        (Fault::Html(429), 502),
-        (Fault::Answer(404, Shape::Empty), 502),
-        (Fault::KeyRejected, 503),
-        (Fault::Raw(400, vec![], r#"{"Error": {"Code": "InvalidCode", "Message": "no"}}"#.to_owned()), 200),
-    ] {
+    for (number, fault) in [
+        Fault::HangUp,
+        Fault::Answer(500, Shape::ServerFailed),
+        Fault::Html(429),
+        Fault::Answer(404, Shape::Empty),
+        Fault::KeyRejected,
+        Fault::Raw(403, vec![], r#"{"Message": "no"}"#.to_owned()),
+    ]
+    .into_iter()
+    .enumerate()
+    {
         sandbox.fail(Operation::RedeemCode, fault.clone());
         let mut answers = Vec::new();
+        let calls = sandbox.calls(Operation::RedeemCode);
         for handle in [&live, &dead, &live, &dead] {
-            let answered = app.step(handle, CODE, code(&format!("{:06}", answers.len()))).await;
+            let digits = format!("{number}{:05}", answers.len());
+            let answered = app.step(handle, CODE, code(&digits)).await;
             let id = answered.headers["x-request-id"].to_str().unwrap().to_owned();
-            assert_eq!(answered.status, status, "{fault:?}");
+            assert_eq!(answered.status, 503, "{fault:?}");
             let names: Vec<_> = answered.headers.keys().map(ToString::to_string).collect();
             answers.push((
                 names,
                 answered.headers.get("retry-after").cloned(),
                 answered.body.replace(&id, ""),
             ));
-            sandbox.heal();
-            sandbox.fail(Operation::RedeemCode, fault.clone());
         }
         answers.dedup();
         assert_eq!(answers.len(), 1, "{fault:?}: {answers:?}");
+        assert_eq!(sandbox.calls(Operation::RedeemCode), calls + 1, "the first opens the breaker");
+        sandbox.heal();
+        app.recover().await;
+        // What Autoshares failed to judge was not counted against anybody, and is judged now.
+        for handle in [&live, &dead] {
+            assert_eq!(app.step(handle, CODE, code(&format!("{number}00000"))).await.body, WRONG);
+        }
     }
-    sandbox.heal();
-    assert_eq!(app.step(&live, CODE, code("999999")).await.body, WRONG);
-    assert_eq!(app.step(&dead, CODE, code("999999")).await.body, WRONG);
+    // A refusal in a shape of its own is one.
+    let refused =
+        Fault::Raw(400, vec![], r#"{"Error": {"Code": "InvalidCode", "Message": "no"}}"#.to_owned());
+    sandbox.fail(Operation::RedeemCode, refused);
+    for handle in [&live, &dead] {
+        assert_eq!(app.step(handle, CODE, code("999999")).await.body, WRONG);
+    }
 }
 
 /// Step 2 answers for a login without a question as for one that does not exist, also where no handle is wanted.
@@ -326,7 +337,7 @@ async fn the_time_of_an_answer_does_not_tell() {
     assert!(apart < Duration::from_millis(2), "medians {:?} and {:?}", known[100], unknown[100]);
 }
 
-/// A login that is over its budget is not asked about, and takes as long as if it were.
+/// A login that is over its budget is not asked about, and takes as long as if it were; so does a code that is not forwarded.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_forwarded_takes_as_long_as_what_is() {
     let upstream = Upstream::deciding(|request| {
@@ -341,24 +352,26 @@ async fn what_is_not_forwarded_takes_as_long_as_what_is() {
     let time = async |handle: &str, target: &str, body: String| {
         let started = Instant::now();
         app.step(handle, target, body).await;
-        started.elapsed()
+        started.elapsed().as_millis()
     };
-    for _ in 0..3 {
-        assert!(time("", RESET, reset("exists")).await >= Duration::from_millis(100));
+    // Step 1 is answered at the floor, whether or not Autoshares has answered.
+    for _ in 0..4 {
+        let took = time("", RESET, reset("exists")).await;
+        assert!((50..70).contains(&took), "{took}");
     }
-    let suppressed = time("", RESET, reset("exists")).await;
-    assert_eq!(upstream.requests().len(), 3);
-    assert!((100..150).contains(&suppressed.as_millis()), "{suppressed:?}");
+    assert_eq!(upstream.requests().len(), 3, "the fourth was not forwarded");
 
     let (live, dead) = (app.handle("exists", Stage::LIVE).await, app.handle("nobody", Stage::DEAD).await);
-    assert!(time(&live, CODE, code("123456")).await >= Duration::from_millis(100));
-    let feigned = time(&dead, CODE, code("123456")).await;
-    assert!((100..150).contains(&feigned.as_millis()), "{feigned:?}");
+    let took = time(&live, CODE, code("123456")).await;
+    assert!((100..140).contains(&took), "the next level: {took}");
+    app.clock.advance(Duration::from_secs(60));
+    let took = time(&dead, CODE, code("123456")).await;
+    assert!((100..140).contains(&took), "a quiet minute later: {took}");
     assert_eq!(upstream.requests().len(), 4);
 }
 
 #[tokio::test]
-async fn faithful_answers_are_relayed_and_open_no_flow_when_refused() {
+async fn faithful_answers_are_relayed() {
     let upstream = Upstream::json(200, REFUSED);
     let app = TestApp::guarded(&client(&upstream.base_url()), |config| {
         config.flow.answers = Answers::Faithful;
@@ -368,7 +381,9 @@ async fn faithful_answers_are_relayed_and_open_no_flow_when_refused() {
         answered.body,
         r#"{"Errors":["User is not found."],"ErrorsCode":["NotFound"],"IsSucceed":false}"#
     );
-    assert!(!answered.headers.contains_key("reset-flow") && !answered.headers.contains_key("set-cookie"));
+    // A flow all the same, as after every answered step 1; its codes go nowhere.
+    assert_eq!(app.redeem(&answered.handle(), "123456").await.body, WRONG);
+    assert_eq!(upstream.requests().len(), 1);
 }
 
 /// Having a question tells nothing when some that do not exist have one as well, always the same.

@@ -38,7 +38,7 @@ fn faithful(upstream: &Upstream) -> TestApp {
 async fn nobody_listens() {
     let app = TestApp::new(&Upstream::nobody());
     for index in 0..DOCUMENTED.len() {
-        let problem = app.documented(index).await.problem(502, "upstream-unreachable");
+        let problem = app.documented(index).await.problem(503, "unavailable");
         assert_eq!(problem.get("mayHaveBeenApplied"), None);
     }
 }
@@ -57,7 +57,7 @@ async fn upstream_is_a_black_hole() {
     let app = TestApp::new(&format!("http://{address}/api"));
     for index in 0..DOCUMENTED.len() {
         let started = Instant::now();
-        let problem = app.documented(index).await.problem(502, "upstream-unreachable");
+        let problem = app.documented(index).await.problem(503, "unavailable");
         assert_eq!(problem.get("mayHaveBeenApplied"), None);
         assert!(started.elapsed() < Duration::from_millis(1200));
     }
@@ -81,8 +81,7 @@ async fn upstream_breaks_off() {
 async fn upstream_answers_nonsense() {
     for (name, status, body, applied) in [
         ("HTML", 200, "<html><body>Welcome</body></html>", true),
-        ("HTML of a load balancer", 502, "<html><body>Bad Gateway</body></html>", true),
-        ("HTML of a proxy", 404, "<html><body>Not Found</body></html>", false),
+        ("HTML of a firewall", 400, "<html><body>Bad Request</body></html>", false),
         ("truncated JSON", 200, r#"{"Errors": [], "IsSu"#, true),
         ("nothing", 200, "", true),
         ("no content", 204, "", true),
@@ -104,11 +103,11 @@ async fn upstream_refuses_outside_an_envelope() {
             true,
         ),
         (400, r#"{"Message": "The request is invalid."}"#, false),
-        (401, r#"{"Message": "Authorization has been denied for this request."}"#, false),
         // What a failing platform says without being asked for its documented shape.
         (500, r#"{"Message": "An error has occurred."}"#, true),
+        (502, "<html><body>Bad Gateway</body></html>", true),
+        (504, "", true),
         (200, r#"{"Message": "An error has occurred."}"#, true),
-        (400, r#"{"Error": {"Code": "UnsupportedApiVersion", "Message": "not supported"}}"#, false),
     ] {
         let upstream = Upstream::json(status, body);
         check(body, &upstream, 502, "upstream-failed", applied).await;
@@ -116,6 +115,32 @@ async fn upstream_refuses_outside_an_envelope() {
         for text in ["error has", "error occurred", "invalid.", "denied", "supported"] {
             assert!(!answered.body.contains(text), "{}", answered.body);
         }
+    }
+}
+
+/// A failure of the platform's own is nobody's refusal: the same 503 for everybody, and nothing was done.
+#[tokio::test]
+async fn upstream_turns_everybody_away() {
+    for (status, body) in [
+        (401, r#"{"Message": "Authorization has been denied for this request."}"#),
+        (403, r#"{"Message": "no"}"#),
+        (404, r#"{"Message": "No HTTP resource was found that matches the request URI."}"#),
+        (404, "<html><body>Not Found</body></html>"),
+        (405, ""),
+        (408, r#"{"Message": "no"}"#),
+        (413, r#"{"Message": "no"}"#),
+        (415, r#"{"Message": "no"}"#),
+        (429, r#"{"Message": "API calls quota exceeded!"}"#),
+        (503, "<html><body>Service Unavailable</body></html>"),
+        (400, r#"{"Error": {"Code": "UnsupportedApiVersion", "Message": "not supported"}}"#),
+    ] {
+        let upstream = Upstream::json(status, body);
+        check(body, &upstream, 503, "unavailable", false).await;
+        let answered = faithful(&upstream).documented(0).await;
+        for text in ["found", "denied", "quota", "supported"] {
+            assert!(!answered.body.contains(text), "{}", answered.body);
+        }
+        assert!(!answered.headers.contains_key("reset-flow"));
     }
 }
 

@@ -156,9 +156,15 @@ impl TestApp {
         let seals = Arc::new(Seals::new(ring, randomness.clone()));
         let lifetime = config.flow.lifetime;
         let world = World { clock: clock.clone(), randomness: randomness.clone() };
-        let App { public: router, watched } = app::build(config, world);
+        let App { public: router, watched, .. } = app::build(config, world);
         let (metrics, health, store) = (watched.report.metrics, watched.report.health, watched.store);
         Self { router, metrics, health, seals, store, clock, randomness, lifetime }
+    }
+
+    /// Lets the probes find that Autoshares answers again.
+    pub async fn recover(&self) {
+        self.clock.advance(Duration::from_secs(5));
+        until("an answer to the probes", || self.health.outage().is_none()).await;
     }
 
     /// A new flow about a login, as it stands after an earlier step.
@@ -171,6 +177,7 @@ impl TestApp {
             counters: vec![],
             stage: stage.bits(),
             sticky: Stage::STICKY,
+            lasting: Stage::LASTING,
             lifetime: self.lifetime,
         });
         let decision = Decision { record: Some(record), ..Decision::new(self.randomness.id()) };

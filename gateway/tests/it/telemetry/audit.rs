@@ -14,6 +14,7 @@ use crate::support::{CODE, Gateway, JSON, KEY, PASSWORD, QUESTION, RESET, code, 
 struct Walk {
     http: reqwest::Client,
     public: String,
+    redeemed: std::sync::atomic::AtomicUsize,
 }
 
 /// What a client sees of a step.
@@ -25,8 +26,12 @@ struct Seen {
 
 impl Walk {
     async fn send(&self, method: &str, target: &str, handle: &str, body: String) -> Seen {
+        self.send_from("198.51.100.7", method, target, handle, body).await
+    }
+
+    async fn send_from(&self, address: &str, method: &str, target: &str, handle: &str, body: String) -> Seen {
         let request = self.http.request(method.parse().unwrap(), format!("{}{target}", self.public));
-        let mut request = request.header(JSON.0, JSON.1).header("x-forwarded-for", "198.51.100.7");
+        let mut request = request.header(JSON.0, JSON.1).header("x-forwarded-for", address);
         if !handle.is_empty() {
             request = request.header("reset-flow", handle);
         }
@@ -48,8 +53,11 @@ impl Walk {
         self.send("POST", RESET, "", format!(r#"{{"User": "{login}"{answer}}}"#)).await
     }
 
+    /// A step 3, each from a network of its own.
     async fn redeem(&self, handle: &str, digits: &str) -> Seen {
-        self.send("POST", CODE, handle, code(digits)).await
+        let number = self.redeemed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let address = format!("198.51.{number}.7");
+        self.send_from(&address, "POST", CODE, handle, code(digits)).await
     }
 }
 
@@ -76,9 +84,9 @@ async fn every_decision_leaves_its_event_as_the_schema_says() {
         "flow.floor=0s",
         "flow.binding=prefer",
         "trusted_proxies=127.0.0.1",
-        "limits.resets_per_address=14/h",
+        "limits.resets_per_address=13/h",
         "limits.legacy_risk_per_hour=0.000003",
-        "limits.risk_per_hour=0.000005",
+        "limits.risk_per_hour=0.000008",
         "limits.codes_per_address=1000/h",
         &base_url,
     ];
@@ -86,7 +94,11 @@ async fn every_decision_leaves_its_event_as_the_schema_says() {
         ["serve"].into_iter().chain(settings.into_iter().flat_map(|set| ["--set", set])).collect();
     let gateway = Gateway::start(&arguments, &[("AUTOSHARES_APP_KEY", KEY)]);
     let line: Value = serde_json::from_str(&gateway.wait_for("listening")).unwrap();
-    let walk = Walk { http: http(), public: format!("http://{}", line["listen"].as_str().unwrap()) };
+    let walk = Walk {
+        http: http(),
+        public: format!("http://{}", line["listen"].as_str().unwrap()),
+        redeemed: 0.into(),
+    };
     let mut expected = Expected::default();
 
     let asked = walk.reset("robert.zak", "").await;
@@ -121,15 +133,12 @@ async fn every_decision_leaves_its_event_as_the_schema_says() {
     }
     let over =
         expected.of("a fourth mail", walk.reset("anna.lee", "").await, &["budget_hit", "flow_suppressed"]);
-    // Three codes are live, and the ledger has one millionth left.
+    // Three codes are live, and the ledger has two millionths left.
     let paused = walk.redeem(&over.handle, "000000").await;
     expected.of("an exhausted ledger", paused, &["ledger_empty"]);
     expected.of("without a handle", walk.redeem("", "000000").await, &["legacy_guess", "code_refused"]);
     expected.of("without a handle again", walk.redeem("", "000001").await, &["ledger_empty"]);
     expected.of("too early", walk.redeem(&asked, "123456").await, &["handle_invalid"]);
-    sandbox.fail(Operation::RequestReset, Fault::KeyRejected);
-    expected.of("a rejected key", walk.reset("somebody", "").await, &["key_refused"]);
-    sandbox.heal();
     let evil = walk.http.post(format!("{}{RESET}", walk.public)).header(JSON.0, JSON.1);
     let evil = evil.header("origin", "https://evil.example").body(r#"{"User": "x"}"#).send().await.unwrap();
     let request_id = evil.headers()["x-request-id"].to_str().unwrap().to_owned();
@@ -142,6 +151,10 @@ async fn every_decision_leaves_its_event_as_the_schema_says() {
     for _ in 0..9 {
         expected.of("once a minute", walk.reset("robert.zak", "").await, &[]);
     }
+    sandbox.fail(Operation::RequestReset, Fault::KeyRejected);
+    let somebody = r#"{"User": "somebody"}"#.to_owned();
+    let rejected = walk.send_from("203.0.113.1", "POST", RESET, "", somebody).await;
+    expected.of("a rejected key", rejected, &["key_refused"]);
 
     // Lines come in the order of the requests, so the last line closes the log.
     let last = expected.0.last().unwrap().1.clone();
@@ -183,7 +196,7 @@ async fn the_trail_does_not_depend_on_the_level_of_the_log() {
     let ports = ["--set", &listen, "--set", "admin_listen=127.0.0.1:0"];
     let variables = [("AUTOSHARES_APP_KEY", KEY), ("AUTOSHARES_BASE_URL", "http://127.0.0.1:1/api")];
     let gateway = Gateway::start(&[&arguments[..], &ports].concat(), &variables);
-    let walk = Walk { http: http(), public: format!("http://{address}") };
+    let walk = Walk { http: http(), public: format!("http://{address}"), redeemed: 0.into() };
     until("the listener", || std::net::TcpStream::connect(&address).is_ok()).await;
     walk.send("POST", CODE, "", code("123456")).await;
     walk.send("POST", CODE, "no-handle", code("123456")).await;
@@ -197,19 +210,24 @@ async fn the_trail_does_not_depend_on_the_level_of_the_log() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_ledger_is_told_once_and_shows_in_readiness() {
     let sandbox = Sandbox::builder().app_key(KEY).start().await.unwrap();
-    let settings = ["flow.floor=0s", "limits.risk_per_hour=0.000004", "limits.codes_per_flow=100"];
+    let settings = [
+        "flow.floor=0s",
+        "limits.risk_per_hour=0.000004",
+        "limits.codes_per_flow=100",
+        "trusted_proxies=127.0.0.1",
+    ];
     let (gateway, public, admin) = Gateway::serve(&sandbox.base_url(), &settings, &[]);
-    let walk = Walk { http: http(), public };
+    let walk = Walk { http: http(), public, redeemed: 0.into() };
     let ready =
         async || http().get(format!("{admin}/readyz?verbose")).send().await.unwrap().text().await.unwrap();
     let live = walk.reset("anna.lee", "").await.handle;
     assert!(ready().await.contains(r#""risk_ledger":"ample","status":"ready""#));
     for guess in 0..3 {
-        walk.send("POST", CODE, &live, code(&format!("{guess:06}"))).await;
+        walk.redeem(&live, &format!("{guess:06}")).await;
     }
     assert!(ready().await.contains(r#""risk_ledger":"low"#), "{}", ready().await);
     for guess in 3..9 {
-        walk.send("POST", CODE, &live, code(&format!("{guess:06}"))).await;
+        walk.redeem(&live, &format!("{guess:06}")).await;
     }
     let answer = ready().await;
     assert!(

@@ -1,0 +1,146 @@
+//! The rates that follow from the settings: what a wider network may do, and what is kept for newcomers.
+
+use autoshares_counting::{Charge, Id, Newcomers, Rate, Subject};
+
+use super::budget::{
+    CODES_PER_ADDRESS, LOGINS_PER_ADDRESS, RESETS, RESETS_PER_ADDRESS, RESETS_PER_BLOCK, RESETS_RESERVE,
+};
+use crate::{
+    config::Limits,
+    network::{Networks, Width},
+};
+
+/// How many times as much as its narrowest networks a wider one may do: resets, and codes where they are bounded there too. An office or a
+/// carrier has more traders than a home; a host that has all of a network has no more of them.
+const WIDER: [(Width, u32, Option<u32>); 4] = [
+    (Width::V4Slash24, 6, Some(6)),
+    (Width::V6Slash56, 2, Some(2)),
+    (Width::V6Slash48, 4, Some(4)),
+    (Width::V6Slash32, 12, None),
+];
+/// The part of the reserve for newcomers that one block of networks may use: one in ten.
+const BLOCK: u32 = 10;
+
+/// Rates of one budget of networks.
+#[derive(Debug)]
+struct OfNetworks {
+    own: Vec<Rate>,
+    wider: Vec<(Width, Vec<Rate>)>,
+}
+
+/// The rates of the budgets that are charged openly.
+#[derive(Debug)]
+pub(super) struct Policy {
+    resets: OfNetworks,
+    logins: OfNetworks,
+    codes: OfNetworks,
+    /// Resets of everybody: the part that is open to all, the reserve for newcomers, and what a block may use of it.
+    open: Vec<Rate>,
+    reserve: Vec<Rate>,
+    block: Vec<Rate>,
+}
+
+impl Policy {
+    pub(super) fn of(limits: &Limits) -> Self {
+        let reset = |(width, times, _): (Width, u32, Option<u32>)| Some((width, times));
+        let code = |(width, _, times): (Width, u32, Option<u32>)| Some((width, times?));
+        let halves = |part: fn(u32) -> u32| {
+            let rates = limits.resets.iter().map(|rate| Rate { count: part(rate.count), ..*rate });
+            rates.filter(|rate| rate.count > 0).collect::<Vec<_>>()
+        };
+        Self {
+            resets: OfNetworks::new(&limits.resets_per_address, reset),
+            logins: OfNetworks::new(&limits.logins_per_address, reset),
+            codes: OfNetworks::new(&limits.codes_per_address, code),
+            open: halves(|count| count - count / 2),
+            reserve: halves(|count| count / 2),
+            block: halves(|count| (count / 2).div_ceil(BLOCK)),
+        }
+    }
+
+    /// The charges for a step 1: the installation first, for then a flood that has used it up is charged to nobody.
+    pub(super) fn resets<'a>(&'a self, networks: &Networks, login: Id) -> Vec<Charge<'a>> {
+        let newcomers = Newcomers {
+            network: networks.site(),
+            reserve: RESETS_RESERVE,
+            rates: &self.reserve,
+            block: networks.block(),
+            per_block: RESETS_PER_BLOCK,
+            block_rates: &self.block,
+        };
+        // A budget of one has no half.
+        let newcomers = (self.reserve.len() == self.open.len()).then_some(newcomers);
+        let mut charges = vec![Charge { newcomers, ..Charge::new(RESETS, Subject::All, &self.open) }];
+        charges.extend(self.resets.charges(RESETS_PER_ADDRESS, networks));
+        let logins = self.logins.charges(LOGINS_PER_ADDRESS, networks);
+        charges.extend(logins.map(|charge| Charge { distinct: Some(login), ..charge }));
+        charges
+    }
+
+    /// The charges for fetching a question without a flow.
+    pub(super) fn questions<'a>(&'a self, networks: &Networks) -> Vec<Charge<'a>> {
+        self.resets.charges(RESETS_PER_ADDRESS, networks).collect()
+    }
+
+    /// The charges for a code, or for a token that was not issued here.
+    pub(super) fn codes<'a>(&'a self, networks: &Networks) -> Vec<Charge<'a>> {
+        self.codes.charges(CODES_PER_ADDRESS, networks).collect()
+    }
+}
+
+impl OfNetworks {
+    fn new(own: &[Rate], times: impl Fn((Width, u32, Option<u32>)) -> Option<(Width, u32)>) -> Self {
+        let wider = WIDER.into_iter().filter_map(times).map(|(width, times)| {
+            let rates = own.iter().map(|rate| Rate { count: widened(*rate, times), ..*rate });
+            (width, rates.collect())
+        });
+        Self { own: own.to_vec(), wider: wider.collect() }
+    }
+
+    fn charges<'a>(&'a self, budget: &'static str, networks: &Networks) -> impl Iterator<Item = Charge<'a>> {
+        let own = Charge::new(budget, Subject::Of(networks.own), &self.own);
+        let wider = networks.wider.iter().filter_map(move |(width, id)| {
+            let (_, rates) = self.wider.iter().find(|(known, _)| known == width)?;
+            Some(Charge::new(budget, Subject::Of(*id), rates))
+        });
+        std::iter::once(own).chain(wider.collect::<Vec<_>>())
+    }
+}
+
+/// Time is counted in microseconds; more than one in each has no meaning.
+fn widened(rate: Rate, times: u32) -> u32 {
+    let most = u32::try_from(rate.period.as_micros()).unwrap_or(u32::MAX);
+    rate.count.saturating_mul(times).min(most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{self, Sources},
+        flow::{KeyRing, Secrets},
+    };
+
+    #[test]
+    fn wider_networks_have_more_and_half_of_the_resets_is_kept_for_newcomers() {
+        let (_, limits) = config::bounds(&Sources::default(), |_| None).unwrap();
+        let (policy, ring) = (Policy::of(&limits), KeyRing::new(&Secrets::random(), ""));
+        let rates = |charges: Vec<Charge<'_>>| -> Vec<String> {
+            charges.iter().map(|charge| charge.rates[0].to_string()).collect()
+        };
+        let of = |address: &str| Networks::of(Some(address.parse().unwrap()), &ring);
+        let (four, six, unknown) = (of("192.0.2.1"), of("2001:db8::1"), Networks::of(None, &ring));
+        let login = Id([1; 16]);
+        let four_resets = ["300/h", "10/h", "60/h", "10/h", "60/h"];
+        assert_eq!(rates(policy.resets(&four, login)), four_resets);
+        let six_resets = ["300/h", "10/h", "20/h", "40/h", "120/h", "10/h", "20/h", "40/h", "120/h"];
+        assert_eq!(rates(policy.resets(&six, login)), six_resets);
+        assert_eq!(rates(policy.resets(&unknown, login)), ["300/h", "10/h", "10/h"]);
+        assert_eq!(rates(policy.codes(&four)), ["15/h", "90/h"]);
+        assert_eq!(rates(policy.codes(&six)), ["15/h", "30/h", "60/h"]);
+        let newcomers = policy.resets(&four, login)[0].newcomers.unwrap();
+        assert_eq!((newcomers.rates[0].count, newcomers.block_rates[0].count), (300, 30));
+        let one = Policy::of(&Limits { resets: vec!["1/h".parse().unwrap()], ..limits });
+        assert!(one.resets(&four, login)[0].newcomers.is_none());
+    }
+}
