@@ -59,8 +59,7 @@ enum Command {
 fn main() -> ExitCode {
     let command = CommandLine::parse().command;
     // One thread: a reset is rare and short, and a runtime of many costs half as much processor time again per request.
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(telemetry::flush).build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(run(command)));
     telemetry::flush();
     match outcome {

@@ -42,7 +42,7 @@ pub use decision::{
 };
 pub use id::Id;
 pub use ledger::{Booking, Lane, Reading, WINDOW_MINUTES};
-pub use presence::{Away, Presence};
+pub use presence::{Away, Presence, Unusable};
 pub use rate::Rate;
 pub use redis::RedisSettings;
 pub use store::Store;

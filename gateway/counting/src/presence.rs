@@ -18,5 +18,16 @@ pub enum Presence {
     Away {
         /// Why, in a few words that hold no address and no password.
         reason: Arc<str>,
+        /// Whether it replies and cannot be used as it is set up: somebody has to change it.
+        is_unfit: bool,
     },
+}
+
+/// Why Redis cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unusable {
+    /// In a few words that hold no address and no password.
+    pub reason: Arc<str>,
+    /// Whether it replies and cannot be used as it is set up.
+    pub is_unfit: bool,
 }

@@ -146,7 +146,7 @@ impl Redis {
             // It may be decided all the same.
             let settlement = Settlement { undo: vec![EVERYTHING], restores: true, ..Settlement::default() };
             self.keep(decision.id, &settlement);
-            self.close(&failure)
+            self.close(&failure.into())
         })
     }
 
@@ -161,7 +161,7 @@ impl Redis {
         if let Err(failure) = settled {
             self.keep(decision, settlement);
             if !failure.is_empty() {
-                self.close(&failure);
+                self.close(&failure.into());
             }
         }
     }
@@ -184,7 +184,7 @@ impl Redis {
         command.arg(format!("{records}:record:{record}")).arg(format!("mark:{mark}")).arg("ends");
         let recalled =
             self.within(command.query_async::<(Option<String>, Option<u64>)>(&mut connection)).await;
-        let (state, ends) = recalled.map_err(|failure| self.close(&failure))?;
+        let (state, ends) = recalled.map_err(|failure| self.close(&failure.into()))?;
         // The server itself ends records by its own clock.
         let is_over = self.settings.callers_time && ends.is_some_and(|ends| ends <= now);
         Ok(match state.filter(|_| !is_over) {
@@ -230,14 +230,19 @@ impl Redis {
     }
 
     /// A connection that failed may still bring replies that nobody waits for any more, so it is not used again.
-    fn close(&self, failure: &str) -> Away {
+    fn close(&self, failure: &Failure) -> Away {
         *self.connection() = None;
         self.presence.send_if_modified(|presence| {
-            let news = !matches!(presence, Presence::Away { .. });
-            if news {
-                *presence = Presence::Away { reason: failure.into() };
+            // A fault that somebody has to mend is news also after another failure.
+            let is_news = match presence {
+                Presence::Away { is_unfit, .. } => failure.is_unfit && !*is_unfit,
+                _ => true,
+            };
+            if is_news {
+                *presence =
+                    Presence::Away { reason: failure.reason.as_str().into(), is_unfit: failure.is_unfit };
             }
-            news
+            is_news
         });
         self.closed.notify_one();
         Away { wait: PAUSE }
@@ -251,7 +256,7 @@ impl Redis {
     }
 
     /// Connects, sees that the server can be written to, and settles what was kept for it.
-    async fn connect(&self) -> RedisResult<()> {
+    async fn connect(&self) -> Result<(), Failure> {
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
         let mut connection =
             self.settings.client.get_multiplexed_async_connection_with_config(&config).await?;
@@ -271,33 +276,73 @@ impl Redis {
         Ok(())
     }
 
-    /// Writes, so that a server that cannot be written to is noticed, and reads which server it is: the prefix of its records.
-    async fn look(&self, connection: &mut MultiplexedConnection) -> RedisResult<Arc<str>> {
+    /// Writes, so that a server that cannot be written to is noticed, and reads which server it is: the prefix of its records. Refuses a
+    /// server that may drop what is counted, or that keeps some keys elsewhere.
+    async fn look(&self, connection: &mut MultiplexedConnection) -> Result<Arc<str>, Failure> {
         let mut look = redis::pipe();
-        look.cmd("SET").arg(format!("{}:looked", self.prefix)).arg(1).arg("PX").arg(60_000).ignore();
-        look.cmd("INFO").arg("server").cmd("INFO").arg("replication");
-        let (server, replication): (String, String) = look.query_async(connection).await?;
-        // A server that does not say which one it is could come back as another one unnoticed.
-        let missing = (redis::ErrorKind::UnexpectedReturnType, "INFO lacks run_id or master_replid");
+        look.cmd("INFO").arg("server").cmd("INFO").arg("replication").cmd("INFO").arg("memory");
+        let (server, replication, memory): (String, String, String) = look.query_async(connection).await?;
         let field = |info: &str, name: &str| {
             let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-            let value = line.map(str::trim).filter(|value| !value.is_empty());
-            value.map(str::to_owned).ok_or(RedisError::from(missing))
+            line.map(str::trim).filter(|value| !value.is_empty()).map(str::to_owned)
         };
-        let (run_id, replication_id) = (field(&server, "run_id")?, field(&replication, "master_replid")?);
+        if let Some(policy) = field(&memory, "maxmemory_policy").filter(|policy| policy != "noeviction") {
+            return Err(Failure::unfit(format!(
+                "its `maxmemory-policy` is `{policy}`, which drops what is counted; set `noeviction`"
+            )));
+        }
+        if let Some(mode) = field(&server, "redis_mode").filter(|mode| mode != "standalone") {
+            return Err(Failure::unfit(format!(
+                "it runs in {mode} mode; give the gateway the address of a single server"
+            )));
+        }
+        let mut write = redis::cmd("SET");
+        write.arg(format!("{}:looked", self.prefix)).arg(1).arg("PX").arg(60_000);
+        write.exec_async(connection).await?;
+        // A server that does not say which one it is could come back as another one unnoticed.
+        let run = field(&server, "run_id").zip(field(&replication, "master_replid"));
+        let (run_id, replication_id) =
+            run.ok_or_else(|| Failure::unfit("its INFO lacks run_id or master_replid".to_owned()))?;
         Ok(format!("{}:{run_id}:{replication_id}", self.prefix).into())
     }
 
     /// Checks the server through the connection that decisions use, and notices when another server replies there.
-    async fn look_again(&self) -> Result<(), String> {
+    async fn look_again(&self) -> Result<(), Failure> {
         let Some(Connected { mut connection, .. }) = self.connection().clone() else {
-            return Err("the connection was closed".to_owned());
+            return Err("the connection was closed".to_owned().into());
         };
-        let records = self.within(self.look(&mut connection)).await?;
+        let looked = timeout(self.settings.timeout, self.look(&mut connection)).await;
+        let records = looked.map_err(|_| "no reply in time".to_owned())??;
         if let Some(connected) = &mut *self.connection() {
             connected.records = records;
         }
         Ok(())
+    }
+}
+
+/// Why the server cannot be used, in a few words.
+#[derive(Debug)]
+struct Failure {
+    reason: String,
+    /// Whether somebody has to change the server.
+    is_unfit: bool,
+}
+
+impl Failure {
+    fn unfit(reason: String) -> Self {
+        Self { reason, is_unfit: true }
+    }
+}
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Self {
+        Self { reason, is_unfit: false }
+    }
+}
+
+impl From<RedisError> for Failure {
+    fn from(error: RedisError) -> Self {
+        reason(&error).into()
     }
 }
 
@@ -307,8 +352,8 @@ async fn keep_connected(redis: Weak<Redis>, closed: Arc<Notify>) {
         let Some(connecting) = redis.upgrade() else { return };
         let failure = match timeout(CONNECT_DEADLINE, connecting.connect()).await {
             Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(reason(&error)),
-            Err(_) => Some("no connection in time".to_owned()),
+            Ok(Err(failure)) => Some(failure),
+            Err(_) => Some("no connection in time".to_owned().into()),
         };
         if let Some(failure) = failure {
             connecting.close(&failure);

@@ -9,7 +9,7 @@ use crate::{
     decision::{Decided, Decision, Recalled, Settlement},
     id::Id,
     memory::Memory,
-    presence::{Away, Presence},
+    presence::{Away, Presence, Unusable},
     redis::{Redis, RedisSettings},
 };
 
@@ -80,12 +80,14 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Why Redis cannot be used: in a few words that hold no address and no password.
-    pub async fn probe(&self) -> Result<(), Arc<str>> {
+    /// [`Unusable`].
+    pub async fn probe(&self) -> Result<(), Unusable> {
         let Some(mut presence) = self.presence() else { return Ok(()) };
         let settled = presence.wait_for(|presence| *presence != Presence::Connecting).await;
         match settled.as_deref() {
-            Ok(Presence::Away { reason }) => Err(Arc::clone(reason)),
+            Ok(Presence::Away { reason, is_unfit }) => {
+                Err(Unusable { reason: Arc::clone(reason), is_unfit: *is_unfit })
+            }
             _ => Ok(()),
         }
     }

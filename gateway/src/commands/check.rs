@@ -6,7 +6,7 @@ use std::sync::Arc;
 use autoshares_sdk::{Client, ErrorKind, Login, RefusalShape};
 
 use super::{Outcome, Settings};
-use crate::app;
+use crate::{app, error_chain::chain};
 
 /// Checks the configuration, and prints its warnings.
 ///
@@ -23,10 +23,12 @@ pub async fn run(settings: Settings, probe: bool) -> Outcome {
         probe_autoshares(&config.upstream.client).await?;
         if config.store.redis.is_some() {
             let store = app::open_store(config.store, &Arc::default());
-            store.probe().await.map_err(|reason| {
-                format!(
-                    "the store cannot be written to: {reason}; check store.url, its password and its permissions"
-                )
+            store.probe().await.map_err(|unusable| match unusable.is_unfit {
+                true => format!("the store cannot be used: {}", unusable.reason),
+                false => format!(
+                    "the store cannot be written to: {}; check store.url, its password and its permissions",
+                    unusable.reason
+                ),
             })?;
             println!("the store can be written to");
         }
@@ -41,7 +43,14 @@ async fn probe_autoshares(client: &Client) -> Outcome {
         Ok(_) => {}
         Err(error) if matches!(error.kind(), ErrorKind::Refused(refusal) if refusal.shape() == RefusalShape::Envelope) =>
             {}
-        Err(error) => return Err(error.into()),
+        Err(error) => {
+            // What a server says that knows nothing of this API.
+            let is_elsewhere = matches!(error.status(), Some(404 | 405))
+                || matches!(error.kind(), ErrorKind::Unreadable(_)) && error.status().is_some();
+            let hint =
+                if is_elsewhere { "; does the address end in `/api`? see upstream.base_url" } else { "" };
+            return Err(format!("{}{hint}", chain(&error)).into());
+        }
     }
     println!("Autoshares answers and takes the key");
     Ok(())

@@ -1,14 +1,20 @@
 //! `serve`: runs the gateway in front of Autoshares.
 
+use std::time::Duration;
+
+use tokio::time;
 use tracing::warn;
 
 use super::{Outcome, Settings};
 use crate::{
     app::{self, World},
-    config::{Config, PublicOrigin},
+    config::{Config, Faults, PublicOrigin},
     server::{self, Listener},
     telemetry,
 };
+
+/// How long the start waits to learn whether the store can be used as it is set up.
+const STORE_CHECK: Duration = Duration::from_secs(1);
 
 /// Serves requests until the process gets a signal to stop.
 ///
@@ -34,5 +40,11 @@ pub async fn run(settings: Settings) -> Outcome {
 pub(super) async fn serve_on(public: Listener, admin: Listener, config: Config) -> Outcome {
     let (origin, timeout) = (config.public_origin.text.clone(), config.upstream.timeout);
     let app = app::build(config, World::of_the_system());
+    // A store that is away may come back; one that is set up wrongly drops what was counted.
+    if let Ok(Err(unusable)) = time::timeout(STORE_CHECK, app.watched.store.probe()).await
+        && unusable.is_unfit
+    {
+        return Err(Faults::of_the_store(&unusable.reason).into());
+    }
     server::run(public, admin, app, &origin, timeout).await
 }

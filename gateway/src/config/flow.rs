@@ -1,6 +1,6 @@
 //! `flow.*`: how a code is bound to the login it was sent to, and what strangers may learn.
 
-use std::{fs, str::FromStr, time::Duration};
+use std::{fs, str::FromStr, sync::Arc, time::Duration};
 
 use super::{
     limits,
@@ -21,6 +21,8 @@ pub struct Flow {
     /// Which share of the unknown logins is asked a decoy question, from 0 to 1. A share that differs from that of the
     /// known logins reveals decoys by their number, so the operator should set the share of known logins that have a question.
     pub decoy_share: f64,
+    /// The questions that decoys have. No list ships with the program, for strangers would know it.
+    pub decoy_questions: Arc<[String]>,
     /// The shortest time that an answer takes where its time could tell which logins exist; a longer one takes a multiple.
     /// Autoshares may send a mail before it answers, which takes longer than 100 ms; the default leaves room above that.
     pub floor: Duration,
@@ -61,6 +63,8 @@ settings! {
     ANSWERS: "flow.answers", "GATEWAY_FLOW_ANSWERS", "`uniform`, `faithful` or `decoy`", "uniform";
     DECOY_SHARE: "flow.decoy_share", "GATEWAY_FLOW_DECOY_SHARE",
         "a share from `0` to `1`: as many of the unknown logins as of the known ones should have a question", "0.5";
+    DECOY_QUESTIONS_FILE: "flow.decoy_questions_file", "GATEWAY_FLOW_DECOY_QUESTIONS_FILE",
+        "a file of questions such as your traders choose, one on each line, at least two", "none; required with decoy";
     FLOOR: "flow.floor", "GATEWAY_FLOW_FLOOR",
         "a duration up to `10s`, such as `500ms`; `0s` only for a benchmark", "500ms";
     LIFETIME: "flow.lifetime", "GATEWAY_FLOW_LIFETIME",
@@ -78,6 +82,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Flow> {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
         _ => Err(()),
     });
+    let decoy_questions = decoy_questions(reader, answers);
     let floor = floor(reader);
     let lifetime = lifetime(reader);
     let keys = keys(reader);
@@ -98,6 +103,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Flow> {
         binding: binding?,
         answers: answers?,
         decoy_share: decoy_share?,
+        decoy_questions: decoy_questions?,
         floor: floor?,
         lifetime: lifetime?,
         keys: keys?,
@@ -135,6 +141,30 @@ fn answers(reader: &mut Reader<'_>) -> Option<Answers> {
         );
     }
     Some(answers)
+}
+
+fn decoy_questions(reader: &mut Reader<'_>, answers: Option<Answers>) -> Option<Arc<[String]>> {
+    let Some(path) = reader.get(DECOY_QUESTIONS_FILE) else {
+        if answers == Some(Answers::Decoy) {
+            reader.fault(DECOY_QUESTIONS_FILE, format_args!("is not set, and `{}` is `decoy`", ANSWERS.key));
+            return None;
+        }
+        return Some(Arc::default());
+    };
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) => {
+            reader.fault(DECOY_QUESTIONS_FILE, format_args!("cannot be read: {}", error.kind()));
+            return None;
+        }
+    };
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let questions: Vec<_> = lines.map(str::to_owned).collect();
+    if questions.len() < 2 {
+        reader.fault(DECOY_QUESTIONS_FILE, "holds fewer than two questions");
+        return None;
+    }
+    Some(questions.into())
 }
 
 fn floor(reader: &mut Reader<'_>) -> Option<Duration> {

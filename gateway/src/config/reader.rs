@@ -29,6 +29,13 @@ impl fmt::Display for Faults {
 
 impl std::error::Error for Faults {}
 
+impl Faults {
+    /// The store replies, and cannot be used as it is set up.
+    pub fn of_the_store(reason: &str) -> Self {
+        Self(vec![format!("`store.url` (GATEWAY_STORE): Redis cannot be used: {reason}")])
+    }
+}
+
 /// Every file of this folder reads its settings here. A setting that is faulty or missing is recorded and read as
 /// `None`, so that the other files go on and the operator is told about all faults at once.
 pub(super) struct Reader<'a> {
@@ -56,7 +63,14 @@ impl<'a> Reader<'a> {
                 Some(_) => {}
             }
         }
-        Self { lookup, file, set, faults, warnings: Vec::new() }
+        let secret = settings().find(|setting| {
+            file.get(setting.key).is_some_and(|text| !text.is_empty() && is_secret(setting, text))
+        });
+        let warning = secret.zip(sources.file).and_then(|(setting, path)| {
+            let why = openness(path)?;
+            Some(format!("{}: holds `{}`, and {why}", path.display(), setting.key))
+        });
+        Self { lookup, file, set, faults, warnings: warning.into_iter().collect() }
     }
 
     /// Ends reading: the value that was read, or every fault that was found anywhere.
@@ -138,10 +152,26 @@ impl<'a> Reader<'a> {
 
     /// For a setting that names a file with a secret in it.
     pub(super) fn warn_of_open_file(&mut self, setting: Setting, path: &str) {
-        if fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0) {
-            self.warn(setting, "every user of this machine can read the file; chmod 600");
-        }
+        let openness = openness(Path::new(path));
+        self.warnings.extend(openness.map(|why| format!("`{}`: {why}", setting.key)));
     }
+}
+
+/// What is wrong with the permissions of a file that holds a secret: whoever can read it has the secret, and whoever can write it chooses
+/// it.
+fn openness(path: &Path) -> Option<&'static str> {
+    let mode = fs::metadata(path).ok()?.permissions().mode();
+    match (mode & 0o004 != 0, mode & 0o022 != 0) {
+        (true, true) => Some("other users of this machine can read and write the file; chmod 600"),
+        (true, false) => Some("every user of this machine can read the file; chmod 600"),
+        (false, true) => Some("other users of this machine can write the file; chmod 600"),
+        (false, false) => None,
+    }
+}
+
+/// Whether a setting holds a secret, as an address with a password does.
+fn is_secret(setting: &Setting, text: &str) -> bool {
+    setting.secret || text.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
 }
 
 /// Reads a duration such as `500ms`, if it lies within the bounds.

@@ -7,22 +7,13 @@ use crate::{
     flow::{KeyRing, Named},
 };
 
-/// Questions that people are asked.
-const QUESTIONS: [&str; 8] = [
-    "What street did you live on in third grade?",
-    "What was the name of your first pet?",
-    "In what city were you born?",
-    "What is your mother's maiden name?",
-    "What was the make of your first car?",
-    "What was the name of your elementary school?",
-    "What is the name of your favorite childhood friend?",
-    "What was your childhood nickname?",
-];
-
 /// The question that a login seems to have, if any. It depends on nothing but a keyed hash of the login, so a login always gets the same.
-pub fn question(ring: &KeyRing, settings: &Flow, login: Id) -> Option<&'static str> {
-    let [high, low, .., last] = ring.pseudonym(Named::Decoy, &login.0).0;
+pub fn question<'a>(ring: &KeyRing, settings: &'a Flow, login: Id) -> Option<&'a str> {
+    let [high, low, rest @ ..] = ring.pseudonym(Named::Decoy, &login.0).0;
     let has_one = settings.answers == Answers::Decoy
         && f64::from(u16::from_be_bytes([high, low])) < settings.decoy_share * 65536.0;
-    has_one.then(|| QUESTIONS[usize::from(last) % QUESTIONS.len()])
+    let questions = &settings.decoy_questions;
+    let number = rest.iter().fold(0_usize, |number, byte| number.wrapping_mul(251) ^ usize::from(*byte));
+    let chosen = number.checked_rem(questions.len())?;
+    has_one.then(|| questions[chosen].as_str())
 }

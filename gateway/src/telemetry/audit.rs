@@ -146,10 +146,13 @@ pub struct Trail {
     told: Mutex<Told>,
 }
 
+/// A network, an event and a reason.
+type Kind = (Option<Id>, Event, Option<&'static str>);
+
 #[derive(Debug, Default)]
 struct Told {
     /// When a kind of event was last told for a network, and how many were withheld since.
-    last: HashMap<(Option<Id>, Event, Option<&'static str>), (Instant, u32)>,
+    last: HashMap<Kind, (Instant, u32)>,
     /// When entries were last searched for some that are over.
     swept: Option<Instant>,
 }

@@ -1,52 +1,142 @@
 //! The log: where its lines go, which lines are let through, and what a panic leaves in it.
+//!
+//! A thread of its own writes the lines, behind a queue of bounded size: a log that nobody reads must not stop the gateway. When the queue
+//! is full, lines of requests are dropped, then those of the audit trail too; metrics count both, and a line tells of them as soon as there
+//! is room again. The crate tracing-appender has such a thread, but one queue in which an audit line is dropped like any other.
 
 use std::{
     io::{self, IsTerminal, Write},
     panic,
-    sync::{Mutex, PoisonError},
+    sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
 };
 
-use tracing::{error, level_filters::LevelFilter};
-use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use prometheus_client::metrics::counter::Counter;
+use tracing::{Metadata, error, level_filters::LevelFilter, warn};
+use tracing_subscriber::{
+    Layer,
+    filter::Targets,
+    fmt::{self, MakeWriter},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use super::audit;
 use crate::config::Log;
 
+/// How many bytes of lines may wait.
+const MAX_LINES: usize = 1024 * 1024;
+/// How many bytes may wait when they are of the audit trail: some 40,000 events.
+const MAX_TRAIL: usize = 16 * MAX_LINES;
+/// How long the thread waits for more lines before it writes those that are there. A system call for each line would cost a fifth of the time
+/// that refusing a request takes.
+const GATHER: Duration = Duration::from_millis(5);
+/// How long the end of the process waits for a log that nobody reads.
+const LAST_LINES: Duration = Duration::from_secs(2);
+/// How long a panic waits for its line. Short, for the process may go on.
+const AFTER_PANIC: Duration = Duration::from_millis(100);
+
+/// Lines that were dropped, those of the audit trail not among them.
+pub static DROPPED_LINES: LazyLock<Counter> = LazyLock::new(Counter::default);
+/// Lines of the audit trail that were dropped.
+pub static DROPPED_EVENTS: LazyLock<Counter> = LazyLock::new(Counter::default);
+
 /// Sends log lines to standard output. A panic becomes such a line too.
-///
-/// Lines wait in memory until [`flush`], which the runtime calls whenever it has nothing else to do. A gateway under load thereby
-/// writes many lines at once: one system call for each line would cost a fifth of the time that refusing a request takes.
 pub fn init(log: Log) {
     let json = log.json.unwrap_or_else(|| !io::stdout().is_terminal());
     let lines = if json {
         let lines = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
-        lines.with_writer(|| Lines).boxed()
+        lines.with_writer(Lines).boxed()
     } else {
-        fmt::layer().with_ansi(io::stdout().is_terminal()).with_writer(|| Lines).boxed()
+        fmt::layer().with_ansi(io::stdout().is_terminal()).with_writer(Lines).boxed()
     };
     tracing_subscriber::registry().with(lines.with_filter(filter(log.level))).init();
     // The place and not the message, which may quote a value that a client sent.
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         error!(place, "panic");
-        flush();
+        // The process may end with it.
+        wait_for_thread(AFTER_PANIC);
     }));
+    let started = thread::Builder::new().name("log".to_owned()).spawn(write_forever);
+    started.expect("the system has room for one more thread");
 }
 
-/// Lines that are not written to standard output yet.
-static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
-/// When more bytes than this are waiting, the next line writes them out without waiting for [`flush`].
-const MAX_LINES: usize = 64 * 1024;
+/// Lines that wait for the thread.
+static QUEUE: Queue =
+    Queue { state: Mutex::new(State::new()), filled: Condvar::new(), emptied: Condvar::new() };
 
-/// Appends the lines of the subscriber to [`LINES`].
+struct Queue {
+    state: Mutex<State>,
+    /// Wakes the thread.
+    filled: Condvar,
+    /// Wakes those who wait for the last line.
+    emptied: Condvar,
+}
+
+struct State {
+    bytes: Vec<u8>,
+    /// Whether the thread waits for lines.
+    is_idle: bool,
+    /// Whether the thread has taken lines that are not written yet.
+    is_writing: bool,
+    /// How many lines were dropped since the last that was written.
+    dropped: u64,
+}
+
+impl State {
+    const fn new() -> Self {
+        Self { bytes: Vec::new(), is_idle: false, is_writing: false, dropped: 0 }
+    }
+
+    /// Takes a line in, if there is room for it.
+    fn push(&mut self, line: &[u8], most: usize) -> bool {
+        if self.bytes.len() + line.len() > most {
+            self.dropped += 1;
+            return false;
+        }
+        self.bytes.extend_from_slice(line);
+        true
+    }
+}
+
+impl Queue {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Hands the lines of the subscriber to the thread.
 struct Lines;
 
-impl Write for Lines {
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Line;
+
+    fn make_writer(&'a self) -> Line {
+        Line { is_of_trail: false }
+    }
+
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Line {
+        Line { is_of_trail: metadata.target() == audit::TARGET }
+    }
+}
+
+struct Line {
+    is_of_trail: bool,
+}
+
+impl Write for Line {
+    /// The subscriber hands over a whole line at once.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.extend_from_slice(line);
-        if lines.len() > MAX_LINES {
-            write_out(&mut lines);
+        let (most, dropped) =
+            if self.is_of_trail { (MAX_TRAIL, &DROPPED_EVENTS) } else { (MAX_LINES, &DROPPED_LINES) };
+        let mut state = QUEUE.state();
+        if !state.push(line, most) {
+            dropped.inc();
+        }
+        if state.is_idle {
+            QUEUE.filled.notify_one();
         }
         Ok(line.len())
     }
@@ -56,31 +146,57 @@ impl Write for Lines {
     }
 }
 
-/// Writes the waiting lines to standard output.
-pub fn flush() {
-    write_out(&mut LINES.lock().unwrap_or_else(PoisonError::into_inner));
+/// Writes lines to standard output as they come. The thread ends with the process.
+fn write_forever() {
+    loop {
+        let mut state = QUEUE.state();
+        while state.bytes.is_empty() {
+            state.is_idle = true;
+            state = QUEUE.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.is_idle = false;
+        drop(state);
+        thread::sleep(GATHER);
+        let mut state = QUEUE.state();
+        let bytes = std::mem::take(&mut state.bytes);
+        state.is_writing = true;
+        drop(state);
+        write_out(&bytes);
+        let mut state = QUEUE.state();
+        state.is_writing = false;
+        let dropped = std::mem::take(&mut state.dropped);
+        drop(state);
+        QUEUE.emptied.notify_all();
+        if dropped > 0 {
+            warn!(dropped, "lines of this log were dropped, for nobody read it or it was read too slowly");
+        }
+    }
 }
 
-fn write_out(lines: &mut Vec<u8>) {
-    if lines.is_empty() {
-        return;
-    }
+fn write_out(bytes: &[u8]) {
     let (mut output, mut written) = (io::stdout().lock(), 0);
-    while written < lines.len() {
-        match output.write(&lines[written..]) {
-            Ok(0) => break,
+    while written < bytes.len() {
+        match output.write(&bytes[written..]) {
+            Ok(0) => return,
             Ok(more) => written += more,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // Nobody reads the log at the moment. The lines stay, for the reader may come back.
-            Err(_) => break,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(GATHER),
+            // The reader is gone for good.
+            Err(_) => return,
         }
     }
     let _ = output.flush();
-    lines.drain(..written);
-    // A reader that stays away must not cost the gateway its memory.
-    if lines.len() > 16 * MAX_LINES {
-        lines.clear();
-    }
+}
+
+/// Waits until the waiting lines are written, or for two seconds.
+pub fn flush() {
+    wait_for_thread(LAST_LINES);
+}
+
+fn wait_for_thread(longest: Duration) {
+    let state = QUEUE.state();
+    let waits = |state: &mut State| !state.bytes.is_empty() || state.is_writing;
+    let _ = QUEUE.emptied.wait_timeout_while(state, longest, waits);
 }
 
 /// Of lines below warnings, the filter lets through only those of this project: libraries may write headers or bodies at their finest
@@ -92,4 +208,20 @@ pub fn filter(level: LevelFilter) -> Targets {
         // The audit trail has no gaps, however few other lines the operator wants.
         .with_target(audit::TARGET, level.max(LevelFilter::INFO))
         .with_target("autoshares_sdk", level)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_queue_is_bounded_and_the_trail_has_more_room() {
+        let mut state = State::new();
+        let line = vec![b'x'; 1000];
+        let requests = (0..5000).filter(|_| state.push(&line, MAX_LINES)).count();
+        assert_eq!((requests, state.dropped), (1048, 3952));
+        let events = (0..50_000).filter(|_| state.push(&line, MAX_TRAIL)).count();
+        assert_eq!(events, MAX_TRAIL / 1000 - 1048);
+        assert!(state.bytes.len() <= MAX_TRAIL);
+    }
 }

@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::health::Outage;
+use super::{health::Outage, logs};
 
 /// Bounds in seconds, as OpenTelemetry advises for request durations.
 const BUCKETS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
@@ -74,6 +74,13 @@ macro_rules! metrics {
                     let $field = <$metric>::default();
                     registry.register($name, $help, $field.clone());
                 )*
+                // The log belongs to the process, so its counters do too.
+                for (name, help, counter) in [
+                    ("gateway_log_lines_dropped", "Log lines that were dropped, for nobody read the log", &logs::DROPPED_LINES),
+                    ("gateway_audit_events_dropped", "Lines of the audit trail that were dropped, for nobody read the log", &logs::DROPPED_EVENTS),
+                ] {
+                    registry.register(name, help, Counter::clone(counter));
+                }
                 Self { registry, requests, $($field,)* }
             }
         }

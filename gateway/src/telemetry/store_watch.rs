@@ -17,7 +17,7 @@ pub async fn watch_store(mut presence: watch::Receiver<Presence>, metrics: Arc<M
     loop {
         let now = presence.borrow_and_update().clone();
         match now {
-            Presence::Away { reason } => {
+            Presence::Away { reason, .. } => {
                 metrics.store_away(true);
                 if !was_away {
                     audit::record_own(Event::StoreAway);

@@ -108,3 +108,82 @@ fn a_flow_never_outlives_a_code() {
         assert!(faults.contains("`flow.lifetime` (GATEWAY_FLOW_LIFETIME)"), "{faults}");
     }
 }
+
+/// Whoever can read a secret has it, and whoever can write it chooses it.
+#[test]
+fn a_file_that_holds_a_secret_and_is_open_to_others_is_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str, mode: u32| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path.display().to_string()
+    };
+    let warnings = |variables: &[(&str, &str)], text: &str| with(variables, text, &[]).unwrap().warnings;
+    for (mode, told) in [
+        (0o600, None),
+        (0o640, None),
+        (0o604, Some("every user of this machine can read the file")),
+        (0o620, Some("other users of this machine can write the file")),
+        (0o602, Some("other users of this machine can write the file")),
+        (0o666, Some("can read and write the file")),
+    ] {
+        let key = file("key", "some-key-0001", mode);
+        let keys = file("keys", &autoshares_gateway::flow::Secrets::random().to_file(), mode);
+        let set = [
+            ("AUTOSHARES_APP_KEY", ""),
+            ("AUTOSHARES_APP_KEY_FILE", &*key),
+            ("GATEWAY_FLOW_KEYS_FILE", &*keys),
+        ];
+        let warnings = warnings(&set, "");
+        for setting in ["`upstream.app_key_file`", "`flow.keys_file`"] {
+            let found = warnings.iter().find(|warning| warning.starts_with(setting));
+            assert_eq!(found.is_some(), told.is_some(), "{mode:o}: {warnings:?}");
+            assert!(told.is_none_or(|told| found.unwrap().contains(told)), "{mode:o}: {warnings:?}");
+        }
+    }
+}
+
+/// So is the settings file itself, when a secret stands in it.
+#[test]
+fn a_settings_file_that_holds_a_secret_is_warned_of() {
+    let no_key = ("AUTOSHARES_APP_KEY", "");
+    for (variables, file, told) in [
+        (&[no_key][..], "[upstream]\napp_key = \"a-good-key\"", Some("holds `upstream.app_key`")),
+        (&[], "[store]\nurl = \"memory\"", None),
+        (&[], "listen = \"127.0.0.1:1001\"", None),
+    ] {
+        // Written as editors write: everybody may read it.
+        let warnings = with(variables, file, &[]).unwrap().warnings;
+        let found = warnings.iter().find(|warning| warning.contains("holds `"));
+        assert_eq!(found.is_some(), told.is_some(), "{warnings:?}");
+        assert!(told.is_none_or(|told| found.unwrap().contains(told)), "{warnings:?}");
+        assert!(!warnings.iter().any(|warning| warning.contains("a-good-key")));
+    }
+    let file = "[store]\nurl = \"redis://:canary@127.0.0.1/0\"\n[flow]\nkeys_file = \"/nowhere\"";
+    assert!(!with(&[], file, &[]).unwrap_err().to_string().contains("canary"));
+}
+
+#[test]
+fn decoys_need_questions_that_strangers_do_not_know() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("questions");
+    let decoy = ("GATEWAY_FLOW_ANSWERS", "decoy");
+    let place = path.display().to_string();
+    let file = ("GATEWAY_FLOW_DECOY_QUESTIONS_FILE", &*place);
+    for (variables, text, told) in [
+        (&[decoy][..], None, "is not set, and `flow.answers` is `decoy`"),
+        (&[decoy, file], None, "cannot be read"),
+        (&[decoy, file], Some("One?\n\n"), "fewer than two"),
+    ] {
+        if let Some(text) = text {
+            fs::write(&path, text).unwrap();
+        }
+        let faults = with(variables, "", &[]).unwrap_err().to_string();
+        assert!(faults.contains("`flow.decoy_questions_file`") && faults.contains(told), "{faults}");
+    }
+    fs::write(&path, "One?\n  Two? \n\n").unwrap();
+    assert_eq!(&*with(&[decoy, file], "", &[]).unwrap().flow.decoy_questions, ["One?", "Two?"]);
+}

@@ -217,6 +217,28 @@ async fn scripts_that_were_flushed_are_loaded_again() {
     assert!(!is_away(&store));
 }
 
+/// A server that may drop what is counted, or that keeps keys elsewhere, is not used until somebody has mended that.
+#[tokio::test]
+async fn a_server_that_drops_what_is_counted_is_not_used() {
+    let server = Server::redis(&["--maxmemory-policy", "allkeys-lru"]);
+    let first = store(&server);
+    let unusable = first.probe().await.unwrap_err();
+    assert!(unusable.is_unfit && unusable.reason.contains("allkeys-lru"), "{unusable:?}");
+    assert!(first.decide(&letter(1), 0).await.is_err());
+    let (): () = server.query(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    back(&first).await;
+    assert_eq!(verdict(&first, &letter(2)).await, Verdict::Charged);
+    // Somebody changes it while the gateway runs.
+    let (): () = server.query(&["CONFIG", "SET", "maxmemory-policy", "volatile-ttl"]);
+    let mut presence = first.presence().unwrap();
+    let away = presence.wait_for(|presence| matches!(presence, Presence::Away { is_unfit: true, .. }));
+    tokio::time::timeout(Duration::from_secs(10), away).await.unwrap().unwrap();
+
+    let cluster = Server::redis(&["--cluster-enabled", "yes"]);
+    let unusable = store(&cluster).probe().await.unwrap_err();
+    assert!(unusable.is_unfit && unusable.reason.contains("cluster mode"), "{unusable:?}");
+}
+
 #[tokio::test]
 async fn a_server_that_is_not_there_refuses_within_the_deadline() {
     let client = redis::Client::open("redis://127.0.0.1:1/0").unwrap();

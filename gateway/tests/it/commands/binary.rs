@@ -11,6 +11,7 @@ use std::{
 use autoshares_sdk::sandbox::Sandbox;
 
 use crate::{
+    redis_server::Server,
     support::{DOCUMENTED, Gateway, JSON, KEY, RESET, bare, http, until},
     upstream::{Upstream, response},
 };
@@ -136,6 +137,80 @@ fn a_probe_believes_an_envelope_only() {
         .env("AUTOSHARES_APP_KEY", KEY);
     let told = String::from_utf8(command.output().unwrap().stderr).unwrap();
     assert!(told.contains("was not sent") && told.contains("refused"), "the cause is told: {told}");
+}
+
+/// Autoshares' address without its last part is a mistake that everybody makes once.
+#[test]
+fn a_probe_hints_at_a_wrong_address() {
+    for (status, body) in [
+        (404, r#"{"Message": "No HTTP resource was found that matches the request URI."}"#),
+        (404, "<html>Not Found</html>"),
+        (405, ""),
+        (200, "<html>Welcome</html>"),
+    ] {
+        let upstream = Upstream::json(status, body);
+        let mut command = bare();
+        command.args(["check", "--probe"]).env("AUTOSHARES_BASE_URL", upstream.base_url());
+        let output = command.env("AUTOSHARES_APP_KEY", KEY).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{body}");
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(told.contains("does the address end in `/api`?"), "{told}");
+    }
+}
+
+/// The same mistake shows within seconds of a start, before the first trader comes: a warning, a metric by status, and readiness.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_address_shows_soon_after_the_start() {
+    let upstream =
+        Upstream::json(404, r#"{"Message": "No HTTP resource was found that matches the request URI."}"#);
+    let (gateway, public, admin) = Gateway::serve(&upstream.base_url(), &[], &[]);
+    let started = Instant::now();
+    while !gateway.output().contains("Autoshares fails") {
+        assert!(started.elapsed() < Duration::from_secs(30));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let line = gateway.wait_for("Autoshares fails");
+    assert!(line.contains("WARN") && line.contains("status=404") && line.contains("end in `/api`"), "{line}");
+    let get =
+        async |path: &str| http().get(format!("{admin}{path}")).send().await.unwrap().text().await.unwrap();
+    let ready = get("/readyz?verbose").await;
+    assert!(ready.contains(r#""status":"degraded""#) && ready.contains("status 404"), "{ready}");
+    let metrics = get("/metrics").await;
+    for line in [
+        r#"gateway_upstream_failures_total{operation="fetch_question",status="404"} "#,
+        r#"gateway_outage{outage="resets"} 1"#,
+    ] {
+        assert!(metrics.contains(line), "{line} in {metrics}");
+    }
+    let reset =
+        http().post(format!("{public}{RESET}")).header(JSON.0, JSON.1).body(r#"{"User": "anna.lee"}"#);
+    assert_eq!(reset.send().await.unwrap().status(), 503);
+    assert!(upstream.requests().iter().all(|request| !request.contains("anna.lee")), "nobody is forwarded");
+}
+
+/// A Redis that drops what is counted is a fault at start, and `check --probe` says so too.
+#[test]
+fn a_redis_that_drops_what_is_counted_is_a_fault() {
+    let redis = Server::redis(&["--maxmemory-policy", "allkeys-lru"]);
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("keys");
+    fs::write(&keys, autoshares_gateway::flow::Secrets::random().to_file()).unwrap();
+    let upstream = Upstream::json(200, r#"{"Errors": ["User is not found."], "IsSucceed": false}"#);
+    for (arguments, code) in [
+        (&["serve", "--set", "listen=127.0.0.1:0", "--set", "admin_listen=127.0.0.1:0"][..], 2),
+        (&["check", "--probe"], 1),
+    ] {
+        let mut command = bare();
+        command
+            .args(arguments)
+            .env("AUTOSHARES_BASE_URL", upstream.base_url())
+            .env("AUTOSHARES_APP_KEY", KEY);
+        command.env("GATEWAY_STORE", redis.url()).env("GATEWAY_FLOW_KEYS_FILE", &keys);
+        let output = command.output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{told}");
+        assert!(told.contains("allkeys-lru") && told.contains("noeviction"), "{told}");
+    }
 }
 
 /// In containers without CA certificates, what needs none works, and what needs them says so.

@@ -393,6 +393,8 @@ async fn decoys_have_a_question_of_their_own_and_keep_it() {
         Sandbox::builder().trader(Trader::new("real").question("Real question?", "x")).start().await.unwrap();
     let app = TestApp::guarded(&sandbox.client(), |config| {
         config.flow.answers = Answers::Decoy;
+        config.flow.decoy_questions =
+            ["First pet?", "First car?", "Where were you born?"].map(str::to_owned).into();
         config.flow.floor = Duration::from_millis(5);
         config.limits.resets_per_address = vec!["1000/s".parse().unwrap()];
         config.limits.logins_per_address = vec!["1000/s".parse().unwrap()];
@@ -425,6 +427,8 @@ async fn decoys_have_a_question_of_their_own_and_keep_it() {
     // A real login without a question has none, also where no handle is wanted.
     let lane = TestApp::guarded(&sandbox.client(), |config| {
         config.flow.answers = Answers::Decoy;
+        config.flow.decoy_questions =
+            ["First pet?", "First car?", "Where were you born?"].map(str::to_owned).into();
         config.flow.decoy_share = 1.0;
         config.flow.binding = Binding::Off;
         config.flow.floor = Duration::from_millis(1);

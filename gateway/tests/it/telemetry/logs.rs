@@ -1,6 +1,11 @@
 //! What is in the log, and what is not, at the finest level.
 
-use std::{sync::Mutex, time::Duration};
+use std::{
+    io::Read,
+    process::{Command, Stdio},
+    sync::Mutex,
+    time::Duration,
+};
 
 use autoshares_sdk::{
     Operation,
@@ -10,7 +15,8 @@ use serde_json::Value;
 
 use crate::{
     canary::{holds, spellings},
-    support::{CODE, Gateway, KEY, PASSWORD, QUESTION, RESET, http, http_builder, until},
+    redis_server::free_port,
+    support::{CODE, Gateway, KEY, PASSWORD, QUESTION, RESET, bare, http, http_builder, until},
 };
 
 const LOGIN: &str = "canary.login@example.com";
@@ -224,6 +230,82 @@ async fn a_request_that_a_stop_cuts_short_leaves_a_line_too() {
     assert!(line.contains("status=499") && line.contains(RESET), "{line}");
 }
 
+/// D3: a log that nobody reads stops nothing, drops of request lines are counted, and the audit trail is whole when somebody reads again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_nobody_reads_stops_nothing() {
+    let sandbox = Sandbox::builder().app_key(KEY).start().await.unwrap();
+    let (public, admin) = (free_port(), free_port());
+    let settings = [
+        format!("listen=127.0.0.1:{public}"),
+        format!("admin_listen=127.0.0.1:{admin}"),
+        format!("upstream.base_url={}", sandbox.base_url()),
+        "flow.floor=0s".to_owned(),
+        "log.format=json".to_owned(),
+    ];
+    let mut command = bare();
+    command.arg("serve").args(settings.iter().flat_map(|setting| ["--set", setting]));
+    command.env("AUTOSHARES_APP_KEY", KEY).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    until("the listener", || std::net::TcpStream::connect(("127.0.0.1", admin)).is_ok()).await;
+
+    let (http, public) = (http(), format!("http://127.0.0.1:{public}"));
+    for _ in 0..5000 {
+        assert_eq!(http.get(format!("{public}/nowhere")).send().await.unwrap().status(), 404);
+    }
+    let reset = http.post(format!("{public}{RESET}")).header("content-type", "application/json");
+    assert_eq!(reset.body(r#"{"User": "anna.lee"}"#).send().await.unwrap().status(), 200);
+    let get = async |path: &str| {
+        http.get(format!("http://127.0.0.1:{admin}{path}")).send().await.unwrap().text().await.unwrap()
+    };
+    assert_eq!(get("/livez").await, "alive\n");
+    let metrics = get("/metrics").await;
+    let counted = |name: &str| -> u32 {
+        let line = metrics.lines().find(|line| line.starts_with(name)).unwrap();
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    assert!(counted("gateway_log_lines_dropped_total") > 0, "{metrics}");
+    assert_eq!(counted("gateway_audit_events_dropped_total"), 0);
+
+    // Somebody reads again: the trail is there, and the log says that some of it is not.
+    let mut output = child.stdout.take().unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut text = String::new();
+        output.read_to_string(&mut text).unwrap();
+        text
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let text = reader.join().unwrap();
+    assert!(text.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "whole lines");
+    assert!(text.contains("flow_started") && text.contains("lines of this log were dropped"));
+    assert!(text.contains("\"message\":\"stopped\""));
+}
+
+/// The process ends although nobody reads what it has to say.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_nobody_reads_does_not_keep_the_process_alive() {
+    let (public, admin) = (free_port(), free_port());
+    let settings = [
+        format!("listen=127.0.0.1:{public}"),
+        format!("admin_listen=127.0.0.1:{admin}"),
+        "upstream.base_url=http://127.0.0.1:1/api".to_owned(),
+    ];
+    let mut command = bare();
+    command.arg("serve").args(settings.iter().flat_map(|setting| ["--set", setting]));
+    command.env("AUTOSHARES_APP_KEY", KEY).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    until("the listener", || std::net::TcpStream::connect(("127.0.0.1", admin)).is_ok()).await;
+    let http = http();
+    for _ in 0..600 {
+        http.get(format!("http://127.0.0.1:{public}/nowhere")).send().await.unwrap();
+    }
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    let started = std::time::Instant::now();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+}
+
 const CHILD: &str = "AUTOSHARES_GATEWAY_TEST_CHILD";
 
 /// What a panic says may quote a value.
@@ -236,7 +318,7 @@ fn a_panic_is_logged_by_its_place_alone() {
         });
         panic!("canary-in-a-panic");
     }
-    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    let mut child = Command::new(std::env::current_exe().unwrap());
     let output = child
         .args(["--exact", "telemetry::logs::a_panic_is_logged_by_its_place_alone", "--nocapture"])
         .env(CHILD, "1");
