@@ -26,7 +26,7 @@ use crate::{
     },
     randomness::Randomness,
     server::Watched,
-    steps::{Report, Steps},
+    steps::{Autoshares, Report, Steps},
     telemetry::{self, audit::Trail, metrics::Metrics, store_watch},
 };
 
@@ -60,29 +60,13 @@ pub struct App {
 /// Puts the gateway together, on a tokio runtime.
 pub fn build(config: Config, world: World) -> App {
     let Config { public_origin: origin, allowed_origins, proxies, upstream, flow, password, .. } = config;
-    let World { clock, randomness } = world;
+    let (clock, lifetime) = (world.clock.clone(), flow.lifetime);
     let metrics = Arc::<Metrics>::default();
     let store = Arc::new(open_store(config.store, &metrics));
-    let lifetime = flow.lifetime;
-    let guard = Guard::new(
-        Arc::clone(&store),
-        config.limits,
-        lifetime,
-        // The outcome of a call may be settled a little later than the call has ended.
-        upstream.timeout + Duration::from_secs(1),
-        clock.clone(),
-        randomness.clone(),
-    );
-    let guard = Arc::new(guard);
-    let seals = Seals::new(KeyRing::new(&flow.keys, &origin.text), randomness);
-    let trail = Arc::new(Trail::new(clock.clone(), Arc::clone(&metrics)));
-    let report =
-        Report { metrics: Arc::clone(&metrics), health: Arc::default(), alarm: Arc::default(), trail };
-    let watched = Watched { report: report.clone(), guard: Arc::clone(&guard), store };
     // Whoever sits in front of the browser decides on another try, and sooner than a wait would end.
     let autoshares = Arc::new(upstream.client.without_retries());
-    let steps = Steps::new(autoshares, seals, guard, report, clock.clone(), (flow, password));
-    let steps = Arc::new(steps);
+    let settings = (config.limits, flow, password, upstream.timeout);
+    let (steps, watched) = wire(autoshares, store, settings, &origin, world, &metrics);
     let site = Arc::new(Site::new(&origin, &allowed_origins));
     let api = Api {
         steps: Arc::clone(&steps),
@@ -94,6 +78,28 @@ pub fn build(config: Config, world: World) -> App {
     };
     let routes = api::routes().with_state(Arc::new(api)).merge(docs::routes());
     App { public: surround(routes, &origin, site, metrics, clock), watched, steps }
+}
+
+/// Puts the steps together, in front of an Autoshares and over a store.
+pub(crate) fn wire(
+    autoshares: Arc<dyn Autoshares>,
+    store: Arc<Store>,
+    (limits, flow, password, timeout): (config::Limits, config::Flow, config::Password, Duration),
+    origin: &PublicOrigin,
+    World { clock, randomness }: World,
+    metrics: &Arc<Metrics>,
+) -> (Arc<Steps>, Watched) {
+    // The outcome of a call may be settled a little later than the call has ended.
+    let call_deadline = timeout + Duration::from_secs(1);
+    let (counted, drawn) = (Arc::clone(&store), randomness.clone());
+    let guard = Arc::new(Guard::new(counted, limits, flow.lifetime, call_deadline, clock.clone(), drawn));
+    let seals = Seals::new(KeyRing::new(&flow.keys, &origin.text), randomness);
+    let trail = Arc::new(Trail::new(clock.clone(), Arc::clone(metrics)));
+    let report =
+        Report { metrics: Arc::clone(metrics), health: Arc::default(), alarm: Arc::default(), trail };
+    let watched = Watched { report: report.clone(), guard: Arc::clone(&guard), store };
+    let steps = Steps::new(autoshares, seals, guard, report, clock, (flow, password));
+    (Arc::new(steps), watched)
 }
 
 /// The counters, where the settings say. Redis is watched, so that operators learn when it goes away.

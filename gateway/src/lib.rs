@@ -26,3 +26,7 @@ pub mod randomness;
 
 mod document;
 pub mod error_chain;
+
+#[cfg(test)]
+#[path = "../tests/simulation/mod.rs"]
+mod simulation;

@@ -8,6 +8,7 @@ mod dev;
 mod package;
 mod price;
 mod release;
+mod simulate;
 mod test;
 mod tools;
 
@@ -21,6 +22,8 @@ cargo xtask test               run every check, after installing the programs th
 cargo xtask codegen            write openapi/gateway.json from the route table, and the JSON Schema of the audit trail
 cargo xtask codegen --check    write nothing; name the documents that are out of date and exit with 4
 cargo xtask attack             attack the gateway on loopback, and nginx for comparison, and print a table of the results
+cargo xtask simulate --seeds N  run N simulated hours (100 by default), and print what attacks cost honest traders
+            --first K          begin with this seed, to repeat one that failed
 cargo xtask bench              measure the gateway's start, memory and cost per request, and the build time of the SDK
 cargo xtask release-check      check the SDK before it is published: public API, dependencies, compatibility, package
             --accept-surface   record the present public API as reviewed
@@ -35,6 +38,11 @@ fn main() -> ExitCode {
         ["codegen"] => codegen::write(),
         ["codegen", "--check"] => codegen::check(),
         ["attack"] => attack::run_all(),
+        ["simulate"] => simulate::run("100", "1"),
+        ["simulate", "--seeds", seeds] => simulate::run(seeds, "1"),
+        ["simulate", "--seeds", seeds, "--first", first]
+        | ["simulate", "--first", first, "--seeds", seeds] => simulate::run(seeds, first),
+        ["simulate", "--first", first] => simulate::run("1", first),
         ["bench"] => price::measure().and_then(|()| bench::measure()),
         ["release-check"] => release::check(false),
         ["release-check", "--accept-surface"] => release::check(true),

@@ -208,6 +208,11 @@ impl Budgets {
         place
     }
 
+    #[cfg(feature = "simulation")]
+    pub(crate) fn len(&self) -> usize {
+        self.arrivals.len()
+    }
+
     /// Takes one charge back, by the arrival time that it led to. A charge whose time is over has come back by itself.
     pub(crate) fn undo(&mut self, key: BudgetKey, charged: Arrival, now: Micros) {
         if let Some(arrival) = self.arrivals.get(&key).copied().filter(|_| charged.at > now) {

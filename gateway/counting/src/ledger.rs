@@ -185,6 +185,11 @@ impl Ledger {
         (reading, Ok(()))
     }
 
+    #[cfg(feature = "simulation")]
+    pub(crate) fn live(&mut self, live_minutes: u64, minute: u64) -> u32 {
+        self.live.since(minute.saturating_sub(live_minutes))
+    }
+
     /// Books a guess at a price.
     pub(crate) fn book(&mut self, booking: &Booking, minute: u64, price: u32) {
         let bookings = self.lanes.entry(booking.lane.0).or_default();

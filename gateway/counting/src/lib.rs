@@ -34,6 +34,8 @@ mod memory;
 mod presence;
 mod rate;
 mod redis;
+#[cfg(feature = "simulation")]
+mod shared;
 mod store;
 
 pub use decision::{
@@ -45,6 +47,8 @@ pub use ledger::{Booking, Lane, Reading, WINDOW_MINUTES};
 pub use presence::{Away, Presence, Unusable};
 pub use rate::Rate;
 pub use redis::RedisSettings;
+#[cfg(feature = "simulation")]
+pub use shared::{Held, Shared, Vane, Weather};
 pub use store::Store;
 
 /// Microseconds on a clock that only goes forward, since some moment in the past.

@@ -271,6 +271,25 @@ impl Memory {
         }
     }
 
+    /// Ends all records, as a server does that is another one.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn end_records(&mut self) {
+        self.records.clear();
+        self.endings.clear();
+    }
+
+    /// How much it holds.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn held(&mut self, live_minutes: u64, now: Micros) -> crate::Held {
+        self.drop_what_is_over(now);
+        crate::Held {
+            records: self.records.len(),
+            budgets: self.budgets.len(),
+            unsettled: self.receipts.len(),
+            live: self.ledger.live(live_minutes, minute(now)),
+        }
+    }
+
     fn level(&self, level: &Level, now: Micros) -> u8 {
         let Some((height, since)) = self.levels.get(level.name) else { return 0 };
         let fallen = now.saturating_sub(*since) / micros(level.falls_after).max(1);

@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
+#[cfg(feature = "simulation")]
+use crate::shared::Link;
 use crate::{
     Micros,
     decision::{Decided, Decision, Recalled, Settlement},
@@ -21,6 +23,8 @@ pub struct Store(Backend);
 enum Backend {
     Memory(Box<Mutex<Memory>>),
     Redis(Arc<Redis>),
+    #[cfg(feature = "simulation")]
+    Shared(Arc<Link>),
 }
 
 impl Store {
@@ -34,6 +38,11 @@ impl Store {
         Self(Backend::Redis(Redis::keep_connected(settings)))
     }
 
+    #[cfg(feature = "simulation")]
+    pub(crate) fn over(link: Arc<Link>) -> Self {
+        Self(Backend::Shared(link))
+    }
+
     /// Decides whether an act may be done, and charges what it costs. In Redis this is one round trip. `now` is the time for counters in this process; Redis
     /// uses the clock of its server.
     ///
@@ -44,6 +53,8 @@ impl Store {
         match &self.0 {
             Backend::Memory(memory) => Ok(lock(memory).decide(decision, now)),
             Backend::Redis(redis) => redis.decide(decision, now).await,
+            #[cfg(feature = "simulation")]
+            Backend::Shared(link) => link.decide(decision).await,
         }
     }
 
@@ -53,6 +64,8 @@ impl Store {
         match &self.0 {
             Backend::Memory(memory) => lock(memory).settle(decision, settlement, now),
             Backend::Redis(redis) => redis.settle(decision, settlement, now).await,
+            #[cfg(feature = "simulation")]
+            Backend::Shared(link) => link.settle(decision, settlement),
         }
     }
 
@@ -65,6 +78,8 @@ impl Store {
         match &self.0 {
             Backend::Memory(memory) => Ok(lock(memory).recall(record, mark, now)),
             Backend::Redis(redis) => redis.recall(record, mark, now).await,
+            #[cfg(feature = "simulation")]
+            Backend::Shared(link) => link.recall(record, mark).await,
         }
     }
 
@@ -73,6 +88,8 @@ impl Store {
         match &self.0 {
             Backend::Memory(_) => None,
             Backend::Redis(redis) => Some(redis.presence()),
+            #[cfg(feature = "simulation")]
+            Backend::Shared(_) => None,
         }
     }
 

@@ -3,6 +3,7 @@
 pub mod docs;
 pub mod openapi;
 mod reply;
+pub(crate) use reply::respond;
 pub mod table;
 
 use std::{
@@ -98,7 +99,7 @@ impl Api {
         // The layer `edge::small` has already read the body and checked its size, so this cannot fail.
         let body = to_bytes(body, edge::MAX_BODY).await.unwrap_or_default();
         match self.step(route.operation, &caller, &head, &body).await {
-            Ok(reply) => reply::respond(reply, self.flow_lifetime),
+            Ok(reply) => respond(reply, self.flow_lifetime),
             Err(stop) => steps::report(&self.steps, &caller, stop).into_response(),
         }
     }

@@ -1,7 +1,7 @@
 //! The steps of the flow, one file for each. A step takes a checked request, lets the guard decide on it, calls Autoshares, settles the
 //! charges and returns a reply or the reason why there is none. It knows no header and no status.
 
-mod autoshares;
+pub mod autoshares;
 mod breaker;
 mod decoys;
 mod fetch_question;

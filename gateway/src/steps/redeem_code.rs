@@ -7,7 +7,6 @@ use std::{sync::Arc, time::Duration};
 
 use autoshares_counting::{Id, Raise, Recalled};
 use autoshares_sdk::{ConfirmationCode, Operation};
-use tokio::time::Instant;
 
 use super::{
     Reply, Said, Steps,
@@ -106,8 +105,15 @@ async fn forward(
     };
     let own = steps.timing.level_of(caller.started).unwrap_or(HIGHEST);
     let raise = (own > level).then_some(Raise { level: level::CODE, to: own });
-    steps.timing.hold(steps.timing.due(caller.started, own.max(level))).await;
-    steps.settle_at_reply(receipts, outcome, Record { raise, ..record }).await;
+    let (due, record) = (steps.timing.due(caller.started, own.max(level)), Record { raise, ..record });
+    if outcome == Outcome::Refused {
+        // Gives nothing back, so nobody can see it; and whoever has sent the same code meanwhile must know the outcome when that reply is due.
+        steps.guard.settle(receipts, outcome, record).await;
+        steps.timing.hold(due).await;
+    } else {
+        steps.timing.hold(due).await;
+        steps.settle_at_reply(receipts, outcome, record).await;
+    }
     if steps.settings.answers == Answers::Faithful {
         return Ok(steps.relay(caller, Some(flow), OPERATION, failure)?.into());
     }
@@ -234,8 +240,10 @@ async fn repeat(
         outcome = match steps.guard.recall(flow, mark).await? {
             Recalled::Outcome(outcome) => Some(outcome),
             Recalled::UnderWay if steps.clock.now() < deadline => {
-                let next: Instant = steps.clock.now() + LOOK_AGAIN;
-                steps.clock.sleep_until(next.min(deadline)).await;
+                let (now, next) = (steps.clock.now(), steps.clock.now() + LOOK_AGAIN);
+                // Also at the moment at which the reply is due.
+                let due = steps.timing.due(caller.started, level).filter(|due| *due > now);
+                steps.clock.sleep_until(next.min(due.unwrap_or(deadline)).min(deadline)).await;
                 continue;
             }
             _ => break,

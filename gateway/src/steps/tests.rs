@@ -15,15 +15,14 @@ use autoshares_sdk::{
 use tokio::time::sleep;
 
 use super::{
-    Autoshares, Reply, Report, Said, Steps, Stop,
+    Autoshares, Reply, Said, Steps, Stop,
     autoshares::{Call, Failure, KeyVerdict, Reach, ResetReply, Sentences, Trouble},
     request_reset,
 };
 use crate::{
+    app::{World, wire},
     clock::Clock,
     config::{Config, PublicOrigin},
-    flow::{KeyRing, Seals},
-    guard::Guard,
     http::{
         caller::Caller,
         problem::{Kind, Problem},
@@ -31,7 +30,6 @@ use crate::{
     },
     network::Networks,
     randomness::Randomness,
-    telemetry::audit::Trail,
 };
 
 /// Knows one trader, takes longer for that one, and can be cut off.
@@ -93,18 +91,13 @@ impl Scene {
         let origin = PublicOrigin { text: "http://localhost".to_owned(), https: false };
         let config = Config::with_defaults(client, origin).unwrap();
         let (clock, randomness) = (Clock::system(), Randomness::seeded([1; 32]));
-        let ring = KeyRing::new(&config.flow.keys, &config.public_origin.text);
-        let seals = Seals::new(ring, randomness.clone());
-        let (store, lifetime) = (Arc::new(Store::memory()), config.flow.lifetime);
-        let guard =
-            Guard::new(store, config.limits, lifetime, config.upstream.timeout, clock.clone(), randomness);
-        let trail = Arc::new(Trail::new(clock.clone(), Arc::default()));
-        let report = Report { metrics: Arc::default(), health: Arc::default(), alarm: Arc::default(), trail };
         let autoshares = Arc::<Scripted>::default();
         let own: Arc<dyn Autoshares> = autoshares.clone();
-        let steps =
-            Steps::new(own, seals, Arc::new(guard), report, clock.clone(), (config.flow, config.password));
-        Self { steps: Arc::new(steps), autoshares, clock }
+        let settings = (config.limits, config.flow, config.password, config.upstream.timeout);
+        let world = World { clock: clock.clone(), randomness };
+        let store = Arc::new(Store::memory());
+        let (steps, _) = wire(own, store, settings, &config.public_origin, world, &Arc::default());
+        Self { steps, autoshares, clock }
     }
 
     /// A step 1, each from a network of its own, and how long it took.
