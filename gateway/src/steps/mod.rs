@@ -12,8 +12,6 @@ mod refusal;
 mod request_reset;
 mod said;
 mod set_password;
-#[cfg(test)]
-mod tests;
 mod timing;
 
 use std::sync::Arc;

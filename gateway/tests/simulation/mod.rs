@@ -5,6 +5,7 @@
 
 mod attacks;
 mod books;
+mod moments;
 mod people;
 mod platform;
 mod worlds;

@@ -34,6 +34,8 @@ pub enum Condition {
     Well { stranger: u64, known: u64, code: u64 },
     /// Its platform turns calls away with this status.
     TurnsAway(u16),
+    /// Its platform turns away with this status whatever is about a login that does not exist.
+    KnowsNobody(u16),
     /// No connection comes about.
     Unreachable,
     /// It fails after it has done what was asked, or before; nobody can tell.
@@ -181,6 +183,13 @@ impl Platform {
                 wait(Duration::from_millis(5)).await;
                 Err(failure(Reach::NotSent, Trouble::TurnedAway(Some(status)), Some(status)))
             }
+            Condition::KnowsNobody(status) => {
+                wait(Duration::from_millis(5)).await;
+                if matches!(asked, Asked::Stranger) {
+                    return Err(failure(Reach::NotSent, Trouble::TurnedAway(Some(status)), Some(status)));
+                }
+                act(&mut self.state(), self.clock.now())
+            }
             Condition::Unreachable => Err(failure(Reach::NotSent, Trouble::NoConnection, None)),
             Condition::Fails => {
                 wait(Duration::from_millis(20)).await;
@@ -201,6 +210,7 @@ impl Platform {
 }
 
 fn failure(reach: Reach, trouble: Trouble, status: Option<u16>) -> Failure {
+    let problem = Problem::new(Kind::UpstreamInterrupted, "simulated");
     Failure {
         reach,
         trouble: Some(trouble),
@@ -208,7 +218,7 @@ fn failure(reach: Reach, trouble: Trouble, status: Option<u16>) -> Failure {
         sentences: Sentences::default(),
         in_envelope: false,
         key: KeyVerdict::Unknown,
-        problem: Problem::new(Kind::UpstreamInterrupted, "simulated"),
+        problem: if reach == Reach::Unknown { problem.that_may_have_been_applied() } else { problem },
     }
 }
 

@@ -245,7 +245,7 @@ fn what_tells_two_worlds_apart_is_what_is_declared() {
         });
         let told = told.into_inner().unwrap();
         let (most, sum, hours) = (*told.iter().max().unwrap(), told.iter().sum::<usize>(), told.len());
-        let cost = if sum > 0 { (300 * hours / sum).to_string() } else { "none".to_owned() };
+        let cost = (300 * hours).checked_div(sum).map_or("none".to_owned(), |cost| cost.to_string());
         println!("{name}: {most}, {:.1}; {cost}", sum as f64 / hours as f64);
         assert!(most <= most_declared, "{name}: told apart {most} times, declared are {most_declared}");
     }

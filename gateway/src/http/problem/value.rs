@@ -127,6 +127,12 @@ impl Problem {
         Self { handle: Some(Box::new((handle, lifetime))), ..self }
     }
 
+    /// Tells the client that the step may have been carried out all the same, for the simulation.
+    #[cfg(test)]
+    pub fn that_may_have_been_applied(self) -> Self {
+        Self { may_have_been_applied: true, ..self }
+    }
+
     /// Adds the error behind the problem, for the log.
     #[must_use]
     pub fn because(self, cause: Option<String>) -> Self {

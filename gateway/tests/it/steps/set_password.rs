@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use autoshares_gateway::flow::Stage;
 use autoshares_sdk::{
     Operation,
     sandbox::{Fault, Sandbox, Shape},
@@ -9,8 +10,8 @@ use autoshares_sdk::{
 use axum::http::Method;
 
 use crate::{
-    support::{JSON, PASSWORD, RESET, TestApp, on_sandbox, update},
-    upstream::Upstream,
+    support::{JSON, PASSWORD, RESET, TestApp, client, on_sandbox, update},
+    upstream::{Upstream, response},
 };
 
 /// A flow of anna.lee's whose code is redeemed: its handle and its token.
@@ -98,6 +99,43 @@ async fn a_password_that_is_easy_to_guess_can_be_refused() {
     assert_eq!(set.body, r#"{"Errors":[],"IsSucceed":true}"#);
 }
 
+/// Autoshares' own words may hold its token or the key, in odd spellings and in pieces: then a neutral sentence stands in their place.
+#[tokio::test]
+async fn no_piece_of_the_token_or_the_key_comes_back() {
+    let token = "ba6b8cac-6738-4434-bd26-825db020a05c";
+    let upper = token.to_uppercase();
+    let bare = token.replace('-', "");
+    let percent: String = token.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let hexadecimal: String = token.bytes().map(|byte| format!("{byte:02x}")).collect();
+    for errors in [
+        &[token][..],
+        &[&upper],
+        &[&bare],
+        &["bad: ba6b8cac6738"],
+        &[&token.replace('-', "%2d")],
+        &[&percent],
+        &[&hexadecimal],
+        &["it begins with ba6b8", "cac-6738 and so on"],
+        &["key C-A-N-A-R-Y-K-E-Y"],
+        &["the key is canary", "-key-5c1"],
+    ] {
+        let accepted = format!(r#"{{"Model": "{token}", "Errors": [], "IsSucceed": true}}"#);
+        let refused = serde_json::json!({"Errors": errors, "IsSucceed": false}).to_string();
+        let upstream = Upstream::deciding(move |request| {
+            response(200, &[], if request.starts_with("POST") { &accepted } else { &refused })
+        });
+        let app = TestApp::guarded(&client(&upstream.base_url()), |_| {});
+        let handle = app.handle("anna.lee", Stage::LIVE).await;
+        let sealed = app.redeem(&handle, "123456").await.model();
+        let answered = app.set_password(&handle, &sealed, "new-password").await;
+        assert_eq!(
+            answered.body,
+            r#"{"Errors":["The password was not accepted. Please start again."],"IsSucceed":false}"#,
+            "{errors:?}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_token_whose_answer_never_came_is_not_replayed() {
     let (sandbox, app) = on_sandbox(|_| {}).await;
@@ -117,7 +155,7 @@ async fn the_real_token_does_not_get_out_in_a_refusal() {
         let (_, body) = request.split_once("\r\n\r\n").unwrap();
         let token = body.split('"').nth(3).unwrap().to_owned();
         let refused = format!(r#"{{"Errors": ["Token {token} has expired."], "IsSucceed": false}}"#);
-        crate::upstream::response(200, &[], &refused)
+        response(200, &[], &refused)
     });
     let answered = TestApp::new(&upstream.base_url()).documented(3).await;
     assert!(upstream.requests()[0].contains(crate::support::TOKEN));

@@ -456,15 +456,34 @@ async fn decoys_have_a_question_of_their_own_and_keep_it() {
     }
 }
 
-/// Where a mail may have gone out although no acceptance came, its code is taken.
+/// Where a mail may have gone out although no acceptance came, the problem carries a handle, and the code from the mail is taken.
 #[tokio::test]
 async fn a_code_that_may_have_been_sent_is_taken() {
     let sandbox = Sandbox::start().await.unwrap();
-    let app = TestApp::guarded(&sandbox.client(), |_| {});
-    sandbox.fail(Operation::RequestReset, Fault::Answer(500, Shape::ServerFailed));
-    let failed = app.post(RESET, r#"{"User": "anna.lee"}"#).await;
-    sandbox.heal();
-    app.post(RESET, r#"{"User": "anna.lee"}"#).await;
-    let mail = sandbox.outbox().pop().unwrap().code;
-    assert!(app.step(&failed.handle(), CODE, code(&mail)).await.body.contains("\"Model\""));
+    for fault in [
+        Fault::Answer(500, Shape::ServerFailed),
+        Fault::Html(500),
+        Fault::Html(502),
+        Fault::Html(504),
+        Fault::Raw(200, vec![], "<html>".to_owned()),
+        Fault::Answer(204, Shape::Empty),
+        Fault::Truncate,
+        Fault::HangUp,
+        Fault::Delay(Duration::from_secs(2)),
+    ] {
+        let app = TestApp::guarded(&client(&sandbox.base_url()), |config| {
+            config.limits.resets_per_login = ample();
+        });
+        sandbox.set_app_key(crate::support::KEY);
+        sandbox.fail(Operation::RequestReset, fault.clone());
+        let failed = app.post(RESET, r#"{"User": "anna.lee"}"#).await;
+        assert!(failed.body.contains(r#""mayHaveBeenApplied":true"#), "{fault:?}: {failed:?}");
+        assert!(failed.headers.contains_key("set-cookie"));
+        sandbox.heal();
+        // The mail that may be out, in the place of one that the sandbox does not send when it fails.
+        app.post(RESET, r#"{"User": "anna.lee"}"#).await;
+        let mail = sandbox.outbox().pop().unwrap().code;
+        let redeemed = app.step(&failed.handle(), CODE, code(&mail)).await;
+        assert!(redeemed.body.contains("\"Model\""), "{fault:?}: {redeemed:?}");
+    }
 }
