@@ -30,6 +30,8 @@ const MAX_TOKEN: usize = 2048;
 const MAX_PASSWORD: usize = 256;
 /// The most values in a body, members of members included. The longest documented body has three.
 const MAX_VALUES: usize = 64;
+/// The longest query, in bytes: the longest login, each of its characters in percent-encoding, and as much again.
+const MAX_QUERY: usize = 2 * 9 * MAX_LOGIN;
 /// The most parameters in a query. The documented one has one.
 const MAX_PARAMETERS: usize = 32;
 
@@ -137,6 +139,9 @@ impl PasswordUpdate {
 /// A [`Problem`] that says what to send instead.
 pub fn username(query: &str) -> Result<Login, Problem> {
     let invalid = |detail| Err(Problem::new(Kind::InvalidQuery, detail));
+    if query.len() > MAX_QUERY {
+        return invalid("the query is too long: send `username` alone");
+    }
     if query.bytes().filter(|byte| *byte == b'&').count() >= MAX_PARAMETERS {
         return invalid("there are too many parameters: send `username` alone");
     }

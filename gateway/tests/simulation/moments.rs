@@ -178,7 +178,7 @@ fn a_mail_that_may_be_out_has_a_flow_for_its_code() {
                 assert!(visitor.handle.is_some(), "{seen:?}");
                 match condition {
                     Condition::Fails => {
-                        assert!(seen.status == 502 && seen.body.contains("mayHaveBeenApplied")),
+                        assert!(seen.status == 502 && seen.body.contains("mayHaveBeenApplied"));
                     }
                     _ => assert_eq!(seen.status, 200, "not known by then"),
                 }
@@ -199,10 +199,8 @@ fn a_mail_that_may_be_out_has_a_flow_for_its_code() {
 #[test]
 fn an_outage_is_one_state_for_everybody_and_costs_nobody_anything() {
     runtime().block_on(async {
-        for condition in [401, 403, 429, 503]
-            .map(Condition::TurnsAway)
-            .into_iter()
-            .chain([Condition::Unreachable])
+        for condition in
+            [401, 403, 429, 503].map(Condition::TurnsAway).into_iter().chain([Condition::Unreachable])
         {
             let scene = Scene::new(1, 1, |_| {});
             scene.platform.add("trader", None);

@@ -263,7 +263,7 @@ fn storms() -> Vec<Storm> {
     let autoshares = |condition| from_time_to_time(Fault::Autoshares(condition));
     let slow_codes = Condition::Well { stranger: 5, known: 40, code: 800 };
     vec![
-        (PRICE, 10, WELL, Vec::new()),
+        (PRICE, 15, WELL, Vec::new()),
         ("the store is away, four times", 0, WELL, from_time_to_time(Fault::Store(Weather::Cut))),
         (
             "the store is deaf, four times",

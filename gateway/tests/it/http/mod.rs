@@ -1,3 +1,4 @@
+mod cost;
 mod headers;
 mod requests;
 mod site;

@@ -111,6 +111,7 @@ async fn a_bad_query_is_told_what_to_mend() {
         ("?username=%ff", "`username` is not UTF-8"),
         (&format!("?username={}", "a".repeat(257)), "`username` is too long"),
         (&format!("?{}username=a", "a&".repeat(32)), "there are too many parameters"),
+        (&format!("?username={}", "%61".repeat(2000)), "the query is too long"),
     ] {
         let answered = app.send(Method::GET, &format!("{QUESTION}{query}"), &[], "").await;
         let problem = answered.problem(400, "invalid-query");
