@@ -80,8 +80,15 @@ pub(crate) struct Redis {
 #[derive(Clone)]
 struct Connected {
     connection: MultiplexedConnection,
+    server: Arc<Identity>,
+}
+
+/// Which server replies. A connection leads to one process, whose `master_replid` changes with its role.
+#[derive(Debug)]
+struct Identity {
+    replication: String,
     /// The prefix of records.
-    records: Arc<str>,
+    records: String,
 }
 
 impl fmt::Debug for Redis {
@@ -133,8 +140,9 @@ impl Redis {
         let connected = self.connected().await?;
         let json = serde_json::to_string(decision).unwrap_or_default();
         let mut script = DECIDE.prepare_invoke();
-        script.key(&self.prefix).arg(json).arg(&*connected.records).arg(self.time(now));
-        script.arg(DISTINCT).arg(SETTLEMENT);
+        let server = &connected.server;
+        script.key(&self.prefix).arg(json).arg(&server.records).arg(self.time(now));
+        script.arg(DISTINCT).arg(SETTLEMENT).arg(&server.replication);
         let mut connection = connected.connection;
         let decided = match self.within(script.invoke_async::<String>(&mut connection)).await {
             Ok(reply) => {
@@ -179,9 +187,9 @@ impl Redis {
     }
 
     pub(crate) async fn recall(&self, record: Id, mark: Id, now: Micros) -> Result<Recalled, Away> {
-        let Connected { mut connection, records } = self.connected().await?;
+        let Connected { mut connection, server } = self.connected().await?;
         let mut command = redis::cmd("HMGET");
-        command.arg(format!("{records}:record:{record}")).arg(format!("mark:{mark}")).arg("ends");
+        command.arg(format!("{}:record:{record}", server.records)).arg(format!("mark:{mark}")).arg("ends");
         let recalled =
             self.within(command.query_async::<(Option<String>, Option<u64>)>(&mut connection)).await;
         let (state, ends) = recalled.map_err(|failure| self.close(&failure.into()))?;
@@ -263,7 +271,7 @@ impl Redis {
         for script in [&*DECIDE, &*SETTLE] {
             script.load_async(&mut connection).await?;
         }
-        let records = self.look(&mut connection).await?;
+        let server = self.look(&mut connection).await?;
         loop {
             let next = self.kept.lock().unwrap_or_else(PoisonError::into_inner).front().cloned();
             let Some((decision, settlement)) = next else { break };
@@ -271,14 +279,14 @@ impl Redis {
             self.settle_over(&mut connection, decision, &settlement, String::new()).await?;
             self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         }
-        *self.connection() = Some(Connected { connection, records });
+        *self.connection() = Some(Connected { connection, server });
         self.presence.send_replace(Presence::Back);
         Ok(())
     }
 
-    /// Writes, so that a server that cannot be written to is noticed, and reads which server it is: the prefix of its records. Refuses a
+    /// Writes, so that a server that cannot be written to is noticed, and reads which server it is. Refuses a
     /// server that may drop what is counted, or that keeps some keys elsewhere.
-    async fn look(&self, connection: &mut MultiplexedConnection) -> Result<Arc<str>, Failure> {
+    async fn look(&self, connection: &mut MultiplexedConnection) -> Result<Arc<Identity>, Failure> {
         let mut look = redis::pipe();
         look.cmd("INFO").arg("server").cmd("INFO").arg("replication").cmd("INFO").arg("memory");
         let (server, replication, memory): (String, String, String) = look.query_async(connection).await?;
@@ -301,9 +309,10 @@ impl Redis {
         write.exec_async(connection).await?;
         // A server that does not say which one it is could come back as another one unnoticed.
         let run = field(&server, "run_id").zip(field(&replication, "master_replid"));
-        let (run_id, replication_id) =
+        let (run_id, replication) =
             run.ok_or_else(|| Failure::unfit("its INFO lacks run_id or master_replid".to_owned()))?;
-        Ok(format!("{}:{run_id}:{replication_id}", self.prefix).into())
+        let records = format!("{}:{run_id}:{replication}", self.prefix);
+        Ok(Arc::new(Identity { replication, records }))
     }
 
     /// Checks the server through the connection that decisions use, and notices when another server replies there.
@@ -312,9 +321,9 @@ impl Redis {
             return Err("the connection was closed".to_owned().into());
         };
         let looked = timeout(self.settings.timeout, self.look(&mut connection)).await;
-        let records = looked.map_err(|_| "no reply in time".to_owned())??;
+        let server = looked.map_err(|_| "no reply in time".to_owned())??;
         if let Some(connected) = &mut *self.connection() {
-            connected.records = records;
+            connected.server = server;
         }
         Ok(())
     }

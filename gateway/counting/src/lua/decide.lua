@@ -6,14 +6,19 @@
 --       2  the prefix of records, which is another one after each start or failover of the server: {password-reset}:<run_id>:<replid>
 --       3  the time in microseconds for tests; empty for the server's clock
 --       4  how long distinct things are remembered, 5 how long receipts wait for their settlement, both in microseconds
+--       6  the server's master_replid, as it was when the prefix of records was made: a failover that came since may have brought back what
+--          was spent before it
 -- Reply     the decision as JSON: verdict, the place of the budget or counter in its list (from 1), the name of a reserve, wait in
 --           microseconds, outcome, record {id, subject, stage}, reading {live, spent, capacity}, receipts by name, level
 --
 -- Example   EVAL <script> 1 {password-reset} '{"id":"0…1","open":[{"budget":"resets","subject":"all","rates":[{"seconds":3600,
 --           "interval":6000000,"burst":3600000000}],"stages":255,"unless":0,"receipt":false}],"silent":[],"makes_live":false}'
---           {password-reset}:a:b '' 3600000000 900000000     → {"verdict":"charged","receipts":[]}
-if #KEYS ~= 1 or #ARGV ~= 5 then
-  return redis.error_reply('decide.lua takes 1 key and 5 arguments')
+--           {password-reset}:a:b '' 3600000000 900000000 b   → {"verdict":"charged"}
+if #KEYS ~= 1 or #ARGV ~= 6 then
+  return redis.error_reply('decide.lua takes 1 key and 6 arguments')
+end
+if string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)') ~= ARGV[6] then
+  return cjson.encode({verdict = 'other_server'})
 end
 local prefix, decision, records = KEYS[1], cjson.decode(ARGV[1]), ARGV[2]
 local distinct_for, settle_within = tonumber(ARGV[4]), tonumber(ARGV[5])

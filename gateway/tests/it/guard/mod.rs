@@ -1,3 +1,4 @@
 mod budgets;
+mod outages;
 mod replicas;
 mod store;

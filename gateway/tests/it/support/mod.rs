@@ -169,6 +169,10 @@ impl TestApp {
 
     /// A new flow about a login, as it stands after an earlier step.
     pub async fn flow(&self, login: &str, stage: Stage) -> Handle {
+        self.try_flow(login, stage).await.expect("the store is there")
+    }
+
+    async fn try_flow(&self, login: &str, stage: Stage) -> Option<Handle> {
         let (handle, spelling) = (self.seals.new_handle(), Spelling::of(&login.into()).unwrap());
         let record = RecordUse::Begin(Beginning {
             current: vec![],
@@ -181,8 +185,13 @@ impl TestApp {
             lifetime: self.lifetime,
         });
         let decision = Decision { record: Some(record), ..Decision::new(self.randomness.id()) };
-        self.store.decide(&decision, self.clock.micros()).await.unwrap();
-        handle
+        self.store.decide(&decision, self.clock.micros()).await.ok()?;
+        Some(handle)
+    }
+
+    /// The sealed handle of a new flow about a login; `None` while the store is away.
+    pub async fn try_handle(&self, login: &str, stage: Stage) -> Option<String> {
+        Some(self.seals.seal(&self.try_flow(login, stage).await?))
     }
 
     /// The sealed handle of a new flow about a login.
