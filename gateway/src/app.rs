@@ -27,7 +27,7 @@ use crate::{
     randomness::Randomness,
     server::Watched,
     steps::{Autoshares, Report, Steps},
-    telemetry::{self, audit::Trail, metrics::Metrics, store_watch},
+    telemetry::{self, alarm::Alarm, audit::Trail, metrics::Metrics, store_watch},
 };
 
 /// Time and random bytes, which come in as values so that tests can choose them.
@@ -89,14 +89,14 @@ pub(crate) fn wire(
     World { clock, randomness }: World,
     metrics: &Arc<Metrics>,
 ) -> (Arc<Steps>, Watched) {
+    let alarm = Arc::new(Alarm::new(&limits));
     // The outcome of a call may be settled a little later than the call has ended.
     let call_deadline = timeout + Duration::from_secs(1);
     let (counted, drawn) = (Arc::clone(&store), randomness.clone());
     let guard = Arc::new(Guard::new(counted, limits, flow.lifetime, call_deadline, clock.clone(), drawn));
     let seals = Seals::new(KeyRing::new(&flow.keys, &origin.text), randomness);
     let trail = Arc::new(Trail::new(clock.clone(), Arc::clone(metrics)));
-    let report =
-        Report { metrics: Arc::clone(metrics), health: Arc::default(), alarm: Arc::default(), trail };
+    let report = Report { metrics: Arc::clone(metrics), health: Arc::default(), alarm, trail };
     let watched = Watched { report: report.clone(), guard: Arc::clone(&guard), store };
     let steps = Steps::new(autoshares, seals, guard, report, clock, (flow, password));
     (Arc::new(steps), watched)

@@ -101,7 +101,7 @@ impl Budgets {
             let distinct = charge.distinct.map(|id| (subject, id));
             let known = distinct.is_some_and(|thing| self.seen.contains(thing, now));
             let is_meant = charge.stages == u8::MAX || stage & charge.stages != 0;
-            if known || !is_meant || stage & charge.unless != 0 {
+            if known || !is_meant {
                 continue;
             }
             let spent = self.spend_rates(subject, charge.budget, charge.rates, charge.receipt, now);

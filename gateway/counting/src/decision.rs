@@ -17,7 +17,8 @@ use crate::{
 /// The store checks in this order: the record must exist, at an accepted stage and with the right owner; the `open` budgets must have room;
 /// the mark must be new in the record; the ledger, the counters and last the `silent` budgets must have room. If the record, an open budget
 /// or the ledger fails its check, nothing is charged. If the mark is not new, the open budgets stay charged, and if a later check fails, the
-/// booking in the ledger too, because a client must not be able to tell such an act from one that was done.
+/// booking in the ledger too, because a client must not be able to tell such an act from one that was done. For the same reason a silent budget
+/// that has no room leaves a mark: the act may be repeated without another try, and is done when the budget has room again.
 #[derive(Clone, Debug, Serialize)]
 pub struct Decision<'a> {
     /// The random id of this decision. The caller settles the decision under the same id.
@@ -91,8 +92,6 @@ pub struct Charge<'a> {
     pub distinct: Option<Id>,
     /// Charge only records whose stage has one of these bits. All bits by default.
     pub stages: u8,
-    /// Do not charge records whose stage has one of these bits. None by default.
-    pub unless: u8,
     /// The stage that a begun or renewed record gets, instead of [`Beginning::stage`], when this silent budget is exhausted.
     pub stage_when_exhausted: u8,
     /// Whether a settlement may undo it.
@@ -139,7 +138,6 @@ impl<'a> Charge<'a> {
             rates,
             distinct: None,
             stages: u8::MAX,
-            unless: 0,
             stage_when_exhausted: 0,
             receipt: false,
             newcomers: None,
@@ -201,8 +199,6 @@ pub struct Beginning {
     pub stage: u8,
     /// Bits of the stage that a record keeps when it is renewed.
     pub sticky: u8,
-    /// Bits of the stage that a record keeps also when the act is undone: those that no act takes away.
-    pub lasting: u8,
     /// How long the record stands from now on.
     #[serde(serialize_with = "as_micros")]
     pub lifetime: Duration,
@@ -362,7 +358,7 @@ pub struct Settlement<'a> {
     /// How long the record stands from now on, if that changes.
     #[serde(serialize_with = "as_optional_micros", skip_serializing_if = "Option::is_none")]
     pub lifetime: Option<Duration>,
-    /// Whether the record goes back to the stage that it had before the act, but for its lasting bits.
+    /// Whether the record goes back to the stage that it had before the act, unless another act has changed the stage since.
     pub restores: bool,
     /// A level that the act showed to be too low.
     #[serde(skip_serializing_if = "Option::is_none")]

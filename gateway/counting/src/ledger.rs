@@ -18,6 +18,9 @@ use crate::{Micros, id::Id};
 /// The window in which a ledger bounds the sum of its bookings, in minutes.
 pub const WINDOW_MINUTES: u64 = 60;
 
+/// The longer window, which bounds nothing and only tells, in hours.
+const DAY_HOURS: u64 = 24;
+
 /// The name of a ledger. Lanes share the live secrets and have bookings of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Lane(pub &'static str);
@@ -65,6 +68,8 @@ pub struct Reading {
     pub spent: u32,
     /// What the window may hold.
     pub capacity: u32,
+    /// What the last 24 hours hold, counted by the hour: for whoever stays below the bound of an hour and goes on for days.
+    pub day: u32,
 }
 
 impl Reading {
@@ -138,6 +143,8 @@ pub(crate) struct Ledger {
 #[derive(Clone, Debug, Default)]
 struct Bookings {
     all: Minutes,
+    /// By the hour.
+    day: Minutes,
     by_network: HashMap<Id, Minutes>,
     /// The minute in which networks without bookings were dropped.
     swept: u64,
@@ -169,7 +176,8 @@ impl Ledger {
             bookings.swept = minute;
         }
         let spent = bookings.all.since(first);
-        let reading = Reading { live, spent, capacity: booking.capacity };
+        let day = bookings.day.since((minute / 60).saturating_sub(DAY_HOURS));
+        let reading = Reading { live, spent, capacity: booking.capacity, day };
         let own_minutes = bookings.by_network.get(&booking.network);
         let own = own_minutes.map_or(0, Minutes::sum);
         let (share, limit) = booking.limits(own, live);
@@ -194,6 +202,7 @@ impl Ledger {
     pub(crate) fn book(&mut self, booking: &Booking, minute: u64, price: u32) {
         let bookings = self.lanes.entry(booking.lane.0).or_default();
         bookings.all.add(minute, price);
+        bookings.day.add(minute / 60, price);
         bookings.by_network.entry(booking.network).or_default().add(minute, price);
     }
 
@@ -201,6 +210,7 @@ impl Ledger {
     pub(crate) fn take_back(&mut self, lane: Lane, network: Id, minute: u64, price: u32) {
         let bookings = self.lanes.entry(lane.0).or_default();
         bookings.all.take(minute, price);
+        bookings.day.take(minute / 60, price);
         if let Some(minutes) = bookings.by_network.get_mut(&network) {
             minutes.take(minute, price);
         }

@@ -50,7 +50,17 @@ struct Stored {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     BusySince(Micros),
+    /// A silent budget had no room for it: it has cost its try and its booking, and is done when there is room.
+    Held,
     Done(String),
+}
+
+/// What came of an earlier try.
+enum Earlier {
+    Nothing,
+    Held,
+    /// The outcome, `None` while the try is under way.
+    Outcome(Option<String>),
 }
 
 /// What a settlement may undo.
@@ -62,8 +72,8 @@ struct Receipts {
     /// What was booked, in which minute, at which price.
     booking: Option<(Booking, u64, u32)>,
     record: Option<Id>,
-    /// The stage before the act, and the lasting bits, where the act began or renewed a record.
-    before: Option<(u8, u8)>,
+    /// The stage before the act and after it, where the act began or renewed a record.
+    stages: Option<(u8, u8)>,
     counters: Vec<&'static str>,
     /// The name, the id and the state of the mark.
     mark: Option<(&'static str, Id, State)>,
@@ -120,14 +130,22 @@ impl Memory {
             Some(RecordUse::Visit(visit)) => &visit.counters[..],
             _ => &[],
         };
-        if let (Some(id), Some(mark)) = (standing, mark)
-            && let Some(outcome) = self.outcome(id, mark, now)
-        {
-            self.budgets.charge(&open, now);
-            return Decided { verdict: Verdict::Repeated(outcome), ..decided };
+        let mut is_held = false;
+        if let (Some(id), Some(mark)) = (standing, mark) {
+            match self.earlier(id, mark, now) {
+                Earlier::Nothing => {}
+                Earlier::Held => is_held = true,
+                Earlier::Outcome(outcome) => {
+                    self.budgets.charge(&open, now);
+                    return Decided { verdict: Verdict::Repeated(outcome), ..decided };
+                }
+            }
         }
+        // Whatever was held has paid before.
+        let ledger = decision.ledger.as_ref().filter(|_| !is_held);
+        let counters = if is_held { &[] } else { counters };
         let mut receipts = Receipts { record: id, ..Receipts::default() };
-        if let Some(booking) = &decision.ledger {
+        if let Some(booking) = ledger {
             let (mut reading, room) = self.ledger.consult(booking, minute(now));
             decided.reading = Some(reading);
             if booking.book {
@@ -144,6 +162,7 @@ impl Memory {
                 self.ledger.book(booking, minute(now), reading.live);
                 receipts.booking = Some((*booking, minute(now), reading.live));
                 reading.spent += reading.live;
+                reading.day += reading.live;
                 decided.reading = Some(reading);
             }
         }
@@ -169,8 +188,8 @@ impl Memory {
                             charge.map_or(0, |charge| charge.stage_when_exhausted)
                         }
                     };
-                    receipts.before = Some((stage, beginning.lasting));
                     self.begin(beginning, id, begins, to, now);
+                    receipts.stages = self.records.get(&id).map(|stored| (stage, stored.stage));
                 }
                 Some(RecordUse::Visit(Visit { or_begin: Some(begin), .. })) if begins => {
                     let stored = Stored { stage: begin.stage, ..Stored::default() };
@@ -190,6 +209,12 @@ impl Memory {
         let silent = match silent {
             Ok(silent) => silent,
             Err(NoBudget { budget, .. }) => {
+                if let (Some(id), Some(mark), false) = (id, mark, is_held)
+                    && let Some(stored) = self.records.get_mut(&id)
+                {
+                    stored.marks.push((mark.id, State::Held));
+                    receipts.mark = Some((mark.name, mark.id, State::Held));
+                }
                 self.keep(decision.id, receipts, now);
                 return Decided { verdict: Verdict::Suppressed { budget }, ..decided };
             }
@@ -202,6 +227,7 @@ impl Memory {
         {
             let state =
                 if worthwhile { State::BusySince(now) } else { State::Done(mark.otherwise.to_owned()) };
+            stored.marks.retain(|(known, _)| *known != mark.id);
             stored.marks.push((mark.id, state.clone()));
             receipts.mark = Some((mark.name, mark.id, state));
         }
@@ -219,7 +245,7 @@ impl Memory {
     /// Keeps receipts until their settlement. Those of an act that was not done can only be undone together, for a caller that never heard
     /// of the decision.
     fn keep(&mut self, id: Id, receipts: Receipts, now: Micros) {
-        if receipts.before.is_some() || !receipts.names().is_empty() {
+        if receipts.stages.is_some() || !receipts.names().is_empty() {
             self.unsettled.push_back((now + SETTLEMENT, id));
             self.receipts.insert(id, receipts);
         }
@@ -259,8 +285,10 @@ impl Memory {
                 stored.marks[position].1 = State::Done(outcome.to_owned());
             }
         }
-        if let Some((before, lasting)) = receipts.before.filter(|_| settlement.restores) {
-            stored.stage = stored.stage & lasting | before;
+        if let Some((before, after)) = receipts.stages.filter(|_| settlement.restores)
+            && stored.stage == after
+        {
+            stored.stage = before;
         }
         if let Some(stage) = settlement.stage {
             stored.stage = stored.stage & stage.sticky | stage.to;
@@ -303,6 +331,7 @@ impl Memory {
         match marks.iter().find(|(known, _)| *known == mark) {
             None => Recalled::Nothing,
             Some((_, State::BusySince(_))) => Recalled::UnderWay,
+            Some((_, State::Held)) => Recalled::Nothing,
             Some((_, State::Done(outcome))) => Recalled::Outcome(outcome.clone()),
         }
     }
@@ -343,17 +372,21 @@ impl Memory {
         }
     }
 
-    /// The outcome of an earlier try, `None` when there was none or its outcome counts as unknown.
-    fn outcome(&mut self, id: Id, mark: &Mark<'_>, now: Micros) -> Option<Option<String>> {
-        let marks = &mut self.records.get_mut(&id)?.marks;
-        let position = marks.iter().position(|(known, _)| *known == mark.id)?;
-        match &marks[position].1 {
-            State::Done(outcome) => Some(Some(outcome.clone())),
+    /// What came of an earlier try of the same act. One whose outcome counts as unknown is forgotten, and so is one that was held, for it is tried
+    /// now.
+    fn earlier(&mut self, id: Id, mark: &Mark<'_>, now: Micros) -> Earlier {
+        let Some(stored) = self.records.get_mut(&id) else { return Earlier::Nothing };
+        let Some(position) = stored.marks.iter().position(|(known, _)| *known == mark.id) else {
+            return Earlier::Nothing;
+        };
+        match &stored.marks[position].1 {
+            State::Done(outcome) => Earlier::Outcome(Some(outcome.clone())),
             State::BusySince(since) if mark.busy.is_some_and(|busy| since + micros(busy) <= now) => {
-                marks.remove(position);
-                None
+                stored.marks.remove(position);
+                Earlier::Nothing
             }
-            State::BusySince(_) => Some(None),
+            State::BusySince(_) => Earlier::Outcome(None),
+            State::Held => Earlier::Held,
         }
     }
 

@@ -8,8 +8,8 @@ use autoshares_counting::{
 use super::{
     Code, CodeVerdict, Flow, FlowFault, Guard, Receipts, Refused, Reset, ResetVerdict, Silent,
     budget::{
-        ANSWERS_PER_LOGIN, CODE, CODES_PER_FLOW, CODES_PER_LOGIN, DEAD_CODES_PER_LOGIN, MEASURES_PER_FLOW,
-        QUESTIONS_PER_FLOW, RESETS_PER_LOGIN, TOKEN, UPDATES_PER_FLOW,
+        ANSWERS_PER_LOGIN, CODE, CODES_PER_FLOW, CODES_PER_LOGIN, MEASURES_PER_FLOW, QUESTIONS_PER_FLOW,
+        RESETS_PER_LOGIN, TOKEN, UPDATES_PER_FLOW,
     },
     level, reading,
 };
@@ -109,7 +109,6 @@ impl Guard {
             ],
             stage: Stage::LIVE_PERHAPS.bits(),
             sticky: Stage::STICKY,
-            lasting: Stage::LASTING,
             lifetime: self.lifetime,
         }));
         let (flow, decided) = self.decide_in_flow(networks, &decision).await?;
@@ -177,17 +176,12 @@ impl Guard {
         if limits.enabled {
             decision.open = self.policy.codes(networks);
             decision.ledger = Some(self.booking(lane, networks.site()));
-            let of_login = |budget, stages, unless, receipt| Charge {
-                stages,
-                unless,
-                receipt,
-                ..Charge::new(budget, Subject::OfRecord, &limits.codes_per_login)
-            };
-            decision.silent = vec![
-                of_login(CODES_PER_LOGIN, Stage::WITH_CODE, 0, true),
-                // A live flow keeps its code when a later step 1 is suppressed, and must not share the budget of strangers then.
-                of_login(DEAD_CODES_PER_LOGIN, Stage::DEAD.bits(), Stage::WITH_CODE, false),
-            ];
+            // Codes in dead flows go nowhere, so there is nothing to bound; and they must not use up what the trader with the code needs.
+            decision.silent = vec![Charge {
+                stages: Stage::WITH_CODE,
+                receipt: true,
+                ..Charge::new(CODES_PER_LOGIN, Subject::OfRecord, &limits.codes_per_login)
+            }];
         }
         decision.level = Some(level::CODE);
         decision.record = Some(RecordUse::Visit(Visit {

@@ -46,8 +46,6 @@ pub mod budget {
     pub const RESETS_PER_BLOCK: &str = "resets_per_block";
     /// Codes for one login, in flows that have a code.
     pub const CODES_PER_LOGIN: &str = "codes_per_login";
-    /// Codes for one login, in flows without a code. Counted apart, or a stranger could use up the codes of the trader.
-    pub const DEAD_CODES_PER_LOGIN: &str = "dead_codes_per_login";
     /// Codes from one network, and tokens that were not issued here.
     pub const CODES_PER_ADDRESS: &str = "codes_per_address";
     /// The part of the risk ledger that one network may book.

@@ -9,31 +9,23 @@ use super::{
     audit::{self, Event},
     metrics::Metrics,
 };
+use crate::config::Limits;
 
 /// The spent share of a ledger from which on an operator should look.
 const SOFT_MARK: f64 = 0.5;
+/// The expected takeovers of a day from which on an operator should look, in millionths: somebody may stay below the bound of an hour, and go
+/// on for days.
+const DAY_MARK: u32 = 5000;
 
 /// How a ledger stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LedgerState {
-    /// Less than half is spent.
+    /// Less than half is spent, and not much in a day.
     Ample,
-    /// Half is spent, or more.
+    /// Half is spent, or more; or much in a day.
     Low,
     /// A guess would be refused.
     Exhausted,
-}
-
-impl From<&Reading> for LedgerState {
-    fn from(reading: &Reading) -> Self {
-        if reading.is_exhausted() {
-            LedgerState::Exhausted
-        } else if spent(reading) >= SOFT_MARK {
-            LedgerState::Low
-        } else {
-            LedgerState::Ample
-        }
-    }
 }
 
 fn spent(reading: &Reading) -> f64 {
@@ -41,15 +33,38 @@ fn spent(reading: &Reading) -> f64 {
 }
 
 /// The last known state of each lane, so that an alarm is raised once for each change.
-#[derive(Debug, Default)]
-pub struct Alarm(Mutex<Vec<(Lane, LedgerState)>>);
+#[derive(Debug)]
+pub struct Alarm {
+    states: Mutex<Vec<(Lane, LedgerState)>>,
+    /// What 24 hours may hold before an operator should look.
+    day: u32,
+    /// How many codes there are.
+    codes: u32,
+}
 
 impl Alarm {
+    /// An alarm about the ledgers of these limits.
+    pub fn new(limits: &Limits) -> Self {
+        Self { states: Mutex::default(), day: limits.guesses(DAY_MARK), codes: limits.codes() }
+    }
+
+    fn state(&self, reading: &Reading) -> LedgerState {
+        if reading.is_exhausted() {
+            LedgerState::Exhausted
+        } else if spent(reading) >= SOFT_MARK || reading.day >= self.day {
+            LedgerState::Low
+        } else {
+            LedgerState::Ample
+        }
+    }
+
     /// Shows a reading in the metrics, and writes a log line when the state of its ledger has changed.
     pub fn note(&self, lane: Lane, reading: &Reading, metrics: &Metrics) -> LedgerState {
-        let (state, spent, live_codes) = (LedgerState::from(reading), spent(reading), reading.live);
+        let (state, spent, live_codes) = (self.state(reading), spent(reading), reading.live);
+        let day = f64::from(reading.day) / f64::from(self.codes);
         let is_exhausted = state == LedgerState::Exhausted;
         metrics.ledger(lane.0, spent, is_exhausted, state > LedgerState::Ample, live_codes);
+        metrics.risk_of_day(lane.0, day);
         match (self.replace(lane, state), state) {
             (before, LedgerState::Exhausted) if before != state => error!(
                 lane = lane.0,
@@ -63,7 +78,8 @@ impl Alarm {
                     lane = lane.0,
                     live_codes,
                     spent,
-                    "the risk ledger is half empty: somebody is guessing codes, or many mistype them"
+                    day,
+                    "the risk ledger is half empty, or a day has spent much: somebody is guessing codes, or many mistype them"
                 );
             }
             (LedgerState::Exhausted, state) if state != LedgerState::Exhausted => {
@@ -76,7 +92,7 @@ impl Alarm {
 
     /// Remembers the state of a lane, and gives back the one before.
     fn replace(&self, lane: Lane, state: LedgerState) -> LedgerState {
-        let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         match states.iter_mut().find(|(known, _)| *known == lane) {
             Some((_, known)) => std::mem::replace(known, state),
             None => {

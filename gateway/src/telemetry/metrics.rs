@@ -95,8 +95,9 @@ metrics! {
     guesses: Family<Outcome, Counter> = "gateway_code_guesses", "Codes by what became of them";
     budget_hits: Family<Budget, Counter> = "gateway_budget_hits", "Requests that found a budget exhausted";
     risk_spent: Family<Lane, Share> = "gateway_risk_spent", "How much of the risk ledger the last hour has spent, from 0 to 1";
+    risk_of_day: Family<Lane, Share> = "gateway_risk_day", "Expected takeovers by the guesses of the last 24 hours";
     codes_paused: Family<Lane, Gauge> = "gateway_codes_paused", "1 while no code is forwarded because the risk ledger is empty";
-    risk_alarm: Family<Lane, Gauge> = "gateway_risk_alarm", "1 while half of the risk ledger is spent, or more";
+    risk_alarm: Family<Lane, Gauge> = "gateway_risk_alarm", "1 while half of the risk ledger is spent, or much of it in a day";
     live_codes: Gauge = "gateway_live_codes", "Codes that are assumed to be live";
     upstream_failures: Family<FailureLabels, Counter> = "gateway_upstream_failures", "Calls that failed for a reason of Autoshares' own, by operation and status (0: no reply)";
     outage: Family<OutageLabel, Gauge> = "gateway_outage", "1 while Autoshares fails and calls of the kind are not forwarded";
@@ -180,6 +181,11 @@ impl Metrics {
     /// Counts a call whose reply was due before it ended.
     pub fn late_call(&self, operation: &'static str) {
         self.late_calls.get_or_create(&OperationLabel { operation }).inc();
+    }
+
+    /// Shows the expected takeovers of the last 24 hours in a lane.
+    pub fn risk_of_day(&self, lane: &'static str, expected: f64) {
+        self.risk_of_day.get_or_create(&Lane { lane }).set(expected);
     }
 
     /// Shows whether the store is away.

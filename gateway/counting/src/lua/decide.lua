@@ -9,10 +9,10 @@
 --       6  the server's master_replid, as it was when the prefix of records was made: a failover that came since may have brought back what
 --          was spent before it
 -- Reply     the decision as JSON: verdict, the place of the budget or counter in its list (from 1), the name of a reserve, wait in
---           microseconds, outcome, record {id, subject, stage}, reading {live, spent, capacity}, receipts by name, level
+--           microseconds, outcome, record {id, subject, stage}, reading {live, spent, capacity, day}, receipts by name, level
 --
 -- Example   EVAL <script> 1 {password-reset} '{"id":"0…1","open":[{"budget":"resets","subject":"all","rates":[{"seconds":3600,
---           "interval":6000000,"burst":3600000000}],"stages":255,"unless":0,"receipt":false}],"silent":[],"makes_live":false}'
+--           "interval":6000000,"burst":3600000000}],"stages":255,"receipt":false}],"silent":[],"makes_live":false}'
 --           {password-reset}:a:b '' 3600000000 900000000 b   → {"verdict":"charged"}
 if #KEYS ~= 1 or #ARGV ~= 6 then
   return redis.error_reply('decide.lua takes 1 key and 6 arguments')
@@ -117,7 +117,7 @@ local function spend(charges, record, stage)
     end
     local distinct = charge.distinct and subject and seen_key(subject, charge.distinct)
     local meant = charge.stages == 255 or bit.band(stage, charge.stages) ~= 0
-    if subject and not (distinct and was_seen(distinct)) and meant and bit.band(stage, charge.unless) == 0 then
+    if subject and not (distinct and was_seen(distinct)) and meant then
       local newcomers = charge.newcomers
       local network = newcomers and seen_key('all', newcomers.network)
       local writes, wait = spend_rates(subject, charge.budget, charge.rates, charge.receipt)
@@ -233,7 +233,9 @@ if not open then
 end
 local mark = visit and visit.mark
 local marked = mark and record and record['mark:' .. mark.id]
-if marked then
+-- A silent budget had no room for it before: it has cost its try and its booking, and is done when there is room.
+local held = marked == 'held'
+if marked and not held then
   local since_when = tonumber(string.match(marked, '^busy:(%d+)$'))
   if not since_when then
     charge(open)
@@ -244,14 +246,15 @@ if marked then
   end
 end
 local reading, booking = nil, nil
-if decision.ledger then
+if decision.ledger and not held then
   local ledger = decision.ledger
   local live = math.max(1, (since(prefix .. ':live', minute - ledger.live_minutes)) + ledger.elsewhere)
   local all = prefix .. ':booked:' .. ledger.lane
   local of_network = all .. ':' .. ledger.network
   local spent, minutes = since(all, minute - 60)
   local own, own_minutes = since(of_network, minute - 60)
-  reading = {live = live, spent = spent, capacity = ledger.capacity}
+  local hour, of_day = math.floor(minute / 60), all .. ':day'
+  reading = {live = live, spent = spent, capacity = ledger.capacity, day = (since(of_day, hour - 24))}
   if ledger.book then
     -- `Booking::limits` does the same.
     local share, limit = math.huge, ledger.capacity
@@ -272,8 +275,11 @@ if decision.ledger then
       redis.call('HINCRBY', key, minute, live)
       redis.call('EXPIRE', key, 60 * (60 + 2))
     end
-    booking = {keys = {all, of_network}, minute = minute, price = live}
+    redis.call('HINCRBY', of_day, hour, live)
+    redis.call('EXPIRE', of_day, 3600 * (24 + 2))
+    booking = {bins = {{all, minute}, {of_network, minute}, {of_day, hour}}, price = live}
     reading.spent = spent + live
+    reading.day = reading.day + live
   end
 end
 
@@ -303,7 +309,7 @@ local function keep()
 end
 
 charged(open)
-local counters = visit and visit.counters or {}
+local counters = visit and not held and visit.counters or {}
 for place, counter in ipairs(counters) do
   if record and used(record, counter.name) >= counter.most then
     keep()
@@ -318,9 +324,10 @@ if fresh then
   redis.call('DEL', key)
 end
 if begin then
-  receipts.before, receipts.lasting = acts.stage, begin.lasting
+  receipts.before = acts.stage
   local to = silent and begin.stage or decision.silent[exhausted].stage_when_exhausted
   acts.stage = bit.bor(bit.band(acts.stage, begin.sticky), to)
+  receipts.after = acts.stage
   acts.subject = begin.subject
   redis.call('HSET', key, 'owner', acts.owner, 'subject', acts.subject, 'stage', acts.stage, 'ends', number(now + begin.lifetime))
   redis.call('PEXPIRE', key, milliseconds(begin.lifetime))
@@ -335,6 +342,10 @@ for _, counter in ipairs(counters) do
   end
 end
 if not silent then
+  if mark and not held then
+    redis.call('HSET', key, 'mark:' .. mark.id, 'held')
+    receipts.mark = {name = mark.name, id = mark.id, state = 'held'}
+  end
   keep()
   return reply({verdict = 'suppressed', place = exhausted, reading = reading, record = view(acts)})
 end

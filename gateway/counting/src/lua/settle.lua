@@ -67,8 +67,8 @@ if receipts.live and undone('live') then
   take(prefix .. ':live', receipts.live, 1)
 end
 if receipts.booking and undone('booking') then
-  for _, key in ipairs(receipts.booking.keys) do
-    take(key, receipts.booking.minute, receipts.booking.price)
+  for _, bin in ipairs(receipts.booking.bins) do
+    take(bin[1], bin[2], receipts.booking.price)
   end
 end
 
@@ -92,9 +92,8 @@ if receipts.mark then
     end
   end
 end
-if settlement.restores and receipts.before then
-  local stage = tonumber(redis.call('HGET', record, 'stage'))
-  redis.call('HSET', record, 'stage', bit.bor(bit.band(stage, receipts.lasting), receipts.before))
+if settlement.restores and receipts.before and tonumber(redis.call('HGET', record, 'stage')) == receipts.after then
+  redis.call('HSET', record, 'stage', receipts.before)
 end
 if settlement.stage then
   local stage = tonumber(redis.call('HGET', record, 'stage'))

@@ -36,7 +36,6 @@ fn begins(number: u8) -> Decision<'static> {
         counters: vec![],
         stage: 1,
         sticky: 1,
-        lasting: 1,
         lifetime: Duration::from_secs(600),
     });
     Decision { record: Some(record), ..Decision::new(id(number)) }

@@ -500,7 +500,8 @@ async fn a_proxy_that_is_not_trusted_is_warned_of_once() {
     }
     let line = gateway.wait_for("`trusted_proxies` is not set");
     assert!(line.contains("WARN") && line.contains("peer=127.0.0.1"), "{line}");
-    assert_eq!(gateway.output().matches("`trusted_proxies` is not set").count(), 1);
+    let output = gateway.closed_output(&public).await;
+    assert_eq!(output.matches("`trusted_proxies` is not set").count(), 1);
 }
 
 /// A browser's page knows the port that 0 became.

@@ -181,7 +181,6 @@ impl TestApp {
             counters: vec![],
             stage: stage.bits(),
             sticky: Stage::STICKY,
-            lasting: Stage::LASTING,
             lifetime: self.lifetime,
         });
         let decision = Decision { record: Some(record), ..Decision::new(self.randomness.id()) };
@@ -384,6 +383,14 @@ impl Gateway {
             thread::sleep(Duration::from_millis(5));
         }
         panic!("no `{text}` in: {}", self.output());
+    }
+
+    /// What was written so far, with the lines of all requests that were answered before: lines are written in their order by a thread of
+    /// their own, so the line of one more request closes them.
+    pub async fn closed_output(&self, public: &str) -> String {
+        let last = http().get(format!("{public}/closes-the-log")).send().await.unwrap();
+        self.wait_for(last.headers()["x-request-id"].to_str().unwrap());
+        self.output()
     }
 
     pub fn terminate(&self) {

@@ -234,7 +234,7 @@ async fn an_empty_ledger_is_told_once_and_shows_in_readiness() {
         answer.contains(r#""risk_ledger":"empty"#) && answer.contains(r#""status":"degraded""#),
         "{answer}"
     );
-    let output = gateway.output();
+    let output = gateway.closed_output(&walk.public).await;
     for (level, told) in [("WARN", "the risk ledger is half empty"), ("ERROR", "the risk ledger is empty")] {
         let lines: Vec<_> = output.lines().filter(|line| line.contains(told)).collect();
         assert_eq!(lines.len(), 1, "{output}");

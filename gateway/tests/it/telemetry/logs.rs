@@ -161,7 +161,7 @@ async fn no_secret_is_logged_at_any_level() {
             body["Token"].as_str().map(str::to_owned)
         }));
         secrets.retain(|secret| secret != "none");
-        let output = gateway.output();
+        let output = gateway.closed_output(&public).await;
         assert!(output.contains("validation-failed") && output.contains("upstream-timeout"), "{output}");
         let lower = output.to_lowercase();
         for secret in &secrets {
