@@ -60,7 +60,7 @@ pub struct App {
 /// Puts the gateway together, on a tokio runtime.
 pub fn build(config: Config, world: World) -> App {
     let Config { public_origin: origin, allowed_origins, proxies, upstream, flow, password, .. } = config;
-    let (clock, lifetime) = (world.clock.clone(), flow.lifetime);
+    let (clock, lifetime, code_digits) = (world.clock.clone(), flow.lifetime, config.limits.code_digits);
     let metrics = Arc::<Metrics>::default();
     let store = Arc::new(open_store(config.store, &metrics));
     // Whoever sits in front of the browser decides on another try, and sooner than a wait would end.
@@ -71,6 +71,7 @@ pub fn build(config: Config, world: World) -> App {
     let api = Api {
         steps: Arc::clone(&steps),
         flow_lifetime: lifetime,
+        code_digits,
         clock: clock.clone(),
         site: Arc::clone(&site),
         proxies,

@@ -52,6 +52,8 @@ pub struct Api {
     pub clock: Clock,
     /// Decides which pages may call.
     pub site: Arc<Site>,
+    /// How many digits a code has.
+    pub code_digits: u32,
     /// The proxies whose header names the client's address.
     pub proxies: Proxies,
     /// Whether the operator got a hint about the proxies in front, which happens once.
@@ -122,7 +124,8 @@ impl Api {
                 steps::fetch_question(&self.steps, caller, login).await
             }
             Operation::RedeemCode => {
-                steps::redeem_code(&self.steps, caller, CodeRedemption::read(members()?)?).await
+                steps::redeem_code(&self.steps, caller, CodeRedemption::read(members()?, self.code_digits)?)
+                    .await
             }
             Operation::SetPassword => {
                 steps::set_password(&self.steps, caller, PasswordUpdate::read(members()?)?).await

@@ -107,7 +107,7 @@ pub const ROUTES: &[Route] = &[
             ),
             ("noQuestion", r#"{"Model": "", "Errors": [], "IsSucceed": true}"#),
         ],
-        problems: &[Kind::InvalidQuery, Kind::FlowRequired, Kind::TooManyRequests],
+        problems: &[Kind::InvalidQuery, Kind::FlowRequired, Kind::TooManyRequests, Kind::ResetsPaused],
     },
     Route {
         operation: Operation::RedeemCode,
@@ -138,7 +138,7 @@ pub const ROUTES: &[Route] = &[
         input: Input::Body(schema::<PasswordUpdate>),
         model: None,
         examples: &[("passwordSet", r#"{"Errors": [], "IsSucceed": true}"#)],
-        problems: body_problems![FlowRequired TokenInvalid TooManyRequests],
+        problems: body_problems![FlowRequired TokenInvalid TooManyRequests ResetsPaused],
     },
 ];
 

@@ -8,10 +8,12 @@ use autoshares_counting::{
 use super::{
     Code, CodeVerdict, Flow, FlowFault, Guard, Receipts, Refused, Reset, ResetVerdict, Silent,
     budget::{
-        ANSWERS_PER_LOGIN, CODE, CODES_PER_FLOW, CODES_PER_LOGIN, MEASURES_PER_FLOW, QUESTIONS_PER_FLOW,
-        RESETS_PER_LOGIN, TOKEN, UPDATES_PER_FLOW,
+        ANSWERS_PER_LOGIN, CODE, CODES_PER_FLOW, CODES_PER_LOGIN, MEASURES_PER_FLOW, QUESTIONS,
+        QUESTIONS_PER_FLOW, RESETS, RESETS_PER_LOGIN, TOKEN, TOKENS, UPDATES_PER_FLOW,
     },
-    level, reading,
+    level,
+    policy::Policy,
+    reading,
 };
 use crate::{
     flow::{Handle, Named, Spelling, Stage},
@@ -88,7 +90,11 @@ impl Guard {
                 stage_when_exhausted: stage.bits(),
                 ..Charge::new(budget, Subject::Of(login), rates)
             };
-            decision.open = self.policy.resets(networks, login);
+            let newcomer = Policy::newcomer(networks, answered);
+            if let Some(wait) = self.known_wait(Subject::Of(newcomer), RESETS) {
+                return Err(Refused::Installation { budget: RESETS, wait });
+            }
+            decision.open = self.policy.resets(networks, login, answered);
             decision.silent = vec![of_login(RESETS_PER_LOGIN, &limits.resets_per_login, Stage::DEAD)];
             if answered {
                 decision.silent.push(of_login(ANSWERS_PER_LOGIN, &limits.answers_per_login, Stage::QUESTION));
@@ -111,7 +117,7 @@ impl Guard {
             sticky: Stage::STICKY,
             lifetime: self.lifetime,
         }));
-        let (flow, decided) = self.decide_in_flow(networks, &decision).await?;
+        let (flow, decided) = self.decide_in_flow(&decision).await?;
         let verdict = match decided.verdict {
             Verdict::Suppressed { budget: budget @ ANSWERS_PER_LOGIN } => ResetVerdict::LooksWrong { budget },
             Verdict::Suppressed { budget } => ResetVerdict::LooksAccepted { budget },
@@ -125,12 +131,7 @@ impl Guard {
     /// # Errors
     ///
     /// [`Refused`] when the flow does not stand, is about another login or at another step, or has fetched the question too often.
-    pub async fn fetch_question(
-        &self,
-        networks: &Networks,
-        handle: &Handle,
-        spelling: &Spelling,
-    ) -> Result<(Flow, u8), Refused> {
+    pub async fn fetch_question(&self, handle: &Handle, spelling: &Spelling) -> Result<(Flow, u8), Refused> {
         let questions =
             Counter { name: QUESTIONS_PER_FLOW, most: self.limits.questions_per_flow, receipt: false };
         let visit = Visit {
@@ -138,21 +139,22 @@ impl Guard {
             counters: vec![questions],
             ..visit(handle.id, Stage::WITH_QUESTION)
         };
-        self.visit(networks, visit, Some(level::QUESTION)).await
+        self.visit(visit, Some(level::QUESTION)).await
     }
 
     /// Decides on fetching the secret question for a client without a handle, and says at which level of time it is replied to.
     ///
     /// # Errors
     ///
-    /// [`Refused`] when the network has no budget left, or the store is away.
+    /// [`Refused`] when the network or the installation has no budget left, or the store is away.
     pub async fn fetch_question_without_flow(&self, networks: &Networks) -> Result<u8, Refused> {
         let mut decision = Decision::new(self.randomness.id());
         if self.limits.enabled {
-            decision.open = self.policy.questions(networks);
+            self.refuse_all(QUESTIONS)?;
+            decision.open = self.policy.questions(networks, &self.limits.resets);
         }
         decision.level = Some(level::QUESTION);
-        self.decide(networks, &decision).await.map(|decided| decided.level)
+        self.decide(&decision).await.map(|decided| decided.level)
     }
 
     /// Decides on a code. The same code again, or at the same time, is charged no try and gets the outcome of the first.
@@ -197,7 +199,7 @@ impl Guard {
             }),
             ..visit(id, Stage::AFTER_RESET)
         }));
-        let (flow, decided) = self.decide_in_flow(networks, &decision).await?;
+        let (flow, decided) = self.decide_in_flow(&decision).await?;
         let reading = reading(&decision, decided.reading);
         let verdict = match decided.verdict {
             Verdict::Repeated(outcome) => CodeVerdict::Repeated(outcome),
@@ -214,8 +216,8 @@ impl Guard {
     /// # Errors
     ///
     /// [`Refused`] when the flow has ended or is at another step, or the store is away.
-    pub async fn find_flow(&self, networks: &Networks, handle: &Handle) -> Result<Flow, Refused> {
-        self.visit(networks, visit(handle.id, Stage::AFTER_RESET), None).await.map(|(flow, _)| flow)
+    pub async fn find_flow(&self, handle: &Handle) -> Result<Flow, Refused> {
+        self.visit(visit(handle.id, Stage::AFTER_RESET), None).await.map(|(flow, _)| flow)
     }
 
     /// Decides on setting the password. A token is forwarded once.
@@ -237,7 +239,8 @@ impl Guard {
         let measures = Counter { name: MEASURES_PER_FLOW, most: MEASURES, receipt: false };
         let mut decision = Decision::new(self.randomness.id());
         if self.limits.enabled && or_begin.is_some() {
-            decision.open = self.policy.codes(networks);
+            self.refuse_all(TOKENS)?;
+            decision.open = self.policy.tokens(networks, &self.limits.resets);
         }
         decision.record = Some(RecordUse::Visit(Visit {
             or_begin,
@@ -245,7 +248,7 @@ impl Guard {
             mark: Some(Mark { name: TOKEN, id: mark, busy: None, worthwhile: u8::MAX, otherwise: SPENT }),
             ..visit(id, Stage::AFTER_RESET)
         }));
-        let (flow, decided) = self.decide_in_flow(networks, &decision).await?;
+        let (flow, decided) = self.decide_in_flow(&decision).await?;
         match decided.verdict {
             Verdict::Repeated(_) => Err(Refused::TokenSpent(flow)),
             Verdict::UsedUp { counter } => Err(Refused::Flow(FlowFault::UsedUp { flow, counter })),
@@ -254,26 +257,17 @@ impl Guard {
     }
 
     /// Has the store decide on a step that begins a flow or happens in one.
-    async fn decide_in_flow(
-        &self,
-        networks: &Networks,
-        decision: &Decision<'_>,
-    ) -> Result<(Flow, Decided), Refused> {
-        let decided = self.decide(networks, decision).await?;
+    async fn decide_in_flow(&self, decision: &Decision<'_>) -> Result<(Flow, Decided), Refused> {
+        let decided = self.decide(decision).await?;
         let flow = decided.record.map(Flow::from).ok_or(Refused::Flow(FlowFault::Gone))?;
         Ok((flow, decided))
     }
 
     /// Has the store decide on a visit; the flow, and the level that was asked for.
-    async fn visit(
-        &self,
-        networks: &Networks,
-        visit: Visit<'_>,
-        level: Option<Level>,
-    ) -> Result<(Flow, u8), Refused> {
+    async fn visit(&self, visit: Visit<'_>, level: Option<Level>) -> Result<(Flow, u8), Refused> {
         let record = Some(RecordUse::Visit(visit));
         let decision = Decision { record, level, ..Decision::new(self.randomness.id()) };
-        let (flow, decided) = self.decide_in_flow(networks, &decision).await?;
+        let (flow, decided) = self.decide_in_flow(&decision).await?;
         match decided.verdict {
             Verdict::UsedUp { counter } => Err(Refused::Flow(FlowFault::UsedUp { flow, counter })),
             _ => Ok((flow, decided.level)),

@@ -40,6 +40,10 @@ pub mod budget {
     pub const LOGINS_PER_ADDRESS: &str = "logins_per_address";
     /// Step 1, from everybody together, without what is kept for newcomers.
     pub const RESETS: &str = "resets";
+    /// Questions that are fetched without a handle, by everybody together.
+    pub const QUESTIONS: &str = "questions";
+    /// Tokens that were not issued here, from everybody together.
+    pub const TOKENS: &str = "tokens";
     /// Step 1, from networks that have not asked in this hour, when `RESETS` is used up.
     pub const RESETS_RESERVE: &str = "resets_reserve";
     /// The part of the reserve that one IPv4 /16 or IPv6 /32 may use.
@@ -118,21 +122,26 @@ impl Guard {
         self.limits.enabled
     }
 
-    /// Refuses a step 1 without querying the store, where the installation or a network is known to have used up its resets.
+    /// Refuses a step 1 without querying the store, where the installation or a network is known to have used up its resets. In a flow it may
+    /// be the second step of a trader with a secret question, which the reserve has room for although the first has used its share.
     ///
     /// # Errors
     ///
     /// [`Refused::Installation`] or [`Refused::Address`].
-    pub fn refuse_reset(&self, networks: &Networks) -> Result<(), Refused> {
+    pub fn refuse_reset(&self, networks: &Networks, is_in_flow: bool) -> Result<(), Refused> {
         if !self.limits.enabled {
             return Ok(());
         }
         let of_installation = [
             (Subject::All, budget::RESETS_RESERVE),
-            (Subject::Of(networks.site()), budget::RESETS),
+            (Subject::All, budget::RESETS),
+            (Subject::Of(Policy::newcomer(networks, false)), budget::RESETS),
             (Subject::Of(networks.block()), budget::RESETS_PER_BLOCK),
         ];
         for (subject, budget) in of_installation {
+            if is_in_flow && budget == budget::RESETS && subject != Subject::All {
+                continue;
+            }
             if let Some(wait) = self.known_wait(subject, budget) {
                 return Err(Refused::Installation { budget, wait });
             }
@@ -156,6 +165,14 @@ impl Guard {
             }
         }
         Ok(())
+    }
+
+    /// Refuses what the installation is known to have used up, without querying the store.
+    fn refuse_all(&self, budget: &'static str) -> Result<(), Refused> {
+        match self.known_wait(Subject::All, budget) {
+            Some(wait) => Err(Refused::Installation { budget, wait }),
+            None => Ok(()),
+        }
     }
 
     fn known_wait(&self, subject: Subject, budget: &'static str) -> Option<Duration> {
@@ -220,7 +237,7 @@ impl Guard {
     }
 
     /// Has the store decide. A refusal that may show comes back as an error.
-    async fn decide(&self, networks: &Networks, decision: &Decision<'_>) -> Result<Decided, Refused> {
+    async fn decide(&self, decision: &Decision<'_>) -> Result<Decided, Refused> {
         let decided = self.store.decide(decision, self.clock.micros()).await?;
         let remember =
             |subject, budget, wait| self.exhausted().remember(subject, budget, wait, self.clock.now());
@@ -228,10 +245,12 @@ impl Guard {
             Verdict::Exhausted { budget, subject, wait } => match budget {
                 budget::RESETS => {
                     // Networks that have not asked yet may still come.
-                    remember(Subject::Of(networks.site()), budget, wait);
+                    let newcomers = decision.open.iter().find_map(|charge| charge.newcomers);
+                    let subject = newcomers.map_or(subject, |newcomers| Subject::Of(newcomers.network));
+                    remember(subject, budget, wait);
                     Err(Refused::Installation { budget, wait })
                 }
-                budget::RESETS_RESERVE | budget::RESETS_PER_BLOCK => {
+                budget::RESETS_RESERVE | budget::RESETS_PER_BLOCK | budget::QUESTIONS | budget::TOKENS => {
                     remember(subject, budget, wait);
                     Err(Refused::Installation { budget, wait })
                 }

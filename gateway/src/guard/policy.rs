@@ -3,7 +3,8 @@
 use autoshares_counting::{Charge, Id, Newcomers, Rate, Subject};
 
 use super::budget::{
-    CODES_PER_ADDRESS, LOGINS_PER_ADDRESS, RESETS, RESETS_PER_ADDRESS, RESETS_PER_BLOCK, RESETS_RESERVE,
+    CODES_PER_ADDRESS, LOGINS_PER_ADDRESS, QUESTIONS, RESETS, RESETS_PER_ADDRESS, RESETS_PER_BLOCK,
+    RESETS_RESERVE, TOKENS,
 };
 use crate::{
     config::Limits,
@@ -58,10 +59,18 @@ impl Policy {
         }
     }
 
+    /// Which network a step 1 comes from, for the reserve. A trader with a secret question needs two steps, so a network that has not sent an
+    /// answer in this hour is a newcomer again when it does.
+    pub(super) fn newcomer(networks: &Networks, answered: bool) -> Id {
+        let Id(mut site) = networks.site();
+        site[0] ^= u8::from(answered);
+        Id(site)
+    }
+
     /// The charges for a step 1: the installation first, for then a flood that has used it up is charged to nobody.
-    pub(super) fn resets<'a>(&'a self, networks: &Networks, login: Id) -> Vec<Charge<'a>> {
+    pub(super) fn resets<'a>(&'a self, networks: &Networks, login: Id, answered: bool) -> Vec<Charge<'a>> {
         let newcomers = Newcomers {
-            network: networks.site(),
+            network: Self::newcomer(networks, answered),
             reserve: RESETS_RESERVE,
             rates: &self.reserve,
             block: networks.block(),
@@ -77,12 +86,20 @@ impl Policy {
         charges
     }
 
-    /// The charges for fetching a question without a flow.
-    pub(super) fn questions<'a>(&'a self, networks: &Networks) -> Vec<Charge<'a>> {
-        self.resets.charges(RESETS_PER_ADDRESS, networks).collect()
+    /// The charges for fetching a question without a flow. The installation has as many as resets; it stands first, so that addresses by the
+    /// million leave no more behind than that.
+    pub(super) fn questions<'a>(&'a self, networks: &Networks, all: &'a [Rate]) -> Vec<Charge<'a>> {
+        let of_all = Charge::new(QUESTIONS, Subject::All, all);
+        [of_all].into_iter().chain(self.resets.charges(RESETS_PER_ADDRESS, networks)).collect()
     }
 
-    /// The charges for a code, or for a token that was not issued here.
+    /// The charges for a token that was not issued here, of which the installation has as many as resets too.
+    pub(super) fn tokens<'a>(&'a self, networks: &Networks, all: &'a [Rate]) -> Vec<Charge<'a>> {
+        let of_all = Charge::new(TOKENS, Subject::All, all);
+        [of_all].into_iter().chain(self.codes.charges(CODES_PER_ADDRESS, networks)).collect()
+    }
+
+    /// The charges for a code, whose number the ledger bounds for the installation.
     pub(super) fn codes<'a>(&'a self, networks: &Networks) -> Vec<Charge<'a>> {
         self.codes.charges(CODES_PER_ADDRESS, networks).collect()
     }
@@ -132,15 +149,15 @@ mod tests {
         let (four, six, unknown) = (of("192.0.2.1"), of("2001:db8::1"), Networks::of(None, &ring));
         let login = Id([1; 16]);
         let four_resets = ["300/h", "10/h", "60/h", "10/h", "60/h"];
-        assert_eq!(rates(policy.resets(&four, login)), four_resets);
+        assert_eq!(rates(policy.resets(&four, login, false)), four_resets);
         let six_resets = ["300/h", "10/h", "20/h", "40/h", "120/h", "10/h", "20/h", "40/h", "120/h"];
-        assert_eq!(rates(policy.resets(&six, login)), six_resets);
-        assert_eq!(rates(policy.resets(&unknown, login)), ["300/h", "10/h", "10/h"]);
+        assert_eq!(rates(policy.resets(&six, login, false)), six_resets);
+        assert_eq!(rates(policy.resets(&unknown, login, false)), ["300/h", "10/h", "10/h"]);
         assert_eq!(rates(policy.codes(&four)), ["15/h", "90/h"]);
         assert_eq!(rates(policy.codes(&six)), ["15/h", "30/h", "60/h"]);
-        let newcomers = policy.resets(&four, login)[0].newcomers.unwrap();
+        let newcomers = policy.resets(&four, login, false)[0].newcomers.unwrap();
         assert_eq!((newcomers.rates[0].count, newcomers.block_rates[0].count), (300, 30));
         let one = Policy::of(&Limits { resets: vec!["1/h".parse().unwrap()], ..limits });
-        assert!(one.resets(&four, login)[0].newcomers.is_none());
+        assert!(one.resets(&four, login, false)[0].newcomers.is_none());
     }
 }

@@ -51,7 +51,7 @@ pub struct ResetRequest {
 #[derive(Debug, JsonSchema)]
 #[schemars(rename_all = "PascalCase", example = example(r#"{"Code": "741175"}"#))]
 pub struct CodeRedemption {
-    /// The code from the e-mail, six digits.
+    /// The code from the e-mail: digits, as many as Autoshares sends; six unless the operator has set another number.
     #[schemars(with = "String", extend("format" = "password"))]
     pub code: ConfirmationCode,
 }
@@ -95,16 +95,16 @@ impl ResetRequest {
 }
 
 impl CodeRedemption {
-    /// Takes the confirmation code from the members of a body. Anything but six digits is refused here: it cannot be right, and forwarding
-    /// it would use up a guess of the flow.
+    /// Takes the confirmation code from the members of a body. Anything but `digits` digits is refused here: it cannot be right, and
+    /// forwarding it would use up a guess of the flow.
     ///
     /// # Errors
     ///
     /// See [`ResetRequest::read`].
-    pub fn read(mut members: Members) -> Result<Self, Problem> {
+    pub fn read(mut members: Members, digits: u32) -> Result<Self, Problem> {
         let code = members.text("Code", "the code from the e-mail", MAX_CODE)?;
-        if code.len() != 6 || !code.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(invalid("`Code` is not six digits: send the code from the e-mail"));
+        if code.len() != digits as usize || !code.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(invalid(format!("`Code` is not {digits} digits: send the code from the e-mail")));
         }
         Ok(Self { code: code.into() })
     }

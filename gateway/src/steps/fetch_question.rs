@@ -62,7 +62,7 @@ async fn flow_with_question(
     spelling: &Spelling,
 ) -> Result<(Option<Flow>, u8), Refused> {
     for handle in &caller.handles {
-        match steps.guard.fetch_question(&caller.networks, handle, spelling).await {
+        match steps.guard.fetch_question(handle, spelling).await {
             Err(Refused::Flow(FlowFault::Gone)) => {}
             flow => return flow.map(|(flow, level)| (Some(flow), level)),
         }

@@ -121,7 +121,7 @@ impl Steps {
                 if self.calls.available_permits() == 0 {
                     return Err(Problem::too_busy().into());
                 }
-                self.guard.refuse_reset(&caller.networks)?;
+                self.guard.refuse_reset(&caller.networks, !caller.handles.is_empty())?;
             }
             Operation::FetchQuestion => self.refuse_outage(operation)?,
             // The outcome of a code that was redeemed before is given all the same, so its step looks for that first.

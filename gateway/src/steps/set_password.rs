@@ -81,7 +81,7 @@ fn update_of(steps: &Steps, caller: &Caller, opened: &Token) -> Option<Update> {
 async fn refuse_token(steps: &Steps, caller: &Caller, reason: &'static str) -> Stop {
     let mut found = None;
     for handle in &caller.handles {
-        match steps.guard.find_flow(&caller.networks, handle).await {
+        match steps.guard.find_flow(handle).await {
             Ok(flow) => found = found.or(Some(flow)),
             Err(Refused::Flow(FlowFault::Gone)) => {}
             Err(refused) => return refused.into(),

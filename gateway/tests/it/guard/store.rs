@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use autoshares_counting::Presence;
-use autoshares_gateway::{config::Config, flow::Secrets, flow::Stage};
+use autoshares_gateway::{
+    config::{Binding, Config},
+    flow::{Secrets, Stage},
+};
 use autoshares_sdk::{Operation, sandbox::Sandbox};
 use axum::http::Method;
 
@@ -351,4 +354,60 @@ async fn a_step_takes_one_round_trip_and_one_to_settle() {
     took("a right code", 2);
     app.set_password(&handle, &token, "new-password").await;
     took("a password", 2);
+}
+
+/// D5. An installation that has used up what it has is asked first, so that more addresses leave nothing behind in Redis; and what is known to
+/// be used up costs no decision.
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_without_end_do_not_fill_redis() {
+    let (redis, sandbox) = (Server::redis(&[]), Sandbox::start().await.unwrap());
+    let app = TestApp::guarded(&sandbox.client(), |config| {
+        config.store.redis = Some(redis.client());
+        config.proxies.trusted = vec!["10.0.0.0/8".parse().unwrap()];
+        // Nothing comes back while the test runs.
+        config.limits.resets = vec!["100/day".parse().unwrap()];
+        config.limits.risk_per_hour = 100;
+        // The most that strangers can do: nobody needs a handle.
+        config.flow.binding = Binding::Off;
+        config.flow.foreign_tokens = true;
+    });
+    let wrong = code("000000");
+    let foreign = |number| update(&format!("foreign-{number}"), "new-password");
+    let question = format!("{QUESTION}?username=anna.lee");
+    let flood = async |from: u32, to: u32| {
+        for number in from..to {
+            // Over many blocks, each of which may use a part of the reserve.
+            let network = number.wrapping_mul(40_503) & 0xffff;
+            let address = std::net::Ipv4Addr::from(0x0b00_0000 + (network << 8)).to_string();
+            let headers = [JSON, ("x-forwarded-for", &address)];
+            let send = async |method, target: &str, body| {
+                app.send_from(Some("10.0.0.1"), method, target, &headers, body).await.status.as_u16()
+            };
+            let reset = format!(r#"{{"User": "nobody-{number}"}}"#);
+            let statuses = [
+                send(Method::POST, RESET, reset).await,
+                send(Method::GET, &question, String::new()).await,
+                send(Method::POST, CODE, wrong.clone()).await,
+                send(Method::PUT, PASSWORD, foreign(number)).await,
+            ];
+            if from > 0 {
+                assert_eq!(statuses, [503; 4]);
+            }
+        }
+    };
+    let mut connection = redis.client().get_multiplexed_async_connection().await.unwrap();
+    let mut look = async || -> (usize, usize) {
+        let keys = redis::cmd("DBSIZE").query_async(&mut connection).await.unwrap();
+        let stats: String =
+            redis::cmd("INFO").arg("commandstats").query_async(&mut connection).await.unwrap();
+        let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls=")).unwrap();
+        (keys, calls.split(',').next().unwrap().parse().unwrap())
+    };
+    flood(0, 400).await;
+    let (keys, decisions) = look().await;
+    flood(400, 900).await;
+    let (keys_afterwards, decisions_afterwards) = look().await;
+    assert!(keys_afterwards <= keys, "{keys} keys became {keys_afterwards}");
+    // The ledger alone is queried, for its room depends on the price of a guess.
+    assert!(decisions_afterwards - decisions <= 500 + 20, "{decisions}, {decisions_afterwards}");
 }

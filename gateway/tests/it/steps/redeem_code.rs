@@ -121,11 +121,22 @@ async fn what_is_not_six_digits_is_no_code() {
         ["12345", "1234567", "12345a", "１２３４５６", " 123456", "123456 ", "+12345", "12 456", "-12345"]
     {
         let problem = app.redeem(&handle, bad).await.problem(400, "invalid-body");
-        assert!(problem["detail"].as_str().unwrap().contains("six digits"), "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains("6 digits"), "{problem}");
     }
     assert_eq!(sandbox.calls(Operation::RedeemCode), 0);
     let mail = sandbox.outbox().pop().unwrap().code;
     assert!(app.redeem(&handle, &mail).await.body.contains("\"Model\""));
+}
+
+/// An installation whose codes are longer says so in one setting, which the price of a guess follows too.
+#[tokio::test]
+async fn a_code_has_as_many_digits_as_the_operator_says() {
+    let (sandbox, app) = on_sandbox(|config| config.limits.code_digits = 8).await;
+    let handle = app.reset("anna.lee").await.handle();
+    let problem = app.redeem(&handle, "123456").await.problem(400, "invalid-body");
+    assert!(problem["detail"].as_str().unwrap().contains("8 digits"), "{problem}");
+    assert_eq!(app.redeem(&handle, "12345678").await.body, WRONG);
+    assert_eq!(sandbox.calls(Operation::RedeemCode), 1);
 }
 
 /// A right code that was not forwarded because its login had no budget left is not burned.
