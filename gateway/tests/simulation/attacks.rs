@@ -29,12 +29,12 @@ pub enum Attack {
 impl Attack {
     pub fn any(random: &mut StdRng) -> Self {
         let networks = [1, 5, 30, 120][random.random_range(0..4)];
-        match random.random_range(0..7) {
+        match random.random_range(0..8) {
             0 | 1 => Attack::None,
-            2 => Attack::GuessLive(networks),
-            3 => Attack::GuessDead(networks),
-            4 => Attack::Flood(networks),
-            5 => Attack::FloodFromOneHost,
+            2 | 3 => Attack::GuessLive(networks),
+            4 => Attack::GuessDead(networks),
+            5 => Attack::Flood(networks),
+            6 => Attack::FloodFromOneHost,
             _ => Attack::Bomb(networks),
         }
     }
@@ -53,15 +53,24 @@ impl Attack {
         table
     }
 
-    /// Which share of the honest steps, in percent, it may have refused; `None` where that is only printed.
-    pub fn declared(self) -> Option<f64> {
+    /// Which share of the honest steps, in percent, it may have refused, as `SECURITY.md` declares.
+    pub fn declared(self) -> f64 {
         match self {
             // Nobody can pause codes or resets alone, nor with a few networks.
-            Attack::None | Attack::FloodFromOneHost => Some(0.0),
+            Attack::None | Attack::FloodFromOneHost => 0.0,
             Attack::GuessLive(networks)
             | Attack::GuessDead(networks)
             | Attack::Flood(networks)
-            | Attack::Bomb(networks) => (networks <= 5).then_some(0.0),
+            | Attack::Bomb(networks)
+                if networks <= 5 =>
+            {
+                0.0
+            }
+            Attack::Bomb(..=30) => 6.0,
+            Attack::GuessDead(..=30) | Attack::Flood(..=30) => 15.0,
+            Attack::GuessLive(..=30) => 30.0,
+            Attack::Flood(_) | Attack::Bomb(_) => 50.0,
+            Attack::GuessLive(_) | Attack::GuessDead(_) => 96.0,
         }
     }
 }
@@ -119,12 +128,16 @@ async fn guess(mut visitor: Visitor, login: String, number: u32, seed: u64, unti
             pause(&scene, &seen, &mut random).await;
             continue;
         }
+        let mut codes = Vec::new();
         for _ in 0..7 {
             // Codes that nobody else makes up, and that no mail holds: odd.
             count += 1;
             let code = format!("{:06}", (u64::from(number) * 2000 + count) * 2 % 1_000_000 + 1);
             let seen = visitor.send(random.random_range(0..9), Request::Code(code.clone())).await;
+            codes.push(code);
             if random.random_bool(0.1) {
+                // One that came before in this flow.
+                let code = codes[random.random_range(0..codes.len())].clone();
                 visitor.send(random.random_range(0..9), Request::Code(code)).await;
             }
             if seen.status != 200 {

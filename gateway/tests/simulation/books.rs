@@ -15,17 +15,19 @@ pub async fn check(plan: &Plan, ran: &Ran) {
     let told = || format!("{plan:?}");
     let began = ran.began;
     let losses = ran.scene.losses.lock().unwrap().clone();
-    let store_is_fair = plan.faults.iter().all(|(_, fault, _)| matches!(fault, Fault::Autoshares(_)));
+    let hears_of_outcomes =
+        !plan.faults.iter().any(|(_, fault, _)| matches!(fault, Fault::Store(_) | Fault::Split(_)));
 
     ran.scene.platform.books(|books| {
         assert_eq!(books.tokens_again, Vec::<String>::new(), "a token was spent twice: {}", told());
-        // A code whose outcome the store never heard of may be asked for again, for another try.
-        if store_is_fair {
+        // A code whose outcome the store has not heard of in time may be asked for again, for another try.
+        if hears_of_outcomes {
             assert_eq!(books.codes_again, Vec::<String>::new(), "a code was forwarded again: {}", told());
         }
         assert_eq!(books.takeovers, 0);
         check_mails(books.mails.iter().map(|mail| (mail.account.as_str(), mail.at)), &losses, &told);
         check_risk(books, began, &losses, &told);
+        check_outages(books, plan, &ran.scene.outages.lock().unwrap(), &told);
     });
 
     // Everybody has a new password within 61 minutes of the last fault.
@@ -71,6 +73,24 @@ fn check_mails<'a>(
             arrival = Some((next, *at));
         }
         assert!(times.len() <= 10 + 10 * losses.len(), "too many mails in a day to {account}: {}", told());
+    }
+}
+
+/// While Autoshares fails, each replica forwards the codes that come before the first one has failed, and one a minute afterwards.
+fn check_outages(books: &Books, plan: &Plan, outages: &[(Instant, Instant)], told: &impl Fn() -> String) {
+    for (began, ended) in outages {
+        let mut bursts = 0;
+        let mut open_after = *began;
+        for at in books.codes_in_vain.iter().filter(|at| (*began..*ended).contains(at)) {
+            if *at >= open_after {
+                bursts += 1;
+                // Until the last level of time, a call may be under way.
+                open_after = *at + Duration::from_millis(2000);
+            }
+        }
+        let minutes = ended.duration_since(*began).as_secs() / 60;
+        let most = plan.replicas as u64 * (1 + minutes);
+        assert!(bursts <= most, "{bursts} codes went into an outage of {minutes} min: {}", told());
     }
 }
 

@@ -310,3 +310,47 @@ fn a_step_that_was_not_sent_leaves_its_flow_where_it_was() {
         assert!(visitor.send(0, Request::Code(code)).await.model().is_some());
     });
 }
+
+/// Sends a request, waits exactly as long as each refusal says, and sends it again; how often it was refused.
+async fn insist(visitor: &mut Visitor, request: Request) -> u32 {
+    let mut refused = 0;
+    loop {
+        let seen = visitor.send(0, request.clone()).await;
+        if !matches!(seen.status, 429 | 503) {
+            assert_eq!(seen.status, 200, "{seen:?}");
+            return refused;
+        }
+        refused += 1;
+        let told = seen.retry_after().unwrap_or_else(|| panic!("{seen:?}"));
+        assert!(!told.is_zero(), "{seen:?}");
+        visitor.scene.wait(told.saturating_sub(seen.took)).await;
+    }
+}
+
+/// A `Retry-After` that was told is kept: whoever waits as long as that, and is alone, is not refused again. For a host that has a whole /48,
+/// so that it meets the budgets of each width.
+#[test]
+fn a_wait_that_a_network_is_told_is_kept() {
+    runtime().block_on(async {
+        let scene = Scene::new(1, 2, |config| config.flow.lifetime = 1000 * HOUR);
+        let mut visitor = Visitor::new(&scene, scene.new_address());
+        let mut refused = [0; 2];
+        for number in 0..300_u128 {
+            let subnet = number * 37 % 400;
+            visitor.address = std::net::Ipv6Addr::from(0x2001_0dff_0001_u128 << 80 | subnet << 64 | 1).into();
+            visitor.handle = None;
+            let waited = insist(&mut visitor, reset(&format!("nobody-{number}"))).await;
+            assert!(waited <= 1, "{number}: refused {waited} times");
+            refused[0] += waited;
+        }
+        // All in one flow: its tries are soon used up, which costs a network the same.
+        for number in 0..300_u128 {
+            let subnet = number * 37 % 400;
+            visitor.address = std::net::Ipv6Addr::from(0x2001_0dff_0001_u128 << 80 | subnet << 64 | 1).into();
+            let waited = insist(&mut visitor, Request::Code(format!("{:06}", number * 2 + 1))).await;
+            assert!(waited <= 1, "{number}: refused {waited} times");
+            refused[1] += waited;
+        }
+        assert!(refused.iter().all(|refused| *refused > 20), "{refused:?}");
+    });
+}

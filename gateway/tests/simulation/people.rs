@@ -248,7 +248,14 @@ async fn attempt(visitor: &mut Visitor, login: &str, question: bool, random: &mu
             pause(&scene, random, 5..60).await;
             for _ in 0..4 {
                 let set = take(visitor, Request::Password { token: token.clone() }, random, fate).await;
-                if set.status == 200 || set.status == 403 || set.body.contains("mayHaveBeenApplied") {
+                if set.status == 200 || set.status == 403 {
+                    return;
+                }
+                if set.body.contains("mayHaveBeenApplied") {
+                    // Some press the button again all the same.
+                    if random.random_bool(0.5) {
+                        visitor.send(random.random_range(0..9), Request::Password { token }).await;
+                    }
                     return;
                 }
                 wait(&scene, &set, random).await;

@@ -22,6 +22,8 @@ use crate::{
     },
 };
 
+/// The question of every trader who has one.
+pub const QUESTION: &str = "What was it?";
 /// How long a code lives, which the gateway assumes too.
 pub const CODE_LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// How long the gateway waits for an answer.
@@ -44,6 +46,13 @@ pub enum Condition {
     Hangs,
     /// It takes longer than the last level of time, and then answers.
     Slow,
+}
+
+impl Condition {
+    /// Whether no call is answered.
+    pub fn is_outage(self) -> bool {
+        matches!(self, Self::TurnsAway(_) | Self::Unreachable | Self::Fails | Self::Hangs)
+    }
 }
 
 /// What a call is about, which decides how long it takes.
@@ -77,6 +86,8 @@ pub struct Books {
     pub mails: Vec<Mail>,
     /// When each wrong code was forwarded.
     pub guesses: Vec<Instant>,
+    /// When each code was forwarded while no answer could come.
+    pub codes_in_vain: Vec<Instant>,
     /// Codes that were answered before the gateway gave up. Each flow of the simulation makes up codes of its own, so none may come again.
     pub answered_codes: BTreeSet<String>,
     /// Codes that came although they had been answered.
@@ -284,7 +295,7 @@ impl Autoshares for Platform {
             let known = self.state().accounts.contains_key(&account);
             let asked = if known { Asked::Known } else { Asked::Stranger };
             self.call(asked, move |state, _| match state.accounts.get(&account) {
-                Some(found) => Ok(found.question.map(|_| SecretQuestion::new("What was it?"))),
+                Some(found) => Ok(found.question.map(|_| SecretQuestion::new(QUESTION))),
                 None => Err(refusal()),
             })
             .await
@@ -301,6 +312,9 @@ impl Autoshares for Platform {
                 self.state().books.codes_again.push(code.clone());
             }
             let began = self.clock.now();
+            if self.state().condition.is_outage() {
+                self.state().books.codes_in_vain.push(began);
+            }
             let answered = code.clone();
             let called = self
                 .call(Asked::Code, move |state, now| {

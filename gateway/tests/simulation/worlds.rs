@@ -9,9 +9,10 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use super::{
     Fault, HOUR, Scene, WELL, cause, for_each_seed,
     people::{Request, Seen, Visitor},
-    platform::Condition,
+    platform::{Condition, QUESTION},
     runtime,
 };
+use crate::config::Answers;
 
 /// The login that exists in one of the worlds.
 const CANDIDATE: &str = "candidate";
@@ -32,12 +33,14 @@ struct Act {
 #[derive(Clone, Debug)]
 struct Script {
     acts: Vec<Act>,
-    /// Guesses in a dead flow that bring the ledger to its edge first.
+    /// Guesses in dead flows that bring the ledger to its edge first.
     booked_before: u32,
     condition: Condition,
     faults: Vec<(Duration, Fault, Duration)>,
     /// Whether others redeem codes too.
     others: bool,
+    /// Whether every login that does not exist has a decoy question, and the candidate, where it exists, a real one.
+    has_decoys: bool,
     /// Whether a guess has its usual price, which depends on the number of codes that are live, and so on whether the candidate got one.
     is_priced: bool,
 }
@@ -69,11 +72,12 @@ fn script(seed: u64, condition: Condition, faults: Vec<(Duration, Fault, Duratio
         acts.push(Act { at, flow, is_from_elsewhere, replica: random.random_range(0..3), request });
     }
     let booked_before = 0;
-    Script { acts, booked_before, condition, faults, others: false, is_priced: true }
+    Script { acts, booked_before, condition, faults, others: false, has_decoys: false, is_priced: true }
 }
 
 /// A script at the edge of the ledger, of a share and of every budget of a flow. With one reset about the candidate, whose code is the only
-/// one that is live, so that the price of a guess is one in both worlds.
+/// one that is live, so that the price of a guess is one in both worlds. The ledger is brought to its edge by guesses in flows that are dead in
+/// both worlds, or in that of the candidate.
 fn script_at_the_edge(seed: u64) -> Script {
     let mut random = StdRng::seed_from_u64(seed);
     let mut script = script(seed, WELL, Vec::new());
@@ -90,8 +94,20 @@ fn script_at_the_edge(seed: u64) -> Script {
         // Soon enough for the flow and the ledger.
         act.at = Duration::from_secs(600) + act.at / 20;
     }
+    let booked = [100, 880, 1180, 1199][random.random_range(0..4)] + random.random_range(0..20);
+    if seed.is_multiple_of(2) {
+        script.booked_before = booked;
+    } else {
+        // By guesses in the flow of the candidate itself, a few in each moment.
+        let guesses = (0..booked).map(|number| Act {
+            at: Duration::from_millis(600_000 + u64::from(number / 4) * 20),
+            request: Request::Code(format!("{:06}", 500_001 + number * 2)),
+            ..first.clone()
+        });
+        script.acts.extend(guesses);
+        script.acts.sort_by_key(|act| act.at);
+    }
     script.acts.insert(0, first);
-    script.booked_before = [100, 880, 1180, 1199][random.random_range(0..4)] + random.random_range(0..20);
     script
 }
 
@@ -101,9 +117,14 @@ async fn observe(seed: u64, script: &Script, exists: bool) -> Vec<Seen> {
         if !script.is_priced {
             config.limits.risk_per_hour = 1_000_000;
         }
+        if script.has_decoys {
+            config.flow.answers = Answers::Decoy;
+            config.flow.decoy_share = 1.0;
+            config.flow.decoy_questions = [QUESTION.to_owned()].into();
+        }
     });
     if exists {
-        scene.platform.add(CANDIDATE, None);
+        scene.platform.add(CANDIDATE, script.has_decoys.then_some("an answer that nobody gives"));
     }
     let began = scene.clock.now();
     let mut number = 0;
@@ -224,6 +245,29 @@ fn two_worlds_look_the_same_in_good_times() {
 fn two_worlds_look_the_same_at_every_edge() {
     for_each_seed(30, |seed| {
         let script = script_at_the_edge(seed);
+        let places = told_apart(seed, &script);
+        assert!(places.is_empty(), "at {places:?}: {:?}", script.acts[places[0]]);
+    });
+}
+
+/// With a decoy for every login, a login that exists and has a question looks like one that does not exist. In bursts too: what a step gives
+/// back when it has ended, it gives back when its reply is due.
+#[test]
+fn a_decoy_looks_like_a_login_with_a_question() {
+    for_each_seed(40, |seed| {
+        let known = [5, 40, 450][usize::try_from(seed % 3).unwrap()];
+        let condition = Condition::Well { stranger: 5, known, code: 10 };
+        let mut script = Script { has_decoys: true, ..script(seed, condition, Vec::new()) };
+        let mut random = StdRng::seed_from_u64(seed);
+        for index in 0..script.acts.len() {
+            if matches!(script.acts[index].request, Request::Reset { .. }) && random.random_bool(0.3) {
+                // Soon after one that is under way.
+                let at = script.acts[index].at + Duration::from_millis(random.random_range(0..600));
+                let act = Act { at, is_from_elsewhere: true, ..script.acts[index].clone() };
+                script.acts.push(act);
+            }
+        }
+        script.acts.sort_by_key(|act| act.at);
         let places = told_apart(seed, &script);
         assert!(places.is_empty(), "at {places:?}: {:?}", script.acts[places[0]]);
     });
