@@ -153,12 +153,14 @@ struct Plan {
     honest: u64,
     faults: Vec<(Duration, Fault, Duration)>,
     attack: Attack,
+    attack_begins: Duration,
 }
 
 impl Plan {
     /// Nothing goes wrong and nobody attacks.
     fn quiet(seed: u64, honest: u64) -> Self {
-        Self { seed, replicas: 2, honest, faults: Vec::new(), attack: Attack::None }
+        let (faults, attack, attack_begins) = (Vec::new(), Attack::None, Duration::ZERO);
+        Self { seed, replicas: 2, honest, faults, attack, attack_begins }
     }
 
     /// Whatever the seed makes of it.
@@ -172,7 +174,11 @@ impl Plan {
             .collect();
         faults.sort_by_key(|(at, ..)| *at);
         let attack = Attack::any(&mut random);
-        Self { seed, replicas: random.random_range(1..4), honest: 50, faults, attack }
+        // Often just before something fails, while there is room in every budget.
+        let first_fault = faults.first().filter(|_| random.random_bool(0.5)).map(|(at, ..)| *at);
+        let attack_begins =
+            first_fault.map_or(Duration::ZERO, |at| at.saturating_sub(Duration::from_secs(5)));
+        Self { seed, replicas: random.random_range(1..4), honest: 50, faults, attack, attack_begins }
     }
 }
 
@@ -224,7 +230,8 @@ async fn run(plan: &Plan) -> Ran {
     // Not at the very beginning of a clock, so that a window can lie behind.
     let last_fault = plan.faults.iter().map(|(at, _, takes)| *at + *takes).max().unwrap_or_default();
     // The codes that an attacker asked for go on raising the price of a guess until they die.
-    let attack_ends = if plan.attack == Attack::None { Duration::ZERO } else { HOUR + CODE_LIFETIME };
+    let attack_ends =
+        if plan.attack == Attack::None { Duration::ZERO } else { plan.attack_begins + HOUR + CODE_LIFETIME };
     let settled = began + last_fault.max(attack_ends).max(HOUR);
     let until = settled + HOUR + MINUTE;
 
@@ -244,7 +251,14 @@ async fn run(plan: &Plan) -> Ran {
             fates.add(login, fate);
         });
     }
-    let attackers = attacks::begin(&scene, plan.attack, random.random(), began + HOUR);
+    let attackers = {
+        let (scene, attack, seed) = (Arc::clone(&scene), plan.attack, random.random());
+        let (from, until) = (began + plan.attack_begins, began + plan.attack_begins + HOUR);
+        tokio::spawn(async move {
+            scene.clock.sleep_until(from).await;
+            attacks::begin(&scene, attack, seed, until).join_all().await;
+        })
+    };
     let storms = {
         let (scene, faults) = (Arc::clone(&scene), plan.faults.clone());
         tokio::spawn(async move {
@@ -255,7 +269,7 @@ async fn run(plan: &Plan) -> Ran {
         })
     };
     while crowd.join_next().await.is_some() {}
-    attackers.join_all().await;
+    attackers.await.unwrap();
     storms.await.unwrap();
     Ran { scene, fates, began, settled }
 }
