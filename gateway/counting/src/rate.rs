@@ -52,9 +52,10 @@ impl Rate {
         self.interval() * u64::from(self.count)
     }
 
-    /// Spends one: the new arrival time, or how long to wait until one has come back.
+    /// Spends one: the new arrival time, or how long to wait until one has come back. An arrival time that lies further ahead than all of them
+    /// spent is of a clock that was set back since, and means that all are spent.
     pub(crate) fn spend(self, arrival: Micros, now: Micros) -> Result<Micros, Micros> {
-        let next = arrival.max(now) + self.interval();
+        let next = arrival.clamp(now, now + self.burst()) + self.interval();
         match (next - now).checked_sub(self.burst()) {
             Some(wait) if wait > 0 => Err(wait),
             _ => Ok(next),

@@ -24,17 +24,20 @@ pub enum Attack {
     FloodFromOneHost,
     /// Asks for mails to one account in every spelling.
     Bomb(u32),
+    /// Sends the same few codes over and over, for a store that may forget them.
+    Repeat(u32),
 }
 
 impl Attack {
     pub fn any(random: &mut StdRng) -> Self {
         let networks = [1, 5, 30, 120][random.random_range(0..4)];
-        match random.random_range(0..8) {
+        match random.random_range(0..9) {
             0 | 1 => Attack::None,
             2 | 3 => Attack::GuessLive(networks),
             4 => Attack::GuessDead(networks),
             5 => Attack::Flood(networks),
             6 => Attack::FloodFromOneHost,
+            7 => Attack::Repeat(networks.min(30)),
             _ => Attack::Bomb(networks),
         }
     }
@@ -62,6 +65,7 @@ impl Attack {
             | Attack::GuessDead(networks)
             | Attack::Flood(networks)
             | Attack::Bomb(networks)
+            | Attack::Repeat(networks)
                 if networks <= 5 =>
             {
                 0.0
@@ -70,7 +74,7 @@ impl Attack {
             Attack::GuessDead(..=30) | Attack::Flood(..=30) => 15.0,
             Attack::GuessLive(..=30) => 30.0,
             Attack::Flood(_) | Attack::Bomb(_) => 50.0,
-            Attack::GuessLive(_) | Attack::GuessDead(_) => 96.0,
+            Attack::GuessLive(_) | Attack::GuessDead(_) | Attack::Repeat(_) => 96.0,
         }
     }
 }
@@ -85,7 +89,8 @@ pub fn begin(scene: &Arc<Scene>, attack: Attack, seed: u64, until: Instant) -> J
         Attack::GuessLive(networks)
         | Attack::GuessDead(networks)
         | Attack::Flood(networks)
-        | Attack::Bomb(networks) => networks,
+        | Attack::Bomb(networks)
+        | Attack::Repeat(networks) => networks,
     };
     scene.platform.add("victim", None);
     for number in 0..networks {
@@ -105,6 +110,11 @@ pub fn begin(scene: &Arc<Scene>, attack: Attack, seed: u64, until: Instant) -> J
                     scene.platform.add(&login, None);
                 }
                 crowd.spawn(guess(visitor, login, number, seed, until));
+            }
+            Attack::Repeat(_) => {
+                let login = format!("attacker-{number}");
+                scene.platform.add(&login, None);
+                crowd.spawn(repeat(visitor, login, number, seed, until));
             }
             Attack::Flood(_) | Attack::FloodFromOneHost => {
                 crowd.spawn(flood(visitor, number, seed, until));
@@ -147,6 +157,30 @@ async fn guess(mut visitor: Visitor, login: String, number: u32, seed: u64, unti
                 return;
             }
         }
+    }
+}
+
+async fn repeat(mut visitor: Visitor, login: String, number: u32, seed: u64, until: Instant) {
+    let mut random = StdRng::seed_from_u64(seed);
+    let scene = Arc::clone(&visitor.scene);
+    let mut count = 0;
+    while scene.clock.now() < until {
+        visitor.handle = None;
+        let request = Request::Reset { login: login.clone(), answer: None };
+        let seen = visitor.send(random.random_range(0..9), request).await;
+        // Each flow has codes of its own.
+        let first = count;
+        count += 2;
+        for _ in 0..8 {
+            if seen.status != 200 || scene.clock.now() >= until {
+                break;
+            }
+            let code = first + random.random_range(0..2);
+            let code = format!("{:06}", (number * 2000 + code) * 2 % 1_000_000 + 1);
+            visitor.send(random.random_range(0..9), Request::Code(code)).await;
+            scene.wait(Duration::from_secs(random.random_range(5..40))).await;
+        }
+        scene.wait(Duration::from_secs(random.random_range(60..600))).await;
     }
 }
 

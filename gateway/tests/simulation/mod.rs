@@ -173,11 +173,16 @@ impl Plan {
             })
             .collect();
         faults.sort_by_key(|(at, ..)| *at);
-        let attack = Attack::any(&mut random);
-        // Often just before something fails, while there is room in every budget.
-        let first_fault = faults.first().filter(|_| random.random_bool(0.5)).map(|(at, ..)| *at);
-        let attack_begins =
-            first_fault.map_or(Duration::ZERO, |at| at.saturating_sub(Duration::from_secs(5)));
+        let mut attack = Attack::any(&mut random);
+        // Often when something has just failed, while there is room in every budget.
+        let first_fault = faults.first().filter(|_| random.random_bool(0.5));
+        let mut attack_begins = first_fault.map_or(Duration::ZERO, |(at, ..)| *at + Duration::from_secs(1));
+        // Whoever knows that a store may forget has a flow before, and tries what may be forgotten.
+        let forgets = faults.iter().find(|(_, fault, _)| matches!(fault, Fault::GoBack | Fault::Forget));
+        if let Some((at, ..)) = forgets.filter(|_| random.random_bool(0.5)) {
+            attack = Attack::Repeat(10);
+            attack_begins = at.saturating_sub(Duration::from_secs(random.random_range(1..20)));
+        }
         Self { seed, replicas: random.random_range(1..4), honest: 50, faults, attack, attack_begins }
     }
 }

@@ -92,7 +92,9 @@ local function spend_rates(subject, name, rates, receipt)
   local writes = {}
   for _, rate in ipairs(rates) do
     local key = prefix .. ':budget:' .. subject .. ':' .. name .. ':' .. number(rate.seconds)
-    local arrival = math.max(tonumber(redis.call('GET', key) or 0), now) + rate.interval
+    -- Further ahead than all of them spent lies only what a clock wrote that was set back since.
+    local ahead = math.min(tonumber(redis.call('GET', key) or 0), now + rate.burst)
+    local arrival = math.max(ahead, now) + rate.interval
     if arrival - now > rate.burst then
       return nil, arrival - now - rate.burst
     end

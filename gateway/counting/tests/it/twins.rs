@@ -112,6 +112,15 @@ fn cases() -> Vec<(&'static str, Vec<Call>)> {
                 Decide(30 * MINUTE, spend(5), Verdict::Charged, vec!["a"]),
             ]
         }),
+        ("a clock that was set back by hours closes no budget for hours", {
+            let spend = |number| open(number, "a", &TWO_AN_HOUR);
+            vec![
+                Decide(600 * MINUTE, spend(1), Verdict::Charged, vec!["a"]),
+                Decide(600 * MINUTE, spend(2), Verdict::Charged, vec!["a"]),
+                Decide(60 * MINUTE, spend(3), exhausted("a", 30), vec![]),
+                Decide(60 * MINUTE, spend(4), exhausted("a", 30), vec![]),
+            ]
+        }),
         ("all rates of a budget must have room", {
             let spend = |number| open(number, "a", &THREE_AN_HOUR_FOUR_A_DAY);
             let mut calls: Vec<_> =

@@ -72,7 +72,7 @@ impl Problem {
     pub fn flow_required() -> Self {
         Self::new(
             Kind::FlowRequired,
-            "ask for a reset first, and send its cookie or its `Reset-Flow` header back within 10 minutes of the last answer",
+            "ask for a reset first, and send its cookie or its `Reset-Flow` header back before the flow ends",
         )
     }
 
@@ -80,7 +80,7 @@ impl Problem {
     pub fn token_invalid() -> Self {
         Self::new(
             Kind::TokenInvalid,
-            "send the token that redeeming the code returned in `Model`, in the same flow, within 10 minutes, and only once",
+            "send the token that redeeming the code returned in `Model`, in the same flow before it ends, and only once",
         )
     }
 

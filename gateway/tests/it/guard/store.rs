@@ -1,13 +1,19 @@
 //! Counters in a real Redis: shared by replicas, without a plain name in it, and never in the way when it is away.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
 use autoshares_counting::Presence;
 use autoshares_gateway::{
     config::{Binding, Config},
     flow::{Secrets, Stage},
 };
-use autoshares_sdk::{Operation, sandbox::Sandbox};
+use autoshares_sdk::{
+    Operation,
+    sandbox::{Fault, Sandbox},
+};
 use axum::http::Method;
 
 use crate::{
@@ -410,4 +416,63 @@ async fn addresses_without_end_do_not_fill_redis() {
     assert!(keys_afterwards <= keys, "{keys} keys became {keys_afterwards}");
     // The ledger alone is queried, for its room depends on the price of a guess.
     assert!(decisions_afterwards - decisions <= 500 + 20, "{decisions}, {decisions_afterwards}");
+}
+
+/// E7. How long refusals of codes take is kept by the store, so that a restart brings no shorter time back that would tell.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_level_of_time_outlives_a_restart() {
+    const FLOOR: Duration = Duration::from_secs(60);
+    let (redis, sandbox, keys) = (Server::redis(&[]), Sandbox::start().await.unwrap(), Secrets::random());
+    let start = || {
+        replica(&sandbox, &redis.client(), &keys, |config| {
+            config.flow.floor = FLOOR;
+            config.upstream.timeout = Duration::from_secs(600);
+        })
+    };
+    // How long a wrong code takes, by a clock that goes on in steps of ten seconds.
+    let time = async |app: &TestApp, handle: String, moves_on: &dyn Fn() -> bool| {
+        let (started, asks) = (app.clock.now(), app.clone());
+        let reply = tokio::spawn(async move { asks.redeem(&handle, "000000").await });
+        while !reply.is_finished() {
+            // So that whatever is under way comes to its end.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if moves_on() {
+                app.clock.advance(Duration::from_secs(10));
+            }
+        }
+        assert_eq!(reply.await.unwrap().body, WRONG);
+        app.clock.since(started)
+    };
+    let app = start();
+    let live = app.handle("anna.lee", Stage::LIVE).await;
+    // Autoshares takes longer than the floor, by that clock.
+    sandbox.fail(Operation::RedeemCode, Fault::Delay(Duration::from_millis(1500)));
+    let is_late = AtomicBool::new(false);
+    let moves_on = || {
+        if sandbox.calls(Operation::RedeemCode) == 1 && !is_late.swap(true, Ordering::Relaxed) {
+            app.clock.advance(FLOOR + FLOOR / 2);
+        }
+        app.metrics.text().contains("gateway_code_guesses_total{outcome=\"refused\"} 1")
+    };
+    assert!(time(&app, live, &moves_on).await >= 2 * FLOOR);
+    sandbox.heal();
+    let again = start();
+    let dead = again.handle("nobody", Stage::DEAD).await;
+    assert!(time(&again, dead, &|| true).await >= 2 * FLOOR - Duration::from_secs(10));
+}
+
+/// D6. A handle holds no time, and the store has a clock of its own, so that clocks of gateways may be as far apart as they like.
+#[tokio::test(flavor = "multi_thread")]
+async fn clocks_that_are_apart_cost_nobody_a_flow() {
+    let (redis, sandbox, keys) = (Server::redis(&[]), Sandbox::start().await.unwrap(), Secrets::random());
+    let [one, two] = [(), ()].map(|()| replica(&sandbox, &redis.client(), &keys, |_| {}));
+    let handle = one.reset("anna.lee").await.handle();
+    two.clock.advance(Duration::from_secs(1000 * 24 * 3600));
+    assert_eq!(two.redeem(&handle, "000000").await.body, WRONG);
+    let mail = sandbox.outbox().pop().unwrap().code;
+    let token = one.redeem(&handle, &mail).await.model();
+    // From behind and from ahead.
+    one.clock.advance(Duration::from_secs(2000 * 24 * 3600));
+    let set = two.set_password(&handle, &token, "new-password").await;
+    assert_eq!(set.body, r#"{"Errors":[],"IsSucceed":true}"#);
 }
