@@ -6,6 +6,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     time::{sleep, timeout},
 };
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{Listener, MAX_CLIENTS, Stop, admin, listener::MAX_OPERATORS};
@@ -34,7 +35,8 @@ pub async fn run(
     info!(listen = %public.address(), admin_listen = %admin.address(), public_origin, "listening");
     let health = watched.report.health.clone();
     let operators = tokio::spawn(admin.serve(admin::routes(watched), stop_admin.clone(), MAX_OPERATORS));
-    let stopping = stop_public.clone();
+    let (stopping, stop_at_once) = (stop_public.clone(), CancellationToken::new());
+    let at_once = stop_at_once.clone();
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -50,6 +52,7 @@ pub async fn run(
             _ = interrupt.recv() => {}
         }
         stopping.shutdown();
+        at_once.cancel();
     });
     let looking = Arc::clone(&steps);
     let look = tokio::spawn(async move {
@@ -59,7 +62,11 @@ pub async fn run(
     public.serve(router, stop_public, MAX_CLIENTS).await?;
     look.abort();
     steps.behind().close();
-    if timeout(upstream_timeout + Duration::from_secs(2), steps.behind().wait()).await.is_err() {
+    let under_way = tokio::select! {
+        waited = timeout(upstream_timeout + Duration::from_secs(2), steps.behind().wait()) => waited.is_err(),
+        () = stop_at_once.cancelled() => !steps.behind().is_empty(),
+    };
+    if under_way {
         warn!("stopping although calls to Autoshares are still under way");
     }
     stop_admin.graceful_shutdown(Some(Duration::from_secs(1)));

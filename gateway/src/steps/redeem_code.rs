@@ -101,7 +101,7 @@ async fn forward(
     let Some(failure) = failure else {
         let token = record.outcome.clone().unwrap_or_default();
         steps.guard.settle(receipts, outcome, record).await;
-        return Ok(Said::Token(token).into());
+        return Ok(accepted(steps, caller, flow.id, token));
     };
     let own = steps.timing.level_of(caller.started).unwrap_or(HIGHEST);
     let raise = (own > level).then_some(Raise { level: level::CODE, to: own });
@@ -187,6 +187,16 @@ async fn known_outcome(
     Ok(None)
 }
 
+/// The reply with a token. The flow lasts for its whole lifetime again, so the browser gets the cookie anew: it would drop the old one in the
+/// middle of the flow.
+fn accepted(steps: &Steps, caller: &Caller, flow: Id, token: String) -> Reply {
+    let reply = Reply::from(Said::Token(token));
+    match caller.handles.iter().find(|handle| handle.id == flow) {
+        Some(handle) => reply.with_handle(steps.seals.seal(handle)),
+        None => reply,
+    }
+}
+
 async fn looks_wrong(steps: &Steps, caller: &Caller, level: u8) -> Reply {
     steps.timing.hold(steps.timing.due(caller.started, level)).await;
     Said::CodeIncorrect.into()
@@ -254,7 +264,7 @@ async fn repeat(
             let level = level.max(steps.timing.level_of(caller.started).unwrap_or(HIGHEST));
             Ok(looks_wrong(steps, caller, level).await)
         }
-        Some(token) => Ok(Said::Token(token.to_owned()).into()),
+        Some(token) => Ok(accepted(steps, caller, flow, token.to_owned())),
         // Nobody knows yet, or the first try failed and may be made again.
         None => {
             steps.timing.hold(steps.timing.due(caller.started, level)).await;

@@ -334,6 +334,22 @@ async fn a_stop_finishes_what_is_under_way() {
     assert!(started.elapsed() < Duration::from_secs(3), "an idle connection must not hold up the stop");
 }
 
+/// Also while a call runs on behind its reply.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_stops_at_once() {
+    let upstream = Upstream::doing(|_| std::thread::sleep(Duration::from_secs(9)));
+    let (mut gateway, public, _) = Gateway::serve(&upstream.base_url(), &[], &[]);
+    let reset = http().post(format!("{public}{RESET}")).header(JSON.0, JSON.1).body(DOCUMENTED[0].2);
+    assert_eq!(reset.send().await.unwrap().status(), 200);
+    gateway.terminate();
+    gateway.wait_for("stopping: finishing");
+    let started = Instant::now();
+    gateway.terminate();
+    gateway.wait_for("stopping although calls to Autoshares are still under way");
+    assert_eq!(gateway.exit_code(), Some(0));
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
 #[test]
 fn help_names_every_command() {
     let output = bare().arg("--help").output().unwrap();

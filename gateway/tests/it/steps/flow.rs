@@ -243,6 +243,24 @@ async fn a_flow_goes_on_and_an_old_handle_rewinds_nothing() {
     assert_ne!(app.seals.open(&third), app.seals.open(&other));
 }
 
+/// An accepted code lets the flow last for its whole lifetime again, so the browser gets a cookie that does too.
+#[tokio::test]
+async fn the_cookie_lasts_as_long_as_the_flow() {
+    let (sandbox, app) = on_sandbox(|_| {}).await;
+    let first = app.reset("anna.lee").await.handle();
+    app.clock.advance(Duration::from_secs(540));
+    let mail = sandbox.outbox().pop().unwrap().code;
+    for _ in 0..2 {
+        let redeemed = app.redeem(&first, &mail).await;
+        let cookie = redeemed.headers["set-cookie"].to_str().unwrap();
+        assert!(cookie.contains("; Max-Age=600;"), "{cookie}");
+        assert_eq!(app.seals.open(&redeemed.handle()), app.seals.open(&first));
+    }
+    // A wrong code renews nothing.
+    let wrong = app.redeem(&first, "000000").await;
+    assert!(!wrong.headers.contains_key("set-cookie"));
+}
+
 /// Whoever asks once more than there are mails keeps the codes that were sent, and a flow that has ended otherwise gives way too.
 #[tokio::test]
 async fn nobody_is_locked_into_a_flow_or_out_of_one() {
