@@ -253,8 +253,8 @@ pub struct Mark<'a> {
     /// `None` a repetition is never a new try.
     #[serde(serialize_with = "as_optional_micros", skip_serializing_if = "Option::is_none")]
     pub busy: Option<Duration>,
-    /// The act can succeed only in a record whose stage has one of these bits. In any other record the store charges the act, but books no
-    /// guess in the ledger and makes no secret live, and the outcome of the act is `otherwise` at once.
+    /// The act can succeed only in a record whose stage has one of these bits. In any other record the store charges the act and
+    /// books its guess all the same, makes no secret live, and the outcome of the act is `otherwise` at once.
     pub worthwhile: u8,
     /// The outcome of an act that cannot succeed at the stage of its record.
     pub otherwise: &'a str,
@@ -301,7 +301,7 @@ pub struct Decided {
 /// Whether an act may be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The act may be done: everything is charged.
+    /// The act may be done, where the stage of its record makes it worthwhile: everything is charged.
     Charged,
     /// The act may not be done, for an open budget has no room; nothing is charged.
     Exhausted {

@@ -1,5 +1,5 @@
-//! The risk ledger of a guessing game: a guess made while `n` secrets are live hits one of them with probability `n` in a million, so it is
-//! booked at a price of `n`. Bounding the sum of the prices bounds the expected number of hits, whatever the number of guessers.
+//! The risk ledger of a guessing game: a guess made while `n` secrets are live hits one of them with probability `n` in a million (where
+//! secrets are of six digits), so it is booked at a price of `n`. Bounding the sum of the prices bounds the expected number of hits, whatever the number of guessers.
 //!
 //! Nobody uses up a ledger alone: a network may book a part of it, and the rest is kept for the first guesses of others.
 //!

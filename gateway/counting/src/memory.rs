@@ -372,8 +372,7 @@ impl Memory {
         }
     }
 
-    /// What came of an earlier try of the same act. One whose outcome counts as unknown is forgotten, and so is one that was held, for it is tried
-    /// now.
+    /// What came of an earlier try of the same act. One whose outcome counts as unknown is forgotten.
     fn earlier(&mut self, id: Id, mark: &Mark<'_>, now: Micros) -> Earlier {
         let Some(stored) = self.records.get_mut(&id) else { return Earlier::Nothing };
         let Some(position) = stored.marks.iter().position(|(known, _)| *known == mark.id) else {

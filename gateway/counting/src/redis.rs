@@ -1,5 +1,5 @@
 //! Counters in Redis or Valkey. A decision is one script, which the server runs whole and by its own clock; so is a settlement. All keys of
-//! an installation share one hash tag, its namespace, so that a cluster keeps them in one slot.
+//! an installation share one hash tag, its namespace, so that they lie together; a cluster is refused all the same.
 //!
 //! A task beside the requests connects, with a deadline of its own, and looks every two seconds whether the server can still be written to.
 //! A decision that fails or is not made in time closes the connection: every later decision is refused at once until the task has connected

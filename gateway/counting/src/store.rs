@@ -1,4 +1,4 @@
-//! Where counters live: in this process, or in a Redis that several processes share. There is no third way.
+//! Where counters live: in this process, or in a Redis that several processes share. A simulation has a third way, `shared.rs`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -48,7 +48,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Away`] when Redis does not reply in time. A decision that it made all the same is undone as soon as it replies again.
+    /// [`Away`] when Redis does not reply in time. Of a decision that it made all the same, whatever has a receipt is undone as soon as it
+    /// replies again.
     pub async fn decide(&self, decision: &Decision<'_>, now: Micros) -> Result<Decided, Away> {
         match &self.0 {
             Backend::Memory(memory) => Ok(lock(memory).decide(decision, now)),

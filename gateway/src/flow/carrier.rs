@@ -29,7 +29,7 @@ fn cookies(header: &[u8]) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Gives a handle to the client in both ways. The browser drops the cookie when the flow has ended.
+/// Gives a handle to the client in both ways. The browser drops the cookie when the lifetime of the flow is over.
 pub fn give(headers: &mut HeaderMap, handle: &str, lifetime: Duration) {
     set_cookie(headers, handle, lifetime);
     if let Ok(value) = HeaderValue::from_str(handle) {

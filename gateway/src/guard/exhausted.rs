@@ -1,5 +1,6 @@
 //! Remembers which budgets are used up, of networks and of the installation, so that the gateway refuses a flood without querying the
-//! store. The memory cannot be wrong, because no settlement gives these budgets anything back before the wait is over.
+//! store. No settlement gives these budgets anything back before the wait is over, so the
+//! memory is wrong only after the store has lost its counts, and then it refuses for too long.
 
 use std::{collections::HashMap, time::Duration};
 

@@ -188,7 +188,7 @@ impl Guard {
         self.store.recall(flow, mark, self.clock.micros()).await.map_err(Refused::from)
     }
 
-    /// How long a repeated code waits, at most, for the outcome of the first one.
+    /// How long a call may take, and without a floor how long a repeated code waits for the outcome of the first one.
     pub fn call_deadline(&self) -> Duration {
         self.call_deadline
     }

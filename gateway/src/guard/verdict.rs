@@ -43,7 +43,7 @@ pub enum Refused {
         /// How long the client should wait until one reset has come back.
         wait: Duration,
     },
-    /// The risk ledger has no room for one more guess.
+    /// The risk ledger has no room for one more guess of this network.
     Ledger {
         reading: Option<LedgerReading>,
         /// How long the client should wait until some of the budget has come back.
@@ -131,7 +131,7 @@ pub enum CodeVerdict {
 pub enum Silent {
     /// The tries of the flow are used up.
     TriesUsedUp,
-    /// The login has used up its codes, in flows with a code or in flows without one.
+    /// The login has used up its codes, which are counted in flows that have a code.
     LoginExhausted { budget: &'static str },
     /// The flow has no code.
     DeadFlow,

@@ -81,7 +81,7 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// The steps in front of an Autoshares whose calls are not repeated.
+    /// The steps in front of an Autoshares whose calls are not repeated (but for one whose key was replaced meanwhile).
     pub fn new(
         autoshares: Arc<dyn Autoshares>,
         seals: Seals,
@@ -108,8 +108,8 @@ impl Steps {
         &self.behind
     }
 
-    /// Refuses what can be refused before anything of the body is read: everything while Autoshares fails, and networks that have used up
-    /// their budget.
+    /// Refuses what can be refused before the body is parsed: steps 1 and 2 while Autoshares fails, and steps 1 and 3 of networks that are known
+    /// to have used up a budget. Step 3 looks for a known outcome before it is refused in an outage.
     ///
     /// # Errors
     ///

@@ -24,7 +24,7 @@ const NO_CODE: &str = "no-code";
 /// How often a changed application key is looked for while Autoshares rejects the old one.
 const KEY_EVERY: Duration = Duration::from_millis(500);
 
-/// The breakers of an installation.
+/// The breakers of this process.
 #[derive(Debug, Default)]
 pub struct Breakers {
     /// Of steps 1 and 2, for what no login can cause.
@@ -70,7 +70,7 @@ impl Breakers {
 }
 
 impl Steps {
-    /// Refuses an operation at once while Autoshares fails, before anything about the request is read.
+    /// Refuses an operation at once while Autoshares fails, before its login or code is looked at.
     ///
     /// # Errors
     ///

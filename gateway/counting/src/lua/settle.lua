@@ -3,7 +3,7 @@
 --
 -- KEYS  1  the prefix of every key of the installation, in its hash tag: {password-reset}
 -- ARGV  1  the id of the decision
---       2  the settlement as JSON, see `Settlement` in decision.rs; `undo` may hold "*": nothing came of the decision, and nothing of it stays
+--       2  the settlement as JSON, see `Settlement` in decision.rs; `undo` may hold "*": nothing came of the decision, and nothing that has a receipt stays
 --       3  the time in microseconds for tests; empty for the server's clock
 --       4  how long it is remembered that the decision is settled, in microseconds
 -- Reply    1 when something was settled, 0 when there was nothing to settle
