@@ -9,7 +9,7 @@ use autoshares_sdk::Login;
 use caseless::Caseless;
 use icu_properties::{
     CodePointMapData, CodePointSetData,
-    props::{BidiControl, DefaultIgnorableCodePoint, GeneralCategory, GeneralCategoryGroup},
+    props::{BidiControl, DefaultIgnorableCodePoint, GeneralCategory, GeneralCategoryGroup, Script},
 };
 use unicode_normalization::{UnicodeNormalization, char::decompose_compatible};
 
@@ -57,6 +57,7 @@ impl Spelling {
         check(text)?;
         let folded = text.nfkd().default_case_fold().nfkd();
         let counted: String = folded.filter_map(counted).collect();
+        let counted = plain(&counted);
         let counted = counted.trim_matches(' ');
         if counted.is_empty() {
             // Of symbols alone: no other login has this text, for none of its characters is counted elsewhere.
@@ -137,13 +138,111 @@ fn counted(character: char) -> Option<char> {
         // Joiners, tatweel, and everything beyond the basic plane.
         '\u{200c}' | '\u{200d}' | '\u{640}' | '\u{10000}'.. => None,
         // Katakana as hiragana.
-        '\u{30a1}'..='\u{30f6}' | '\u{30fd}'..='\u{30fe}' => char::from_u32(u32::from(character) - 0x60),
+        '\u{30a1}'..='\u{30f6}' | '\u{30fd}'..='\u{30fe}' => {
+            char::from_u32(u32::from(character) - 0x60).map(large_kana)
+        }
         _ if character.is_whitespace() => Some(' '),
         _ => {
             let category = CodePointMapData::<GeneralCategory>::new().get(character);
-            (!LEFT_OUT.contains(category)).then_some(character)
+            let is_left_out = LEFT_OUT.contains(category) || is_rare(character);
+            if category == GeneralCategory::DecimalNumber {
+                return Some(digit(character));
+            }
+            (!is_left_out).then(|| large_kana(character))
         }
     }
+}
+
+/// Whether no name in common use today is written with a character: databases whose tables are older than its script give it no weight. The
+/// scripts are those that Unicode recommends for identifiers (UAX 31, table 5).
+fn is_rare(character: char) -> bool {
+    let is_extension_of_han = ('\u{3400}'..='\u{4dbf}').contains(&character);
+    is_extension_of_han
+        || !matches!(
+            CodePointMapData::<Script>::new().get(character),
+            Script::Common
+                | Script::Inherited
+                | Script::Arabic
+                | Script::Armenian
+                | Script::Bengali
+                | Script::Bopomofo
+                | Script::Cyrillic
+                | Script::Devanagari
+                | Script::Ethiopic
+                | Script::Georgian
+                | Script::Greek
+                | Script::Gujarati
+                | Script::Gurmukhi
+                | Script::Han
+                | Script::Hangul
+                | Script::Hebrew
+                | Script::Hiragana
+                | Script::Kannada
+                | Script::Katakana
+                | Script::Khmer
+                | Script::Lao
+                | Script::Latin
+                | Script::Malayalam
+                | Script::Myanmar
+                | Script::Oriya
+                | Script::Sinhala
+                | Script::Tamil
+                | Script::Telugu
+                | Script::Thaana
+                | Script::Thai
+                | Script::Tibetan
+        )
+}
+
+/// The ASCII digit of a decimal digit of another script. Ten of them stand together, and begin at a code point that ends in 0 or 6 in hexadecimal.
+fn digit(character: char) -> char {
+    let (row, place) = (u32::from(character) & !0xf, u32::from(character) & 0xf);
+    let first = char::from_u32(row).map(|first| CodePointMapData::<GeneralCategory>::new().get(first));
+    let value = if first == Some(GeneralCategory::DecimalNumber) { place } else { place.wrapping_sub(6) };
+    char::from_digit(value, 10).unwrap_or(character)
+}
+
+/// Small hiragana as large.
+fn large_kana(character: char) -> char {
+    match character {
+        'ぁ' | 'ぃ' | 'ぅ' | 'ぇ' | 'ぉ' | 'っ' | 'ゃ' | 'ゅ' | 'ょ' | 'ゎ' => {
+            char::from_u32(u32::from(character) + 1).unwrap_or(character)
+        }
+        'ゕ' => 'か',
+        'ゖ' => 'け',
+        _ => character,
+    }
+}
+
+/// Latin words in ASCII: letters that databases take for one or two of them are written as these, and whatever else stands in such a word is left
+/// out. No name mixes scripts in a word, and a stranger finds letters of some script that weigh nothing in some database.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for word in
+        text.split_inclusive(|character: char| character.is_ascii() && !character.is_ascii_alphanumeric())
+    {
+        let start = plain.len();
+        for character in word.chars() {
+            match character {
+                'æ' => plain.push_str("ae"),
+                'œ' => plain.push_str("oe"),
+                'þ' => plain.push_str("th"),
+                'ø' => plain.push('o'),
+                'ł' => plain.push('l'),
+                'đ' | 'ð' => plain.push('d'),
+                'ħ' => plain.push('h'),
+                'ŧ' => plain.push('t'),
+                'ŋ' => plain.push('n'),
+                _ => plain.push(character),
+            }
+        }
+        if plain[start..].bytes().any(|byte| byte.is_ascii_alphabetic()) {
+            let latin: String = plain[start..].chars().filter(char::is_ascii).collect();
+            plain.truncate(start);
+            plain.push_str(&latin);
+        }
+    }
+    plain
 }
 
 #[cfg(test)]
@@ -178,6 +277,12 @@ mod tests {
             "robert\u{640}.zak",
             "rob\u{200d}ert.zak",
             "rob\u{200c}ert.zak",
+            // Letters that some databases give no weight, or know no script of.
+            "robert.zak\u{14de}",
+            "\u{3422}robert.zak",
+            "robeжrt.zak",
+            "robert.zak中",
+            "robert.\u{a015}zak",
         ] {
             assert_eq!(spelled(spelling), Ok("robert.zak".to_owned()), "{spelling:?}");
         }
@@ -192,6 +297,16 @@ mod tests {
             ("a\u{2003}b", "a b"),
             ("a\u{1680}b", "a b"),
             ("ﬁona", "fiona"),
+            ("jœ.miller", "JOE.Miller"),
+            ("Bjørn.Æsir", "bjorn.aesir"),
+            ("łukasz.đurić", "lukasz.duric"),
+            ("Þór", "thor"),
+            ("trader١٢٣", "trader123"),
+            ("१९७", "197"),
+            ("๑๒", "12"),
+            ("1234567\u{14de}", "1234567"),
+            ("きゃ", "キヤ"),
+            ("иван\u{14de}@example.com", "иван@example.com"),
         ] {
             assert_eq!(spelled(one), spelled(other), "{one} and {other}");
             assert!(!spelled(one).unwrap().is_empty());
@@ -204,6 +319,9 @@ mod tests {
             ("😀", "😁"),
             ("😀", "robert.zak"),
             ("中文", "中國"),
+            ("иван@example.com", "пётр@example.com"),
+            ("иван1", "пётр1"),
+            ("\u{14de}", "\u{14df}"),
         ] {
             assert_ne!(spelled(one), spelled(other), "{one} and {other}");
         }
