@@ -131,14 +131,17 @@ impl Budgets {
         receipt: bool,
         now: Micros,
     ) -> Result<Vec<Spent>, Duration> {
-        let mut all = Vec::new();
+        let (mut all, mut wait) = (Vec::new(), None);
         for rate in rates {
             let key = self.place(BudgetKey { subject: Some(subject), name, period: rate.period }, now);
             let arrival = self.arrivals.get(&key).map_or(0, |arrival| arrival.at);
-            let at = rate.spend(arrival, now).map_err(Duration::from_micros)?;
-            all.push(Spent { key, arrival: Arrival { at, rate: *rate }, receipt });
+            match rate.spend(arrival, now) {
+                Ok(at) => all.push(Spent { key, arrival: Arrival { at, rate: *rate }, receipt }),
+                // Whoever waits must find room in all of them.
+                Err(until) => wait = wait.max(Some(until)),
+            }
         }
-        Ok(all)
+        wait.map_or(Ok(all), |wait| Err(Duration::from_micros(wait)))
     }
 
     fn spend_reserve(

@@ -96,13 +96,13 @@ impl Api {
             return Problem::cross_site().into_response();
         }
         if let Err(stop) = self.steps.refuse_early(&caller, route.operation) {
-            return steps::report(&self.steps, &caller, stop).into_response();
+            return steps::report(&self.steps, &caller, stop).await.into_response();
         }
         // The layer `edge::small` has already read the body and checked its size, so this cannot fail.
         let body = to_bytes(body, edge::MAX_BODY).await.unwrap_or_default();
         match self.step(route.operation, &caller, &head, &body).await {
             Ok(reply) => respond(reply, self.flow_lifetime),
-            Err(stop) => steps::report(&self.steps, &caller, stop).into_response(),
+            Err(stop) => steps::report(&self.steps, &caller, stop).await.into_response(),
         }
     }
 

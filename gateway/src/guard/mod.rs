@@ -54,6 +54,8 @@ pub mod budget {
     pub const CODES_PER_ADDRESS: &str = "codes_per_address";
     /// The part of the risk ledger that one network may book.
     pub const RISK_PER_NETWORK: &str = "risk_per_network";
+    /// Steps that were refused for their flow or their token, from one network.
+    pub const REFUSED_STEPS: &str = "refused_steps";
     /// Codes in one flow.
     pub const CODES_PER_FLOW: &str = "codes_per_flow";
     /// Questions fetched in one flow.
@@ -99,6 +101,8 @@ pub struct Guard {
     /// How long a call to Autoshares may take; the outcome of one that takes longer is unknown.
     call_deadline: Duration,
     exhausted: Mutex<Exhausted>,
+    /// Counters of this process alone, for what costs the shared store nothing but time.
+    own: Store,
     clock: Clock,
     randomness: Randomness,
 }
@@ -114,7 +118,8 @@ impl Guard {
         randomness: Randomness,
     ) -> Self {
         let (policy, exhausted) = (Policy::of(&limits), Mutex::default());
-        Self { store, limits, policy, lifetime, call_deadline, exhausted, clock, randomness }
+        let own = Store::memory();
+        Self { store, limits, policy, lifetime, call_deadline, exhausted, own, clock, randomness }
     }
 
     /// Whether budgets and ledger are kept.
@@ -156,6 +161,26 @@ impl Guard {
     /// [`Refused::Address`].
     pub fn refuse_code(&self, networks: &Networks) -> Result<(), Refused> {
         if self.limits.enabled { self.refuse_networks(networks, budget::CODES_PER_ADDRESS) } else { Ok(()) }
+    }
+
+    /// Refuses a step that needs a flow without querying the store, where too many such steps of a network were refused in the last minute.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Address`].
+    pub fn refuse_step(&self, networks: &Networks) -> Result<(), Refused> {
+        if self.limits.enabled { self.refuse_networks(networks, budget::REFUSED_STEPS) } else { Ok(()) }
+    }
+
+    /// Counts a step that was refused for its flow or its token. Looking for flows costs the store time and is charged nowhere else.
+    pub async fn count_refused_step(&self, networks: &Networks) {
+        let open = if self.limits.enabled { self.policy.refused_steps(networks) } else { Vec::new() };
+        let decision = Decision { open, ..Decision::new(self.randomness.id()) };
+        if let Ok(Decided { verdict: Verdict::Exhausted { budget, subject, wait }, .. }) =
+            self.own.decide(&decision, self.clock.micros()).await
+        {
+            self.exhausted().remember(subject, budget, wait, self.clock.now());
+        }
     }
 
     fn refuse_networks(&self, networks: &Networks, budget: &'static str) -> Result<(), Refused> {

@@ -115,6 +115,9 @@ impl Steps {
     ///
     /// [`Stop`].
     pub fn refuse_early(&self, caller: &Caller, operation: Operation) -> Result<(), Stop> {
+        if operation != Operation::RequestReset {
+            self.guard.refuse_step(&caller.networks)?;
+        }
         match operation {
             Operation::RequestReset => {
                 self.refuse_outage(operation)?;

@@ -186,15 +186,16 @@ impl Steps {
         }
     }
 
-    /// Makes a call that can change nothing; how it failed.
+    /// Makes a call that can change nothing; how it failed, judged as a real call is.
     async fn probe(&self, operation: Operation) -> Option<Failure> {
         let (login, code) = (Login::new(NOBODY), ConfirmationCode::new(NO_CODE));
-        match operation {
+        let failure = match operation {
             Operation::RequestReset => self.autoshares.request_reset(&login, None).await.err(),
             Operation::FetchQuestion => self.autoshares.fetch_question(&login).await.err(),
             Operation::RedeemCode => self.autoshares.redeem_code(&code).await.err(),
             Operation::SetPassword => None,
-        }
+        };
+        failure.map(|failure| self.breakers.judge(operation, failure))
     }
 }
 
@@ -202,14 +203,17 @@ impl Steps {
 async fn probe(steps: Arc<Steps>, operation: Operation, key_was_rejected: bool) {
     let Some((breaker, _)) = steps.breakers.of(operation) else { return };
     let since = breaker.open_since();
+    // A new key is tried at once, and once.
+    let mut waits_for_key = key_was_rejected;
     loop {
         let next = steps.clock.now() + PROBE_EVERY;
-        // A new key is tried at once.
-        while key_was_rejected && steps.clock.now() < next && !steps.autoshares.has_new_key() {
-            steps.clock.sleep_until(next.min(steps.clock.now() + KEY_EVERY)).await;
-        }
-        if !steps.autoshares.has_new_key() {
-            steps.clock.sleep_until(next).await;
+        while steps.clock.now() < next {
+            if waits_for_key && steps.autoshares.has_new_key() {
+                waits_for_key = false;
+                break;
+            }
+            let look_again = steps.clock.now() + KEY_EVERY;
+            steps.clock.sleep_until(if waits_for_key { next.min(look_again) } else { next }).await;
         }
         // A real call has closed it; if it is open again, that has a probe of its own.
         if breaker.open_since() != since {

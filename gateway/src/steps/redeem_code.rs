@@ -3,7 +3,13 @@
 //! A right code is told at once. Refusals take one of three levels of time, the same for every flow. What Autoshares has not said by the
 //! last level is told when the client sends the same code again.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use autoshares_counting::{Id, Raise, Recalled};
 use autoshares_sdk::{ConfirmationCode, Operation};
@@ -81,10 +87,12 @@ async fn forward(
     receipts: Receipts,
     level: u8,
 ) -> Result<Reply, Stop> {
-    let called = call(Arc::clone(steps), caller.clone(), flow, mark.is_some(), code);
+    let is_late = Arc::new(AtomicBool::new(false));
+    let called = call(Arc::clone(steps), caller.clone(), flow, mark.is_some(), code, Arc::clone(&is_late));
     let mut called = Box::pin(called);
     let Some(called) = steps.timing.by(steps.timing.due(caller.started, HIGHEST), &mut called).await else {
         let behind = Arc::clone(steps);
+        is_late.store(true, Ordering::Relaxed);
         steps.behind.spawn(async move {
             behind.report.metrics.late_call(OPERATION.id());
             let (outcome, record) = ended(called.await).0;
@@ -108,7 +116,8 @@ async fn forward(
     let (due, record) = (steps.timing.due(caller.started, own.max(level)), Record { raise, ..record });
     if outcome == Outcome::Refused {
         // Gives nothing back, so nobody can see it; and whoever has sent the same code meanwhile must know the outcome when that reply is due.
-        steps.guard.settle(receipts, outcome, record).await;
+        // The reply does not wait for the store, or its time would tell that there was something to settle.
+        steps.settle_at_reply(receipts, outcome, record).await;
         steps.timing.hold(due).await;
     } else {
         steps.timing.hold(due).await;
@@ -131,9 +140,13 @@ async fn call(
     flow: Flow,
     needs_handle: bool,
     code: ConfirmationCode,
+    is_late: Arc<AtomicBool>,
 ) -> Result<String, Failure> {
     let called = steps.autoshares.redeem_code(&code).await;
-    steps.note(OPERATION, called.as_ref().err());
+    // A call that was late has opened the breaker, and probes may have closed it since.
+    if called.is_ok() || !is_late.load(Ordering::Relaxed) {
+        steps.note(OPERATION, called.as_ref().err());
+    }
     let called = called.map(|token| steps.seals.seal_token(flow.id, needs_handle, &token));
     let outcome = called.as_ref().map_or_else(Failure::outcome, |_| Outcome::Done);
     report_outcome(&steps, &caller, flow, outcome);
@@ -197,8 +210,14 @@ fn accepted(steps: &Steps, caller: &Caller, flow: Id, token: String) -> Reply {
     }
 }
 
-async fn looks_wrong(steps: &Steps, caller: &Caller, level: u8) -> Reply {
-    steps.timing.hold(steps.timing.due(caller.started, level)).await;
+/// The reply to a code that is not forwarded: as late as one that is, also when the store was slow.
+async fn looks_wrong(steps: &Arc<Steps>, caller: &Caller, level: u8) -> Reply {
+    let own = steps.timing.level_of(caller.started).unwrap_or(HIGHEST);
+    if own > level {
+        let behind = Arc::clone(steps);
+        steps.behind.spawn(async move { behind.guard.raise(Raise { level: level::CODE, to: own }).await });
+    }
+    steps.timing.hold(steps.timing.due(caller.started, own.max(level))).await;
     Said::CodeIncorrect.into()
 }
 
@@ -236,7 +255,7 @@ fn report_outcome(steps: &Steps, caller: &Caller, flow: Flow, outcome: Outcome) 
 /// The reply of the first time, for the same code again. While Autoshares is still being asked, this waits for it, as long as the first reply
 /// would.
 async fn repeat(
-    steps: &Steps,
+    steps: &Arc<Steps>,
     caller: &Caller,
     flow: Id,
     mark: Option<Id>,
@@ -260,10 +279,7 @@ async fn repeat(
         };
     }
     match outcome.as_deref() {
-        Some(WRONG) => {
-            let level = level.max(steps.timing.level_of(caller.started).unwrap_or(HIGHEST));
-            Ok(looks_wrong(steps, caller, level).await)
-        }
+        Some(WRONG) => Ok(looks_wrong(steps, caller, level).await),
         Some(token) => Ok(accepted(steps, caller, flow, token.to_owned())),
         // Nobody knows yet, or the first try failed and may be made again.
         None => {

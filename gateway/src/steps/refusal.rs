@@ -29,9 +29,16 @@ impl From<Problem> for Stop {
 }
 
 /// The problem that the client gets. Says in metrics and audit trail why the guard refused.
-pub fn report(steps: &Steps, caller: &Caller, stop: Stop) -> Problem {
+pub async fn report(steps: &Steps, caller: &Caller, stop: Stop) -> Problem {
     match stop {
-        Stop::Refused(refused) => refuse(steps, caller, refused),
+        Stop::Refused(refused) => {
+            // Without a handle the store was not asked.
+            let was_looked_for = !caller.handles.is_empty();
+            if was_looked_for && matches!(refused, Refused::Flow(_) | Refused::TokenSpent(_)) {
+                steps.guard.count_refused_step(&caller.networks).await;
+            }
+            refuse(steps, caller, refused)
+        }
         Stop::Problem(problem) => problem,
     }
 }

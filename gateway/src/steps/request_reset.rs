@@ -75,11 +75,13 @@ pub async fn request_reset(
     let said = match reset.verdict {
         ResetVerdict::Forward(receipts) => forward(steps, caller, flow, request, receipts, permit, due).await,
         ResetVerdict::LooksAccepted { budget } => {
+            keep_place(steps, caller, permit);
             stand_in(steps, caller, flow, budget, Event::FlowSuppressed, "suppressed");
             steps.timing.hold(due).await;
             Ok(Said::Accepted { flag: false })
         }
         ResetVerdict::LooksWrong { budget } => {
+            keep_place(steps, caller, permit);
             stand_in(steps, caller, flow, budget, Event::AnswerSuppressed, "answer_suppressed");
             steps.timing.hold(due).await;
             Ok(Said::AnswerIncorrect)
@@ -93,6 +95,17 @@ pub async fn request_reset(
             Err(problem.with_handle(steps.seals.seal(handle), steps.settings.lifetime).into())
         }
         Err((problem, _)) => Err(problem.into()),
+    }
+}
+
+/// Keeps the place of a call for as long as the highest level of time, or how soon places come back would tell how long the call took.
+fn keep_place(steps: &Arc<Steps>, caller: &Caller, permit: Option<OwnedSemaphorePermit>) {
+    let (timing, until) = (steps.timing.clone(), steps.timing.due(caller.started, HIGHEST));
+    if let Some(permit) = permit {
+        steps.behind.spawn(async move {
+            timing.hold(until).await;
+            drop(permit);
+        });
     }
 }
 
@@ -126,6 +139,7 @@ async fn forward(
     }
     let mut call = Box::pin(call(Arc::clone(steps), request));
     if let Some(called) = steps.timing.by(due, &mut call).await {
+        keep_place(steps, caller, permit);
         let judged = judge(steps, caller, flow, called);
         steps.timing.hold(due).await;
         let Judged { said, outcome, stage, .. } = judged;
@@ -139,6 +153,7 @@ async fn forward(
         let raise = late(&behind, &caller, &called);
         let Judged { outcome, stage, .. } = judge(&behind, &caller, flow, called);
         behind.guard.settle(receipts, outcome, Record { stage, raise, ..Record::default() }).await;
+        behind.timing.hold(behind.timing.due(caller.started, HIGHEST)).await;
         drop(permit);
     });
     Ok(Said::Accepted { flag: false })

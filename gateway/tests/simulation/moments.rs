@@ -288,6 +288,31 @@ fn calls_that_run_on_behind_are_bounded() {
     });
 }
 
+/// How many places are free does not show how long a call took.
+#[test]
+fn a_place_is_kept_as_long_whatever_the_call_takes() {
+    runtime().block_on(async {
+        for takes in [5, 900] {
+            let scene = scene(1);
+            scene.platform.set(Condition::Well { stranger: takes, known: takes, code: 10 });
+            let began = scene.clock.now();
+            let asks = (0..128).map(|number| {
+                let scene = Arc::clone(&scene);
+                tokio::spawn(async move { ask(&scene, &format!("nobody-{number}")).await.1.status })
+            });
+            let asks: Vec<_> = asks.collect();
+            for (millis, status) in [(100, 503), (700, 503), (1000, 503), (1900, 503), (2001, 200)] {
+                scene.clock.sleep_until(began + Duration::from_millis(millis)).await;
+                let seen = ask(&scene, "one-more").await.1;
+                assert_eq!(seen.status, status, "{takes} ms: after {millis} ms");
+            }
+            for status in asks {
+                assert_eq!(status.await.unwrap(), 200);
+            }
+        }
+    });
+}
+
 /// A step 1 that Autoshares never saw leaves its flow where it was.
 #[test]
 fn a_step_that_was_not_sent_leaves_its_flow_where_it_was() {

@@ -115,7 +115,7 @@ impl Visitor {
         };
         let response = match reply {
             Ok(reply) => api::respond(reply, scene.lifetime),
-            Err(stop) => steps::report(steps, &caller, stop).render("simulated"),
+            Err(stop) => steps::report(steps, &caller, stop).await.render("simulated"),
         };
         let took = scene.clock.since(started);
         self.read(response, took).await

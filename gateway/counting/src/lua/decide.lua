@@ -87,18 +87,19 @@ local function was_seen(key)
   return tonumber(redis.call('GET', key) or 0) > now
 end
 
--- What charging all rates of a budget would come to: a list of writes, or nil with how long to wait.
+-- What charging all rates of a budget would come to: a list of writes, or nil with how long to wait until all of them have room.
 local function spend_rates(subject, name, rates, receipt)
-  local writes = {}
+  local writes, wait = {}, 0
   for _, rate in ipairs(rates) do
     local key = prefix .. ':budget:' .. subject .. ':' .. name .. ':' .. number(rate.seconds)
     -- Further ahead than all of them spent lies only what a clock wrote that was set back since.
     local ahead = math.min(tonumber(redis.call('GET', key) or 0), now + rate.burst)
     local arrival = math.max(ahead, now) + rate.interval
-    if arrival - now > rate.burst then
-      return nil, arrival - now - rate.burst
-    end
+    wait = math.max(wait, arrival - now - rate.burst)
     table.insert(writes, {name = name, key = key, arrival = arrival, interval = rate.interval, receipt = receipt})
+  end
+  if wait > 0 then
+    return nil, wait
   end
   return writes
 end
@@ -192,7 +193,7 @@ level = function()
     return nil
   end
   local height, at = string.match(stored, '^(%d+):(%d+)$')
-  return math.max(0, height - math.floor((now - at) / decision.level.falls_after))
+  return math.max(0, height - math.floor(math.max(0, now - at) / decision.level.falls_after))
 end
 
 -- The record that the act happens in.

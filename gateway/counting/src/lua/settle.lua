@@ -23,7 +23,7 @@ local raise = settlement.raise
 if raise then
   local key = prefix .. ':level:' .. raise.level.name
   local height, at = string.match(redis.call('GET', key) or '0:0', '^(%d+):(%d+)$')
-  if raise.to >= math.max(0, height - math.floor((now - at) / raise.level.falls_after)) then
+  if raise.to >= math.max(0, height - math.floor(math.max(0, now - at) / raise.level.falls_after)) then
     local state = raise.to .. ':' .. string.format('%.0f', now)
     redis.call('SET', key, state, 'PX', math.ceil(math.max(1, raise.to) * raise.level.falls_after / 1000))
   end

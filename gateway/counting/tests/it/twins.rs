@@ -15,6 +15,10 @@ const MINUTE: Micros = 60 * SECOND;
 const TWO_AN_HOUR: [Rate; 1] = [Rate { count: 2, period: Duration::from_secs(3600) }];
 const ONE_AN_HOUR: [Rate; 1] = [Rate { count: 1, period: Duration::from_secs(3600) }];
 const FIVE_AN_HOUR: [Rate; 1] = [Rate { count: 5, period: Duration::from_secs(3600) }];
+const TWO_AN_HOUR_TWO_A_DAY: [Rate; 2] = [
+    Rate { count: 2, period: Duration::from_secs(3600) },
+    Rate { count: 2, period: Duration::from_secs(86400) },
+];
 const THREE_AN_HOUR_FOUR_A_DAY: [Rate; 2] = [
     Rate { count: 3, period: Duration::from_secs(3600) },
     Rate { count: 4, period: Duration::from_secs(86400) },
@@ -119,6 +123,29 @@ fn cases() -> Vec<(&'static str, Vec<Call>)> {
                 Decide(600 * MINUTE, spend(2), Verdict::Charged, vec!["a"]),
                 Decide(60 * MINUTE, spend(3), exhausted("a", 30), vec![]),
                 Decide(60 * MINUTE, spend(4), exhausted("a", 30), vec![]),
+            ]
+        }),
+        ("a clock that was set back raises no level", {
+            let raise = Settlement { raise: Some(Raise { level: LEVEL, to: 2 }), ..Settlement::default() };
+            let look = Decision { level: Some(LEVEL), ..decision(2) };
+            vec![
+                Settle(6000 * MINUTE, 1, raise),
+                Decide(0, look, Verdict::Charged, vec![]),
+                Settle(
+                    0,
+                    3,
+                    Settlement { raise: Some(Raise { level: LEVEL, to: 1 }), ..Settlement::default() },
+                ),
+                Decide(0, Decision { level: Some(LEVEL), ..decision(4) }, Verdict::Charged, vec![]),
+            ]
+        }),
+        ("the longest wait is told", {
+            let spend = |number| open(number, "a", &TWO_AN_HOUR_TWO_A_DAY);
+            vec![
+                Decide(0, spend(1), Verdict::Charged, vec!["a"]),
+                Decide(0, spend(2), Verdict::Charged, vec!["a"]),
+                Decide(0, spend(3), exhausted("a", 720), vec![]),
+                Decide(720 * MINUTE, spend(4), Verdict::Charged, vec!["a"]),
             ]
         }),
         ("all rates of a budget must have room", {

@@ -362,6 +362,54 @@ async fn a_step_takes_one_round_trip_and_one_to_settle() {
     took("a password", 2);
 }
 
+/// How many keys a server holds, and how many scripts it has run.
+async fn look(redis: &Server) -> (usize, usize) {
+    let mut connection = redis.client().get_multiplexed_async_connection().await.unwrap();
+    let keys = redis::cmd("DBSIZE").query_async(&mut connection).await.unwrap();
+    let stats: String = redis::cmd("INFO").arg("commandstats").query_async(&mut connection).await.unwrap();
+    let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls=")).unwrap();
+    (keys, calls.split(',').next().unwrap().parse().unwrap())
+}
+
+/// Looking for a flow costs the store a script, and charges nothing that all gateways share. A network that has been refused often is refused
+/// without it.
+#[tokio::test(flavor = "multi_thread")]
+async fn steps_that_find_no_flow_do_not_load_redis_without_end() {
+    let (redis, sandbox, keys) = (Server::redis(&[]), Sandbox::start().await.unwrap(), Secrets::random());
+    let app = replica(&sandbox, &redis.client(), &keys, |_| {});
+    let (stale, token) = (app.handle("anna.lee", Stage::LIVE).await, app.reset("anna.lee").await.handle());
+    let _: () = redis::cmd("FLUSHALL")
+        .exec_async(&mut redis.client().get_multiplexed_async_connection().await.unwrap())
+        .await
+        .unwrap();
+    let flood = async |count: usize| {
+        let mut statuses = Vec::new();
+        for number in 0..count {
+            let answer = match number % 3 {
+                0 => app.redeem(&stale, "123456").await,
+                1 => app.set_password(&stale, &token, "new-password").await,
+                _ => {
+                    let target = format!("{QUESTION}?username=anna.lee");
+                    app.send(Method::GET, &target, &[("reset-flow", &stale)], "").await
+                }
+            };
+            statuses.push(answer.status.as_u16());
+        }
+        statuses
+    };
+    let refused = flood(60).await;
+    assert!(refused.iter().all(|status| *status == 403), "{refused:?}");
+    flood(3).await;
+    let (_, before) = look(&redis).await;
+    let refused = flood(300).await;
+    let (_, after) = look(&redis).await;
+    assert!(refused.iter().filter(|status| **status == 429).count() > 280, "{refused:?}");
+    assert!(after - before < 20, "{} scripts", after - before);
+    // And it comes back soon.
+    app.clock.advance(Duration::from_secs(60));
+    app.redeem(&stale, "123456").await.problem(403, "flow-required");
+}
+
 /// D5. An installation that has used up what it has is asked first, so that more addresses leave nothing behind in Redis; and what is known to
 /// be used up costs no decision.
 #[tokio::test(flavor = "multi_thread")]
@@ -401,18 +449,10 @@ async fn addresses_without_end_do_not_fill_redis() {
             }
         }
     };
-    let mut connection = redis.client().get_multiplexed_async_connection().await.unwrap();
-    let mut look = async || -> (usize, usize) {
-        let keys = redis::cmd("DBSIZE").query_async(&mut connection).await.unwrap();
-        let stats: String =
-            redis::cmd("INFO").arg("commandstats").query_async(&mut connection).await.unwrap();
-        let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls=")).unwrap();
-        (keys, calls.split(',').next().unwrap().parse().unwrap())
-    };
     flood(0, 400).await;
-    let (keys, decisions) = look().await;
+    let (keys, decisions) = look(&redis).await;
     flood(400, 900).await;
-    let (keys_afterwards, decisions_afterwards) = look().await;
+    let (keys_afterwards, decisions_afterwards) = look(&redis).await;
     assert!(keys_afterwards <= keys, "{keys} keys became {keys_afterwards}");
     // The ledger alone is queried, for its room depends on the price of a guess.
     assert!(decisions_afterwards - decisions <= 500 + 20, "{decisions}, {decisions_afterwards}");

@@ -1,10 +1,11 @@
 //! The application key: ours goes in, nobody else's does, and none comes out.
 
 use autoshares_gateway::{config::Answers, telemetry::health::KeyState};
+use autoshares_sdk::{Operation, sandbox::Fault};
 use axum::http::Method;
 
 use crate::{
-    support::{DOCUMENTED, Gateway, JSON, KEY, ORIGIN, RESET, TestApp, client, http},
+    support::{DOCUMENTED, Gateway, JSON, KEY, ORIGIN, RESET, TestApp, client, http, until},
     upstream::{Upstream, response},
 };
 
@@ -194,6 +195,30 @@ async fn an_operator_is_told_of_a_rejected_key_and_of_its_return() {
     assert!(!output.contains(KEY));
 }
 
+/// A new key is tried at once, and once: probes of a later outage keep their pace.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_was_replaced_hurries_no_later_probe() {
+    let sandbox = autoshares_sdk::sandbox::Sandbox::builder().app_key("new-key-1111").start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    std::fs::write(&file, "old-key-0000").unwrap();
+    let (key_file, floor) = (format!("upstream.app_key_file={}", file.display()), "flow.floor=0s");
+    let (gateway, public, _) = Gateway::serve(&sandbox.base_url(), &[&key_file, floor], &[]);
+    let ask = async || {
+        let reset = http().post(format!("{public}{RESET}")).header(JSON.0, JSON.1);
+        reset.body(r#"{"User": "anna.lee"}"#).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(ask().await, 503);
+    std::fs::write(&file, "new-key-1111").unwrap();
+    gateway.wait_for("Autoshares answers again");
+    assert_eq!(ask().await, 200);
+    sandbox.fail(Operation::RequestReset, Fault::Raw(503, vec![], "busy".to_owned()));
+    assert_eq!(ask().await, 503);
+    let before = sandbox.received().len();
+    tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+    assert!(sandbox.received().len() <= before + 1, "{} calls", sandbox.received().len() - before);
+}
+
 /// In the binary, for its environment.
 #[tokio::test(flavor = "multi_thread")]
 async fn proxy_variables_are_ignored() {
@@ -247,7 +272,11 @@ async fn a_key_is_rotated_under_load() {
             })
         })
         .collect();
-    let pause = || tokio::time::sleep(std::time::Duration::from_millis(60));
+    // As long as it takes each of them to send a few.
+    let pause = async || {
+        let before = sandbox.received().len();
+        until("load", || sandbox.received().len() > before + 30).await;
+    };
     for (old, new) in [("old-key-0000", "new-key-1111"), ("new-key-1111", "new-key-2222")] {
         pause().await;
         sandbox.add_app_key(new);
@@ -255,16 +284,17 @@ async fn a_key_is_rotated_under_load() {
         replace(new);
         // With the old key in flight, for a call may have read the file just before.
         sandbox.set_app_key(new);
-        pause().await;
-        let last = sandbox.received().pop().unwrap();
-        assert!(last.headers.contains(&("et-app-key".to_owned(), new.to_owned())), "{old}");
+        let has_new_key = || {
+            let last = sandbox.received().pop().unwrap();
+            last.headers.contains(&("et-app-key".to_owned(), new.to_owned()))
+        };
+        until(&format!("a call with another key than {old}"), has_new_key).await;
     }
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     let mut statuses = Vec::new();
     for load in load {
         statuses.extend(load.await.unwrap());
     }
-    assert!(statuses.len() > 200, "{} requests are no load", statuses.len());
     assert!(
         statuses.iter().all(|status| *status == 200),
         "{:?}",
