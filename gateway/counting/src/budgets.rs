@@ -313,6 +313,15 @@ mod tests {
     }
 
     #[test]
+    fn a_budget_that_is_charged_again_and_again_does_not_pile_up() {
+        let mut budgets = Budgets::default();
+        for number in 0..10_000 {
+            assert!(spend(&mut budgets, 1, "100000/h", HOUR + number));
+            assert!(budgets.endings.len() <= 2 + 1024);
+        }
+    }
+
+    #[test]
     fn what_is_unused_again_is_dropped() {
         let mut budgets = Budgets::default();
         for subject in 0..5000 {
@@ -342,6 +351,26 @@ mod tests {
         budgets.undo(second.key, second.arrival, HOUR + HOUR * 3 / 4);
         assert!(spend(&mut budgets, HOUR + HOUR * 3 / 4).is_some());
         assert!(spend(&mut budgets, HOUR + HOUR * 3 / 4).is_none());
+    }
+
+    /// A charge whose time is over has come back by itself, from the very moment on.
+    #[test]
+    fn a_charge_that_came_back_is_not_undone() {
+        let (half, mut budgets) = (HOUR / 2, Budgets::default());
+        let rates = ["2/h".parse().unwrap()];
+        let charges = [Charge::new("test", Subject::All, &rates)];
+        let first = budgets.spend(&charges, None, 0, HOUR).unwrap();
+        budgets.charge(&first, HOUR);
+        let second = budgets.spend(&charges, None, 0, HOUR).unwrap();
+        budgets.charge(&second, HOUR);
+        budgets.undo(first.spent[0].key, first.spent[0].arrival, HOUR + half);
+        assert!(
+            budgets
+                .spend(&charges, None, 0, HOUR + half)
+                .map(|spending| budgets.charge(&spending, HOUR + half))
+                .is_ok()
+        );
+        assert!(budgets.spend(&charges, None, 0, HOUR + half).is_err());
     }
 
     #[test]

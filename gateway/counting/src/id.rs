@@ -34,3 +34,18 @@ impl<'de> Deserialize<'de> for Id {
         Ok(Id(number.to_be_bytes()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_shown_as_32_digits_and_read_back() {
+        let id = Id(0xab_u128.to_be_bytes());
+        let text = format!("{}ab", "0".repeat(30));
+        assert_eq!((format!("{id}"), format!("{id:?}")), (text.clone(), text.clone()));
+        assert_eq!(serde_json::to_string(&id).unwrap(), format!("{text:?}"));
+        assert_eq!(serde_json::from_str::<Id>(&format!("{text:?}")).unwrap(), id);
+        assert!(serde_json::from_str::<Id>("\"no digits\"").is_err());
+    }
+}

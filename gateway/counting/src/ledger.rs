@@ -339,6 +339,7 @@ mod tests {
         let (reading, room) = ledger.consult(&BOOKING, 5);
         assert_eq!((reading.is_exhausted(), reading.spent, room), (false, 0, Ok(())), "consulting is free");
         let price = guess(&mut ledger, BOOKING, 5).unwrap();
+        assert!(ledger.consult(&BOOKING, 5).0.is_exhausted());
         assert!(guess(&mut ledger, from(1), 6).is_err());
         assert!(guess(&mut ledger, Booking { lane: Lane("other"), ..BOOKING }, 6).is_ok());
         ledger.take_back(LANE, BOOKING.network, 5, price);
