@@ -321,6 +321,22 @@ mod tests {
         }
     }
 
+    /// Exhausted ones that are unused sooner are passed over.
+    #[test]
+    fn where_there_is_no_room_a_newcomer_gets_the_place_of_one_that_is_not_exhausted() {
+        let mut budgets = Budgets::with_capacity(20);
+        for subject in 0..10 {
+            assert!(spend(&mut budgets, subject, "1/min", HOUR));
+            assert!(spend(&mut budgets, 100 + subject, "3/h", HOUR));
+        }
+        for subject in 200..210 {
+            assert!([(); 3].iter().all(|()| spend(&mut budgets, subject, "3/h", HOUR + 1)), "{subject}");
+            assert!(!spend(&mut budgets, subject, "3/h", HOUR + 1));
+        }
+        assert!((0..10).all(|subject| !spend(&mut budgets, subject, "1/min", HOUR + 1)));
+        assert!(budgets.arrivals.keys().all(|key| key.subject.is_some()));
+    }
+
     #[test]
     fn what_is_unused_again_is_dropped() {
         let mut budgets = Budgets::default();

@@ -61,6 +61,8 @@ impl Attack {
         match self {
             // Nobody can pause codes or resets alone, nor with a few networks.
             Attack::None | Attack::FloodFromOneHost => 0.0,
+            // Guesses become dearer, so that an office where two mistyped a code may have used up its share: one step of 70,000.
+            Attack::GuessLive(2..=5) => 0.1,
             Attack::GuessLive(networks)
             | Attack::GuessDead(networks)
             | Attack::Flood(networks)

@@ -141,15 +141,14 @@ impl Platform {
         self.state().condition = condition;
     }
 
-    /// The newest code that was mailed to a login.
+    /// The newest code that was mailed to a login and that is good for a while.
     pub fn newest_code(&self, login: &str, since: Instant) -> Option<String> {
-        let account = account_of(login);
-        let state = self.state();
-        let mails = state.books.mails.iter().rev();
-        let mail = mails
-            .into_iter()
-            .find(|mail| mail.account == account && mail.at >= since && mail.redeemed.is_none())?;
-        Some(mail.code.clone())
+        let (account, now) = (account_of(login), self.clock.now());
+        let is_good = |mail: &&Mail| {
+            let lives = now.duration_since(mail.at) + Duration::from_secs(300) < CODE_LIFETIME;
+            mail.account == account && mail.at >= since && lives && mail.redeemed.is_none()
+        };
+        self.state().books.mails.iter().rev().find(is_good).map(|mail| mail.code.clone())
     }
 
     pub fn passwords(&self, login: &str) -> u32 {
