@@ -308,6 +308,7 @@ mod tests {
             ("1.2.3.4:_hidden", "1.2.3.4"),
             ("1.2.3.4:", "NoAddress"),
             ("1.2.3.4:123456", "NoAddress"),
+            ("1.2.3.4:12a", "NoAddress"),
             ("1.2.3.4:5x", "NoAddress"),
             ("[2001:db8::1]:443", "2001:db8::1"),
             ("[2001:db8::1]", "2001:db8::1"),
@@ -436,6 +437,7 @@ mod tests {
         assert_eq!(hint("10.0.0.1", &[], None), Some(Hint::NoProxyTrusted));
         assert_eq!(hint("fd00::1", &[], None), Some(Hint::NoProxyTrusted));
         assert_eq!(hint("127.0.0.1", &[], None), None);
+        assert_eq!(hint("::1", &[], None), None);
         assert_eq!(hint("192.0.2.1", &[], Some("forwarded")), None);
         assert_eq!(hint("::1", &[], Some("x-forwarded-for")), Some(Hint::NoProxyTrusted));
         assert_eq!(hint("127.0.0.1", &[], Some("forwarded")), Some(Hint::NoProxyTrusted));

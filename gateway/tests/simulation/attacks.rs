@@ -24,6 +24,8 @@ pub enum Attack {
     FloodFromOneHost,
     /// Asks for mails to one account in every spelling.
     Bomb(u32),
+    /// Uses up the mails and the codes of a trader's login, one trader for each network.
+    Besiege(u32),
     /// Sends the same few codes over and over, for a store that may forget them.
     Repeat(u32),
 }
@@ -31,13 +33,14 @@ pub enum Attack {
 impl Attack {
     pub fn any(random: &mut StdRng) -> Self {
         let networks = [1, 5, 30, 120][random.random_range(0..4)];
-        match random.random_range(0..9) {
+        match random.random_range(0..10) {
             0 | 1 => Attack::None,
             2 | 3 => Attack::GuessLive(networks),
             4 => Attack::GuessDead(networks),
             5 => Attack::Flood(networks),
             6 => Attack::FloodFromOneHost,
             7 => Attack::Repeat(networks.min(30)),
+            8 => Attack::Besiege(networks.min(30)),
             _ => Attack::Bomb(networks),
         }
     }
@@ -53,6 +56,7 @@ impl Attack {
                 Attack::Bomb(networks),
             ]);
         }
+        table.extend([Attack::Besiege(1), Attack::Besiege(5)]);
         table
     }
 
@@ -72,10 +76,11 @@ impl Attack {
             {
                 0.0
             }
-            Attack::Bomb(..=30) => 6.0,
-            Attack::GuessDead(..=30) | Attack::Flood(..=30) => 15.0,
+            Attack::Bomb(..=30) => 10.0,
+            Attack::GuessDead(..=30) | Attack::Flood(..=30) => 25.0,
             Attack::GuessLive(..=30) => 30.0,
-            Attack::Flood(_) | Attack::Bomb(_) => 50.0,
+            Attack::Flood(_) | Attack::Bomb(_) => 65.0,
+            Attack::Besiege(_) => 50.0,
             Attack::GuessLive(_) | Attack::GuessDead(_) | Attack::Repeat(_) => 96.0,
         }
     }
@@ -92,6 +97,7 @@ pub fn begin(scene: &Arc<Scene>, attack: Attack, seed: u64, until: Instant) -> J
         | Attack::GuessDead(networks)
         | Attack::Flood(networks)
         | Attack::Bomb(networks)
+        | Attack::Besiege(networks)
         | Attack::Repeat(networks) => networks,
     };
     scene.platform.add("victim", None);
@@ -112,6 +118,9 @@ pub fn begin(scene: &Arc<Scene>, attack: Attack, seed: u64, until: Instant) -> J
                     scene.platform.add(&login, None);
                 }
                 crowd.spawn(guess(visitor, login, number, seed, until));
+            }
+            Attack::Besiege(_) => {
+                crowd.spawn(guess(visitor, format!("trader-{number}"), number, seed, until));
             }
             Attack::Repeat(_) => {
                 let login = format!("attacker-{number}");

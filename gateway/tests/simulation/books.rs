@@ -34,6 +34,18 @@ pub async fn check(plan: &Plan, ran: &Ran) {
     for (login, fate) in ran.fates.all() {
         assert!(fate.done.is_some(), "{login} did not get through: {fate:#?} {}", told());
     }
+    // A right code never looks wrong in the flow that it was asked for in, but where somebody uses up what the login has.
+    if !matches!(plan.attack, Attack::Besiege(_)) {
+        for (login, fate) in ran.fates.all() {
+            assert_eq!(fate.betrayed, 0, "{login}: {fate:#?} {}", told());
+        }
+    }
+    let ends_flows = |fault: &Fault| matches!(fault, Fault::Restart | Fault::Forget | Fault::GoBack);
+    if !plan.faults.iter().any(|(_, fault, _)| ends_flows(fault)) {
+        for (login, fate) in ran.fates.all() {
+            assert_eq!(fate.flowless, 0, "{login}: {fate:#?} {}", told());
+        }
+    }
     if plan.attack == Attack::None && plan.faults.is_empty() {
         for (login, fate) in ran.fates.all() {
             assert_eq!(fate.refused, 0, "{login}: {fate:#?}");

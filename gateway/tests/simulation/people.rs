@@ -22,6 +22,7 @@ use crate::{
     network::Networks,
     steps,
 };
+use autoshares_counting::Id;
 use autoshares_sdk::Operation;
 
 /// A request.
@@ -68,13 +69,15 @@ pub struct Visitor {
     pub scene: Arc<Scene>,
     pub address: IpAddr,
     pub handle: Option<String>,
-    /// When it asked for the first time with its handle: mails since then hold codes for its flow.
-    began: Option<Instant>,
+    /// Its flow, and when it asked for the first time in it: mails since then hold codes for it.
+    flow: Option<(Id, Instant)>,
+    /// When its flow was begun or renewed.
+    renewed: Option<Instant>,
 }
 
 impl Visitor {
     pub fn new(scene: &Arc<Scene>, address: IpAddr) -> Self {
-        Self { scene: Arc::clone(scene), address, handle: None, began: None }
+        Self { scene: Arc::clone(scene), address, handle: None, flow: None, renewed: None }
     }
 
     /// Sends a request to one of the replicas.
@@ -120,7 +123,22 @@ impl Visitor {
             Err(stop) => steps::report(steps, &caller, stop).await.render("simulated"),
         };
         let took = scene.clock.since(started);
-        self.read(response, took).await
+        let seen = self.read(response, took).await;
+        if let Some(handle) = self.handle.as_ref().and_then(|handle| steps.seals().open(handle))
+            && self.flow.is_none_or(|(flow, _)| flow != handle.id)
+        {
+            self.flow = Some((handle.id, started));
+        }
+        if seen.headers.iter().any(|header| header.starts_with("reset-flow")) {
+            self.renewed = Some(started);
+        }
+        seen
+    }
+
+    /// A code that the trader finds, and that was asked for in this flow.
+    fn code_in_mailbox(&self, login: &str) -> Option<String> {
+        let (_, began) = self.flow.filter(|_| self.handle.is_some())?;
+        self.scene.platform.code_in_mailbox(login, began)
     }
 
     async fn read(&mut self, response: Response, took: Duration) -> Seen {
@@ -148,6 +166,10 @@ pub struct Fate {
     /// How many steps the trader took, and how many of them the gateway refused although nothing was wrong with them.
     pub steps: u32,
     pub refused: u32,
+    /// How often a right code looked wrong although nothing failed.
+    pub betrayed: u32,
+    /// How often a right code found no flow, within the lifetime of one.
+    pub flowless: u32,
     /// When the trader had a new password.
     pub done: Option<Duration>,
     /// What was refused, for the message of a failure.
@@ -178,18 +200,11 @@ pub async fn trader(mut visitor: Visitor, login: String, question: bool, seed: u
 
 async fn attempt(visitor: &mut Visitor, login: &str, question: bool, random: &mut StdRng, fate: &mut Fate) {
     let scene = Arc::clone(&visitor.scene);
-    if visitor.handle.is_none() {
-        visitor.began = None;
-    }
-    let began = *visitor.began.get_or_insert(scene.clock.now());
     let (mut answer, mut patience) = (None, 20);
     loop {
         let request = Request::Reset { login: login.to_owned(), answer: answer.clone() };
         let seen = take(visitor, request, random, fate).await;
-        if visitor.handle.is_some()
-            && scene.platform.newest_code(login, began).is_some()
-            && random.random_bool(0.5)
-        {
+        if visitor.code_in_mailbox(login).is_some() && random.random_bool(0.5) {
             // The mail from before has come meanwhile, so it does not matter what became of this try.
             break;
         }
@@ -231,7 +246,7 @@ async fn attempt(visitor: &mut Visitor, login: &str, question: bool, random: &mu
     let mut code = None;
     for _ in 0..6 {
         pause(&scene, random, 5..30).await;
-        code = scene.platform.newest_code(login, began);
+        code = visitor.code_in_mailbox(login);
         if code.is_some() {
             break;
         }
@@ -277,9 +292,22 @@ async fn attempt(visitor: &mut Visitor, login: &str, question: bool, random: &mu
             return;
         }
         if seen.status == 200 || seen.status == 403 {
-            if seen.is_wrong_code() && scene.is_calm() {
-                fate.refused += 1;
-                fate.trace.push(format!("a right code looked wrong: {seen:?}"));
+            let lasts = visitor.renewed.is_some_and(|at| scene.clock.since(at) < scene.lifetime);
+            if seen.status == 403 && lasts && scene.platform.is_redeemable(&code) {
+                fate.flowless += 1;
+            }
+            if seen.is_wrong_code() {
+                // One that was redeemed by a call whose answer was lost is right no longer.
+                if scene.is_calm() && scene.platform.is_redeemable(&code) {
+                    fate.refused += 1;
+                    fate.betrayed += 1;
+                    fate.trace.push(format!("a right code looked wrong: {seen:?}"));
+                }
+                if random.random_bool(0.5) {
+                    // Whoever is sure of a code tries it again.
+                    pause(&scene, random, 30..600).await;
+                    continue;
+                }
             }
             return;
         }

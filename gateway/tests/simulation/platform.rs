@@ -76,6 +76,8 @@ pub struct Mail {
     pub account: String,
     pub code: String,
     pub at: Instant,
+    /// When the trader finds it.
+    pub arrives: Instant,
     /// When the code was redeemed.
     pub redeemed: Option<Instant>,
 }
@@ -141,14 +143,31 @@ impl Platform {
         self.state().condition = condition;
     }
 
-    /// The newest code that was mailed to a login and that is good for a while.
+    /// The newest code that was mailed to a login.
     pub fn newest_code(&self, login: &str, since: Instant) -> Option<String> {
-        let (account, now) = (account_of(login), self.clock.now());
-        let is_good = |mail: &&Mail| {
-            let lives = now.duration_since(mail.at) + Duration::from_secs(300) < CODE_LIFETIME;
-            mail.account == account && mail.at >= since && lives && mail.redeemed.is_none()
+        self.newest_mail(login, since, |_| true)
+    }
+
+    /// The newest code that a trader finds in the mailbox, and that is good for a while.
+    pub fn code_in_mailbox(&self, login: &str, since: Instant) -> Option<String> {
+        let now = self.clock.now();
+        self.newest_mail(login, since, |mail| {
+            mail.arrives <= now && now.duration_since(mail.at) + Duration::from_secs(300) < CODE_LIFETIME
+        })
+    }
+
+    pub fn is_redeemable(&self, code: &str) -> bool {
+        let now = self.clock.now();
+        let is_live = |mail: &Mail| mail.redeemed.is_none() && now.duration_since(mail.at) < CODE_LIFETIME;
+        self.state().books.mails.iter().any(|mail| mail.code == code && is_live(mail))
+    }
+
+    fn newest_mail(&self, login: &str, since: Instant, is_meant: impl Fn(&Mail) -> bool) -> Option<String> {
+        let account = account_of(login);
+        let is_meant = |mail: &&Mail| {
+            mail.account == account && mail.at >= since && mail.redeemed.is_none() && is_meant(mail)
         };
-        self.state().books.mails.iter().rev().find(is_good).map(|mail| mail.code.clone())
+        self.state().books.mails.iter().rev().find(is_meant).map(|mail| mail.code.clone())
     }
 
     pub fn passwords(&self, login: &str) -> u32 {
@@ -281,7 +300,9 @@ impl Autoshares for Platform {
                         break code;
                     }
                 };
-                state.books.mails.push(Mail { account, code, at: now, redeemed: None });
+                let takes = if state.random.random_bool(0.1) { 60..600 } else { 1..10 };
+                let arrives = now + Duration::from_secs(state.random.random_range(takes));
+                state.books.mails.push(Mail { account, code, at: now, arrives, redeemed: None });
                 Ok(ResetReply::Accepted { flag: false })
             })
             .await
