@@ -69,6 +69,19 @@ mod tests {
     }
 
     #[test]
+    fn a_handle_is_given_in_both_ways_and_the_cookie_is_taken_away() {
+        let mut headers = HeaderMap::new();
+        give(&mut headers, "one", Duration::from_secs(600));
+        assert_eq!(headers[HEADER], "one");
+        let attributes = "Path=/; Secure; HttpOnly; SameSite=Strict";
+        assert_eq!(headers[header::SET_COOKIE], format!("{COOKIE}=one; Max-Age=600; {attributes}"));
+        let mut headers = HeaderMap::new();
+        take_away(&mut headers);
+        assert_eq!(headers[header::SET_COOKIE], format!("{COOKIE}=; Max-Age=0; {attributes}"));
+        assert!(!headers.contains_key(HEADER));
+    }
+
+    #[test]
     fn a_neighbour_of_any_bytes_hides_no_handle() {
         for (cookies, expected) in [
             ("name=José; __Host-password-reset=one", &["one"][..]),

@@ -222,6 +222,7 @@ mod tests {
         let sealed = ring.seal(Purpose::Handle, b"text", system_bytes());
         assert_eq!(ring.open(Purpose::Handle, &sealed).unwrap(), b"text");
         assert_eq!(ring.open(Purpose::Token, &sealed), None);
+        assert_eq!(format!("{ring:?}"), "KeyRing { origin: \"https://a.example\", .. }");
         assert_eq!(KeyRing::new(&two, "https://a.example").open(Purpose::Handle, &sealed), None);
         assert_eq!(KeyRing::new(&one, "https://b.example").open(Purpose::Handle, &sealed), None);
         let both = Secrets(vec![two.0[0], one.0[0]]);

@@ -425,6 +425,17 @@ mod tests {
     }
 
     #[test]
+    fn an_address_is_shown_and_has_its_network() {
+        let address: IpAddr = "192.0.2.1".parse().unwrap();
+        let client = ClientAddress::Known(address);
+        assert_eq!((client.to_string(), client.known()), ("192.0.2.1".to_owned(), Some(address)));
+        assert_eq!(client.network(), Network::own(Some(address)));
+        let unknown = ClientAddress::Unknown(Why::NoAddress);
+        assert_eq!((unknown.known(), unknown.network()), (None, Network::own(None)));
+        assert!(unknown.to_string().starts_with("unknown, "));
+    }
+
+    #[test]
     fn a_proxy_that_nobody_told_about_is_noticed() {
         let hint = |peer: &str, trusted: &[&str], name: Option<&'static str>| {
             let mut headers = HeaderMap::new();
