@@ -2,7 +2,7 @@
 //! all protections off, and nginx that adds the application key and limits each address. `cargo xtask attack` runs it.
 //!
 //! Everything runs on loopback, with a fixed number of requests (see the constants). The attacker is a botnet that knows the logins of some
-//! traders. Its many addresses are simulated by a proxy header that the targets trust.
+//! traders. Its many addresses, each in a network of its own, are simulated by a proxy header that the targets trust.
 
 #![allow(clippy::unwrap_used, reason = "an attack that cannot set itself up has failed")]
 #![allow(clippy::disallowed_methods, reason = "an attacker measures how long a reply really takes")]
@@ -103,17 +103,17 @@ async fn attack(target: &'static str, with_handles: bool, start: impl FnOnce(&Sa
     let pairs = existing.into_iter().zip(unknown).enumerate().map(|(index, (existing, unknown))| {
         let bot = bot.clone();
         async move {
-            let one = bot.reset(&format!("192.0.2.{index}"), &existing).await;
-            [one, bot.reset(&format!("192.0.3.{index}"), &unknown).await]
+            let one = bot.reset(&address(11, index), &existing).await;
+            [one, bot.reset(&address(12, index), &unknown).await]
         }
     });
     let pairs = together(pairs, 6).await;
 
-    let handle = bot.reset("192.0.4.1", "victim").await.handle;
+    let handle = bot.reset(&address(13, 0), "victim").await.handle;
     let before = sandbox.calls(Operation::RedeemCode);
     let shots = (0..AT_ONCE).map(|guess| {
         let (bot, handle) = (bot.clone(), handle.clone());
-        async move { bot.guess(&format!("192.0.5.{guess}"), &handle, guess).await }
+        async move { bot.guess(&address(14, guess), &handle, guess).await }
     });
     together(shots, AT_ONCE).await;
     let at_once = sandbox.calls(Operation::RedeemCode) - before;
@@ -121,15 +121,13 @@ async fn attack(target: &'static str, with_handles: bool, start: impl FnOnce(&Sa
     // Requests a code for each known login, then guesses codes from all addresses and in all flows.
     let resets = traders.into_iter().enumerate().map(|(index, login)| {
         let bot = bot.clone();
-        async move { bot.reset(&format!("198.51.100.{}", index / 8), &login).await.handle }
+        async move { bot.reset(&address(15, index / 8), &login).await.handle }
     });
     let handles = together(resets, CONCURRENCY).await;
     let before = sandbox.calls(Operation::RedeemCode);
     let guesses = (0..GUESSES).map(|guess| {
         let (bot, handle) = (bot.clone(), handles[guess % TRADERS].clone());
-        let address = guess % ADDRESSES;
-        let address = format!("203.0.{}.{}", address / 250, address % 250);
-        async move { bot.guess(&address, &handle, 100_000 + guess).await }
+        async move { bot.guess(&address(16, guess % ADDRESSES), &handle, 100_000 + guess).await }
     });
     let taken = together(guesses, CONCURRENCY).await.into_iter().filter(|hit| *hit).count();
     let forwarded = sandbox.calls(Operation::RedeemCode) - before;
@@ -143,6 +141,11 @@ async fn attack(target: &'static str, with_handles: bool, start: impl FnOnce(&Sa
         by_bytes: bits_by_bytes(&pairs),
         by_time: bits_by_time(&pairs),
     }
+}
+
+/// An address of the botnet, each in a network of its own, so that no limit of a network holds it back. Nothing is ever sent there.
+fn address(first: u8, number: usize) -> String {
+    format!("{first}.{}.{}.1", number / 250, number % 250)
 }
 
 /// Runs the futures, at most `at_a_time` of them at once, and returns their results in the order of the futures.
