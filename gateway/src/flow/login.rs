@@ -1,9 +1,13 @@
-//! The spelling of logins: what Autoshares may take for one login is one here, and what no login holds is refused.
+//! The spelling of logins: what Autoshares may take for one login is counted as one here, and what no login holds is refused.
 //!
 //! Autoshares runs on .NET, whose databases compare names in their own ways: without case, often without accents, and with characters that
 //! weigh nothing. A stranger who finds a spelling that is one account there and a new login here gets new budgets for it. So a login is
-//! counted without anything that some database may leave out; that merges budgets and hurts nobody. What cannot be counted in a safe way,
-//! and stands in no login that somebody types, is refused. A login is forwarded exactly as the client typed it.
+//! counted without anything that some database may leave out. Where databases disagree about a character, because their tables are of
+//! different age or because they convert to another set of characters, the login has several readings, and each of them is charged. What
+//! cannot be counted in a safe way, and stands in no login that somebody types, is refused. A login is forwarded exactly as the client typed
+//! it.
+
+use std::sync::LazyLock;
 
 use autoshares_sdk::Login;
 use caseless::Caseless;
@@ -11,14 +15,24 @@ use icu_properties::{
     CodePointMapData, CodePointSetData,
     props::{BidiControl, DefaultIgnorableCodePoint, GeneralCategory, GeneralCategoryGroup, Script},
 };
+use regex_syntax::hir::{Class, ClassUnicode, HirKind};
 use unicode_normalization::{UnicodeNormalization, char::decompose_compatible};
 
 /// The longest login, in UTF-16 units, in which .NET counts. Databases give names a column of so many at most.
 pub const MAX_LOGIN: usize = 256;
 
+/// The versions of Unicode whose tables databases still compare with. A character that is younger than the table weighs nothing: SQL Server's
+/// default collation knows those of 1996. The newest tables know whatever is assigned.
+const TABLES: [&str; 5] = ["2.0", "3.0", "3.2", "4.1", "5.1"];
+
 /// A login as it is counted.
 #[expect(missing_debug_implementations, reason = "holds a login")]
-pub struct Spelling(String);
+pub struct Spelling {
+    /// What databases with the oldest tables make of it.
+    first: String,
+    /// What others make of it, where that differs.
+    others: Vec<String>,
+}
 
 /// A login that is not counted, and so not forwarded either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +46,7 @@ pub enum Unspellable {
 }
 
 impl Spelling {
-    /// The spelling that all spellings of a login share.
+    /// The readings of a login.
     ///
     /// # Errors
     ///
@@ -49,27 +63,70 @@ impl Spelling {
             // The same for the characters that most logins are made of, at a tenth of the price.
             let is_printed = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
             return if is_printed {
-                Ok(Self(text.to_ascii_lowercase()))
+                Ok(Self { first: text.to_ascii_lowercase(), others: Vec::new() })
             } else {
                 Err(Unspellable::Character)
             };
         }
         check(text)?;
-        let folded = text.nfkd().default_case_fold().nfkd();
-        let counted: String = folded.filter_map(counted).collect();
-        let counted = plain(&counted);
-        let counted = counted.trim_matches(' ');
-        if counted.is_empty() {
-            // Of symbols alone: no other login has this text, for none of its characters is counted elsewhere.
-            return Ok(Self(text.nfkc().default_case_fold().nfkc().collect()));
-        }
-        Ok(Self(counted.to_owned()))
+        let mut readings = readings(text).into_iter();
+        // Of symbols alone: no other login has this text, for none of its characters is counted elsewhere.
+        let first = readings.next().unwrap_or_else(|| text.nfkc().default_case_fold().nfkc().collect());
+        Ok(Self { first, others: readings.collect() })
     }
 
-    /// The text to hash.
+    /// The text to hash where a login has one name.
     pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+        self.first.as_bytes()
     }
+
+    /// The texts to hash where a login is charged, that of [`as_bytes`](Self::as_bytes) first.
+    pub fn readings(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::once(&self.first).chain(&self.others).map(String::as_bytes)
+    }
+}
+
+/// What databases of different kinds make of a login, without repetitions, and without what is empty.
+fn readings(text: &str) -> Vec<String> {
+    /// The characters that each of [`TABLES`] knows.
+    static KNOWN: LazyLock<Vec<ClassUnicode>> =
+        LazyLock::new(|| TABLES.iter().filter_map(|age| known(age)).collect());
+    let by_age = KNOWN.iter().filter_map(|known| {
+        // Nothing beyond the basic plane is counted in any reading.
+        let known =
+            |character: &char| character.is_ascii() || *character > '\u{ffff}' || contains(known, *character);
+        // Where a table knows all of them, it makes of the login what the newest one does.
+        (!text.chars().all(|character| known(&character)))
+            .then(|| read(text.chars().filter(known), unchanged))
+    });
+    let mut readings: Vec<String> = Vec::new();
+    for reading in by_age.chain([read(text.chars(), unchanged), read(text.chars(), best_fit)]) {
+        if !reading.is_empty() && !readings.contains(&reading) {
+            readings.push(reading);
+        }
+    }
+    readings
+}
+
+/// The characters that were assigned in a version of Unicode or before.
+fn known(age: &str) -> Option<ClassUnicode> {
+    match regex_syntax::parse(&format!(r"\p{{Age={age}}}")).ok()?.into_kind() {
+        HirKind::Class(Class::Unicode(class)) => Some(class),
+        _ => None,
+    }
+}
+
+fn contains(class: &ClassUnicode, character: char) -> bool {
+    let ranges = class.ranges();
+    let next = ranges.partition_point(|range| range.end() < character);
+    ranges.get(next).is_some_and(|range| range.start() <= character)
+}
+
+/// What a database makes of characters, if it converts them as told before it compares.
+fn read(characters: impl Iterator<Item = char>, convert: fn(char) -> char) -> String {
+    let folded = characters.nfkd().default_case_fold().nfkd();
+    let counted: String = folded.map(convert).filter_map(counted).collect();
+    plain(&counted).trim_matches(' ').to_owned()
 }
 
 /// Whether a login is not longer than [`MAX_LOGIN`].
@@ -144,54 +201,56 @@ fn counted(character: char) -> Option<char> {
         _ if character.is_whitespace() => Some(' '),
         _ => {
             let category = CodePointMapData::<GeneralCategory>::new().get(character);
-            let is_left_out = LEFT_OUT.contains(category) || is_rare(character);
             if category == GeneralCategory::DecimalNumber {
                 return Some(digit(character));
             }
-            (!is_left_out).then(|| large_kana(character))
+            (!LEFT_OUT.contains(category)).then(|| large_kana(character))
         }
     }
 }
 
-/// Whether no name in common use today is written with a character: databases whose tables are older than its script give it no weight. The
-/// scripts are those that Unicode recommends for identifiers (UAX 31, table 5).
-fn is_rare(character: char) -> bool {
-    let is_extension_of_han = ('\u{3400}'..='\u{4dbf}').contains(&character);
-    is_extension_of_han
-        || !matches!(
-            CodePointMapData::<Script>::new().get(character),
-            Script::Common
-                | Script::Inherited
-                | Script::Arabic
-                | Script::Armenian
-                | Script::Bengali
-                | Script::Bopomofo
-                | Script::Cyrillic
-                | Script::Devanagari
-                | Script::Ethiopic
-                | Script::Georgian
-                | Script::Greek
-                | Script::Gujarati
-                | Script::Gurmukhi
-                | Script::Han
-                | Script::Hangul
-                | Script::Hebrew
-                | Script::Hiragana
-                | Script::Kannada
-                | Script::Katakana
-                | Script::Khmer
-                | Script::Lao
-                | Script::Latin
-                | Script::Malayalam
-                | Script::Myanmar
-                | Script::Oriya
-                | Script::Sinhala
-                | Script::Tamil
-                | Script::Telugu
-                | Script::Thaana
-                | Script::Thai
-                | Script::Tibetan
-        )
+fn unchanged(character: char) -> char {
+    character
+}
+
+/// The ASCII character that Windows puts in the place of one that its Western set of characters lacks, for a database whose column or
+/// parameter is of that set. Folded letters and what stands in logins; characters that decompose into ASCII are folded to it anyway.
+fn best_fit(character: char) -> char {
+    match character {
+        'ƀ' => 'b',
+        'ɨ' => 'i',
+        'ƚ' => 'l',
+        'ɵ' => 'o',
+        'ƫ' | 'ʈ' | 'τ' | 'θ' => 't',
+        'ƶ' => 'z',
+        'ǥ' | 'ɡ' | 'γ' => 'g',
+        'α' => 'a',
+        'δ' => 'd',
+        'ε' => 'e',
+        'σ' => 's',
+        'φ' => 'f',
+        'ω' => 'o',
+        'π' => 'p',
+        'һ' => 'h',
+        '√' => 'v',
+        '∩' => 'n',
+        '∞' => '8',
+        '\u{2010}' | '\u{2212}' | '\u{2500}' => '-',
+        '\u{2cd}' => '_',
+        '\u{2217}' => '*',
+        '\u{2044}' | '\u{2215}' => '/',
+        '\u{2216}' => '\\',
+        '\u{2b9}' | '\u{2bc}' | '\u{2c8}' | '\u{2032}' => '\'',
+        '\u{2cb}' | '\u{2035}' => '`',
+        '\u{2c4}' => '^',
+        '\u{223c}' => '~',
+        '\u{1c0}' | '\u{2223}' => '|',
+        '\u{1c3}' => '!',
+        '\u{589}' | '\u{2236}' => ':',
+        '\u{66a}' => '%',
+        '\u{2550}' | '\u{2261}' => '=',
+        _ => character,
+    }
 }
 
 /// The ASCII digit of a decimal digit of another script. Ten of them stand together, and begin at a code point that ends in 0 or 6 in hexadecimal.
@@ -214,8 +273,7 @@ fn large_kana(character: char) -> char {
     }
 }
 
-/// Latin words in ASCII: letters that databases take for one or two of them are written as these, and whatever else stands in such a word is left
-/// out. No name mixes scripts in a word, and a stranger finds letters of some script that weigh nothing in some database.
+/// Latin words in ASCII: letters that databases take for one or two of them are written as these, and other Latin letters are left out.
 fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for word in
@@ -237,7 +295,10 @@ fn plain(text: &str) -> String {
             }
         }
         if plain[start..].bytes().any(|byte| byte.is_ascii_alphabetic()) {
-            let latin: String = plain[start..].chars().filter(char::is_ascii).collect();
+            let scripts = CodePointMapData::<Script>::new();
+            let is_latin = |character: &char| scripts.get(*character) == Script::Latin;
+            let is_plain = |character: &char| character.is_ascii() || !is_latin(character);
+            let latin: String = plain[start..].chars().filter(is_plain).collect();
             plain.truncate(start);
             plain.push_str(&latin);
         }
@@ -250,7 +311,47 @@ mod tests {
     use super::*;
 
     fn spelled(login: &str) -> Result<String, Unspellable> {
-        Spelling::of(&login.into()).map(|spelling| spelling.0)
+        Spelling::of(&login.into()).map(|spelling| spelling.first)
+    }
+
+    fn all_readings(login: &str) -> Vec<String> {
+        let spelling = Spelling::of(&login.into()).unwrap();
+        spelling.readings().map(|reading| String::from_utf8(reading.to_vec()).unwrap()).collect()
+    }
+
+    fn share_a_reading(one: &str, other: &str) -> bool {
+        let others = all_readings(other);
+        all_readings(one).iter().any(|reading| others.contains(reading))
+    }
+
+    /// Characters that some database gives no weight and the next one takes for another one are charged to both.
+    #[test]
+    fn a_login_that_databases_read_differently_is_charged_to_each_reading() {
+        for (login, readings) in [
+            ("robert.zak", &["robert.zak"][..]),
+            ("röbert.zak", &["robert.zak"]),
+            // Superscript a, of 2003; a small sharp s, of 2008; s with a comma below, of 1999.
+            ("robert.zakᵃᵃ", &["robert.zak", "robert.zakaa"]),
+            ("robert.zakẞ", &["robert.zak", "robert.zakss"]),
+            ("ionuș", &["ionu", "ionus"]),
+            ("ionușᵃ", &["ionu", "ionus", "ionusa"]),
+            ("robert.zak㉐", &["robert.zak", "robert.zakpte"]),
+            // Ethiopic, of 1999; a digit of N'Ko, of 2006; a Latin letter of 2006.
+            ("1234567ግግ", &["1234567", "1234567ግግ"]),
+            ("robert.zak߁", &["robert.zak", "robert.zak1"]),
+            ("1234567ꜧ", &["1234567", "1234567ꜧ"]),
+            ("robert.zakꜧ", &["robert.zak"]),
+            ("ግብ", &["ግብ"]),
+            ("ᏣᎳᎩ😀", &["ᏣᎳᎩ"]),
+            // What a column of the Western set of characters makes of them.
+            ("robert.ƶak", &["robert.ak", "robert.zak"]),
+            ("jean\u{2010}luc", &["jeanluc", "jean-luc"]),
+            ("robert.zαk", &["robert.zαk", "robert.zak"]),
+            ("trader∞", &["trader", "trader8"]),
+        ] {
+            assert_eq!(all_readings(login), readings, "{login}");
+        }
+        assert!(TABLES.iter().all(|age| known(age).is_some()));
     }
 
     #[test]
@@ -277,11 +378,9 @@ mod tests {
             "robert\u{640}.zak",
             "rob\u{200d}ert.zak",
             "rob\u{200c}ert.zak",
-            // Letters that some databases give no weight, or know no script of.
+            // Letters that are younger than the tables of some databases.
             "robert.zak\u{14de}",
             "\u{3422}robert.zak",
-            "robeжrt.zak",
-            "robert.zak中",
             "robert.\u{a015}zak",
         ] {
             assert_eq!(spelled(spelling), Ok("robert.zak".to_owned()), "{spelling:?}");
@@ -314,7 +413,7 @@ mod tests {
             ("иван\u{10380}😀", "иван"),
             ("иван\u{14de}@example.com", "иван@example.com"),
         ] {
-            assert_eq!(spelled(one), spelled(other), "{one} and {other}");
+            assert!(share_a_reading(one, other), "{one} and {other}");
             assert!(!spelled(one).unwrap().is_empty());
         }
         for (one, other) in [
@@ -325,11 +424,14 @@ mod tests {
             ("😀", "😁"),
             ("😀", "robert.zak"),
             ("中文", "中國"),
+            ("王小明vip", "张伟vip"),
+            ("robeжrt.zak", "robert.zak"),
+            ("ግብ", "ግል"),
             ("иван@example.com", "пётр@example.com"),
             ("иван1", "пётр1"),
             ("\u{14de}", "\u{14df}"),
         ] {
-            assert_ne!(spelled(one), spelled(other), "{one} and {other}");
+            assert!(!share_a_reading(one, other), "{one} and {other}");
         }
     }
 

@@ -30,8 +30,8 @@ pub const SPENT: &str = "spent";
 /// A step 1.
 #[expect(missing_debug_implementations, reason = "holds a login")]
 pub struct ResetAttempt<'a> {
-    /// The pseudonym of the login, under which its budgets are kept.
-    pub login: Id,
+    /// The pseudonyms of the login's readings, under which its budgets are kept. The first one stands for the login.
+    pub login: Vec<Id>,
     /// The flows that the client's handles name, each with the login as its owner. The store renews the first one that it may renew.
     pub current: Vec<Owned>,
     /// The handle of the new flow that begins when the store renews none of `current`.
@@ -83,21 +83,25 @@ impl Guard {
     ) -> Result<Reset, Refused> {
         let ResetAttempt { login, current, fresh, spelling, answered } = attempt;
         let limits = &self.limits;
+        let (readings, login) = (&login, login[0]);
         let mut decision = Decision::new(self.randomness.id());
         if limits.enabled {
-            let of_login = |budget, rates, stage: Stage| Charge {
-                receipt: true,
-                stage_when_exhausted: stage.bits(),
-                ..Charge::new(budget, Subject::Of(login), rates)
+            let of_login = |budget, rates, stage: Stage| {
+                readings.iter().map(move |reading| Charge {
+                    receipt: true,
+                    stage_when_exhausted: stage.bits(),
+                    ..Charge::new(budget, Subject::Of(*reading), rates)
+                })
             };
             let newcomer = Policy::newcomer(networks, answered);
             if let Some(wait) = self.known_wait(Subject::Of(newcomer), RESETS) {
                 return Err(Refused::Installation { budget: RESETS, wait });
             }
             decision.open = self.policy.resets(networks, login, answered);
-            decision.silent = vec![of_login(RESETS_PER_LOGIN, &limits.resets_per_login, Stage::DEAD)];
+            decision.silent = of_login(RESETS_PER_LOGIN, &limits.resets_per_login, Stage::DEAD).collect();
             if answered {
-                decision.silent.push(of_login(ANSWERS_PER_LOGIN, &limits.answers_per_login, Stage::QUESTION));
+                let answers = of_login(ANSWERS_PER_LOGIN, &limits.answers_per_login, Stage::QUESTION);
+                decision.silent.extend(answers);
             }
             decision.makes_live = true;
         }

@@ -60,7 +60,8 @@ pub async fn request_reset(
         Some(_) => Some(Arc::clone(&steps.calls).try_acquire_owned().map_err(|_| Problem::too_busy())?),
         None => None,
     };
-    let login = steps.seals.ring().pseudonym(Named::Login, spelling.as_bytes());
+    let ring = steps.seals.ring();
+    let login = spelling.readings().map(|reading| ring.pseudonym(Named::Login, reading)).collect();
     let owned = |handle: &Handle| Owned { id: handle.id, owner: handle.owner(&spelling) };
     let fresh = steps.seals.new_handle();
     let attempt = ResetAttempt {
@@ -98,11 +99,12 @@ pub async fn request_reset(
     }
 }
 
-/// Keeps the place of a call for as long as the highest level of time, or how soon places come back would tell how long the call took.
-fn keep_place(steps: &Arc<Steps>, caller: &Caller, permit: Option<OwnedSemaphorePermit>) {
+/// Keeps the place of a call until the highest level of time, or how soon places come back would tell how long the call took, if it took no
+/// longer than that. A stop does not wait for it.
+fn keep_place(steps: &Steps, caller: &Caller, permit: Option<OwnedSemaphorePermit>) {
     let (timing, until) = (steps.timing.clone(), steps.timing.due(caller.started, HIGHEST));
     if let Some(permit) = permit {
-        steps.behind.spawn(async move {
+        tokio::spawn(async move {
             timing.hold(until).await;
             drop(permit);
         });
@@ -153,8 +155,7 @@ async fn forward(
         let raise = late(&behind, &caller, &called);
         let Judged { outcome, stage, .. } = judge(&behind, &caller, flow, called);
         behind.guard.settle(receipts, outcome, Record { stage, raise, ..Record::default() }).await;
-        behind.timing.hold(behind.timing.due(caller.started, HIGHEST)).await;
-        drop(permit);
+        keep_place(&behind, &caller, permit);
     });
     Ok(Said::Accepted { flag: false })
 }

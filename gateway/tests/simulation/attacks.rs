@@ -80,8 +80,8 @@ impl Attack {
             Attack::GuessDead(..=30) | Attack::Flood(..=30) => 25.0,
             Attack::GuessLive(..=30) => 30.0,
             Attack::Flood(_) | Attack::Bomb(_) => 65.0,
-            Attack::Besiege(_) => 50.0,
-            Attack::GuessLive(_) | Attack::GuessDead(_) | Attack::Repeat(_) => 96.0,
+            Attack::Besiege(..=5) => 10.0,
+            Attack::GuessLive(_) | Attack::GuessDead(_) | Attack::Repeat(_) | Attack::Besiege(_) => 96.0,
         }
     }
 }
@@ -212,7 +212,7 @@ async fn flood(mut visitor: Visitor, number: u32, seed: u64, until: Instant) {
 }
 
 /// Spellings of `victim` that are one account to Autoshares, and some that are none.
-const SPELLINGS: [&str; 12] = [
+const SPELLINGS: [&str; 21] = [
     "victim",
     "VICTIM",
     " Victim ",
@@ -225,6 +225,15 @@ const SPELLINGS: [&str; 12] = [
     "victim\u{e000}",
     "victim\u{1d42b}",
     "victim\u{2028}",
+    "victimᵃ",
+    "ᵃvictim",
+    "ᵛictim",
+    "victiᵐ",
+    "vicșștim",
+    "victimግ",
+    "vicᎳtim",
+    "vicτim",
+    "victiꜧm",
 ];
 
 async fn bomb(mut visitor: Visitor, seed: u64, until: Instant) {
@@ -235,6 +244,10 @@ async fn bomb(mut visitor: Visitor, seed: u64, until: Instant) {
         if random.random_bool(0.3) {
             let emoji = char::from_u32(0x1f600 + random.random_range(0..80)).unwrap();
             login.insert(login.char_indices().nth(3).unwrap().0, emoji);
+        }
+        if random.random_bool(0.3) {
+            let young = ['ᵃ', 'ș', 'ግ', '\u{7c1}', '\u{a727}'][random.random_range(0..5)];
+            login.push(young);
         }
         let seen = visitor.send(random.random_range(0..9), Request::Reset { login, answer: None }).await;
         if matches!(seen.status, 429 | 503) {

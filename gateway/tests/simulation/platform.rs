@@ -103,6 +103,7 @@ pub struct Books {
 #[derive(Debug)]
 pub struct Platform {
     clock: Clock,
+    database: Database,
     state: Mutex<State>,
 }
 
@@ -115,16 +116,50 @@ struct State {
     books: Books,
 }
 
-/// The account that a login means, to databases that compare without case, accents, width and whatever lies beyond the basic plane.
-pub fn account_of(login: &str) -> String {
-    let compared =
-        login.chars().filter(|character| *character < '\u{10000}').map(|character| match character {
-            '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(character) - 0xfee0).unwrap_or(character),
-            'é' | 'É' => 'e',
-            'ö' | 'Ö' => 'o',
-            other => other,
+/// How Autoshares' database compares logins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// Characters that are younger than its tables weigh nothing, and nothing does beyond the basic plane.
+    Old,
+    /// Young characters are what they stand for.
+    New,
+    /// It converts logins to the Western set of characters first.
+    Western,
+}
+
+impl Database {
+    /// The account that a login means. All of them compare without case, accents and width.
+    fn account_of(self, login: &str) -> String {
+        let young = [
+            '\u{218}'..='\u{21b}',
+            '\u{7c0}'..='\u{7ff}',
+            '\u{1200}'..='\u{137f}',
+            '\u{1400}'..='\u{167f}',
+            '\u{1d00}'..='\u{1dbf}',
+            '\u{1e9e}'..='\u{1e9e}',
+            '\u{a720}'..='\u{a7ff}',
+        ];
+        let is_young = |character: &char| young.iter().any(|range| range.contains(character));
+        let known = login.chars().filter(|character| match self {
+            Database::Old => *character < '\u{10000}' && !is_young(character),
+            Database::New | Database::Western => *character < '\u{10000}',
         });
-    compared.flat_map(char::to_lowercase).collect::<String>().trim().to_owned()
+        let compared = known.map(|character| match (self, character) {
+            (_, '\u{ff01}'..='\u{ff5e}') => {
+                char::from_u32(u32::from(character) - 0xfee0).unwrap_or(character)
+            }
+            (_, 'é' | 'É') => 'e',
+            (_, 'ö' | 'Ö') => 'o',
+            (Database::New, 'ș' | 'Ș') => 's',
+            (Database::New, 'ᵃ') => 'a',
+            (Database::New, 'ᵛ') => 'v',
+            (Database::New, 'ᵐ') => 'm',
+            (Database::Western, 'ƚ') => 'l',
+            (Database::Western, 'τ') => 't',
+            (_, other) => other,
+        });
+        compared.flat_map(char::to_lowercase).collect::<String>().trim().to_owned()
+    }
 }
 
 impl Platform {
@@ -132,11 +167,13 @@ impl Platform {
         let random = StdRng::seed_from_u64(seed);
         let condition = super::WELL;
         let (accounts, tokens, books) = Default::default();
-        Self { clock, state: Mutex::new(State { random, condition, accounts, tokens, books }) }
+        let database =
+            [Database::Old, Database::New, Database::Western][usize::try_from(seed % 3).unwrap_or_default()];
+        Self { clock, database, state: Mutex::new(State { random, condition, accounts, tokens, books }) }
     }
 
     pub fn add(&self, login: &str, question: Option<&'static str>) {
-        self.state().accounts.insert(account_of(login), Account { question, passwords: 0 });
+        self.state().accounts.insert(self.database.account_of(login), Account { question, passwords: 0 });
     }
 
     pub fn set(&self, condition: Condition) {
@@ -163,7 +200,7 @@ impl Platform {
     }
 
     fn newest_mail(&self, login: &str, since: Instant, is_meant: impl Fn(&Mail) -> bool) -> Option<String> {
-        let account = account_of(login);
+        let account = self.database.account_of(login);
         let is_meant = |mail: &&Mail| {
             mail.account == account && mail.at >= since && mail.redeemed.is_none() && is_meant(mail)
         };
@@ -171,7 +208,7 @@ impl Platform {
     }
 
     pub fn passwords(&self, login: &str) -> u32 {
-        self.state().accounts.get(&account_of(login)).map_or(0, |account| account.passwords)
+        self.state().accounts.get(&self.database.account_of(login)).map_or(0, |account| account.passwords)
     }
 
     pub fn books<T>(&self, read: impl FnOnce(&Books) -> T) -> T {
@@ -284,7 +321,7 @@ impl Autoshares for Platform {
         answer: Option<&'a SecretAnswer>,
     ) -> Call<'a, ResetReply> {
         Box::pin(async move {
-            let account = account_of(login.expose());
+            let account = self.database.account_of(login.expose());
             let known = self.state().accounts.contains_key(&account);
             let asked = if known { Asked::Known } else { Asked::Stranger };
             let answer = answer.map(|answer| answer.expose().to_owned());
@@ -311,7 +348,7 @@ impl Autoshares for Platform {
 
     fn fetch_question<'a>(&'a self, login: &'a Login) -> Call<'a, Option<SecretQuestion>> {
         Box::pin(async move {
-            let account = account_of(login.expose());
+            let account = self.database.account_of(login.expose());
             let known = self.state().accounts.contains_key(&account);
             let asked = if known { Asked::Known } else { Asked::Stranger };
             self.call(asked, move |state, _| match state.accounts.get(&account) {

@@ -132,6 +132,22 @@ async fn spellings_of_a_login_share_one_budget_and_go_on_as_typed() {
     );
 }
 
+/// What one database takes for the login and another one for a second login is charged to both.
+#[tokio::test]
+async fn spellings_that_databases_read_differently_use_up_each_reading() {
+    let upstream = Upstream::json(200, ACCEPTED);
+    let app = TestApp::guarded(&client(&upstream.base_url()), |_| {});
+    for spelling in ["robert.zakᵃ", "robert.zakᵃᵃ", "robert.zak", "robert.zakᵃᵃᵃ", "robert.zakș"]
+    {
+        app.send(Method::POST, RESET, &[JSON], reset(spelling)).await;
+    }
+    assert_eq!(upstream.requests().len(), 3);
+    for spelling in ["robert.zaka", "robert.zaka", "robert.zaka"] {
+        app.send(Method::POST, RESET, &[JSON], reset(spelling)).await;
+    }
+    assert_eq!(upstream.requests().len(), 5, "the first spelling was a mail to `robert.zaka` too");
+}
+
 /// The exception: whoever has a question must be told, and may be told often, for no mail is sent.
 #[tokio::test]
 async fn a_wrong_answer_is_told_and_costs_no_mail() {
