@@ -277,6 +277,8 @@ pub enum Recalled {
     Nothing,
     /// The act is still under way.
     UnderWay,
+    /// A silent budget had no room for it, so it looked like one that failed.
+    Held,
     Outcome(String),
 }
 

@@ -331,7 +331,7 @@ impl Memory {
         match marks.iter().find(|(known, _)| *known == mark) {
             None => Recalled::Nothing,
             Some((_, State::BusySince(_))) => Recalled::UnderWay,
-            Some((_, State::Held)) => Recalled::Nothing,
+            Some((_, State::Held)) => Recalled::Held,
             Some((_, State::Done(outcome))) => Recalled::Outcome(outcome.clone()),
         }
     }

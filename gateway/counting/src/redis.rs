@@ -197,7 +197,7 @@ impl Redis {
         let is_over = self.settings.callers_time && ends.is_some_and(|ends| ends <= now);
         Ok(match state.filter(|_| !is_over) {
             None => Recalled::Nothing,
-            Some(state) if state == "held" => Recalled::Nothing,
+            Some(state) if state == "held" => Recalled::Held,
             Some(state) => match state.strip_prefix("done:") {
                 Some(outcome) => Recalled::Outcome(outcome.to_owned()),
                 None => Recalled::UnderWay,

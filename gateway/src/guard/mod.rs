@@ -16,15 +16,15 @@ use std::{
 };
 
 use autoshares_counting::{
-    Booking, Decided, Decision, Id, Lane, Level, Raise, Reading, Recalled, Settlement, Store, Subject,
-    Verdict,
+    Booking, Charge, Decided, Decision, Id, Lane, Level, Raise, Rate, Reading, Recalled, Settlement, Store,
+    Subject, Verdict,
 };
 
 pub use decisions::{Redemption, ResetAttempt, SPENT, Update, WRONG};
 pub use settlement::{Outcome, Receipts, Record};
 pub use verdict::{Code, CodeVerdict, Flow, FlowFault, LedgerReading, Refused, Reset, ResetVerdict, Silent};
 
-use crate::{clock::Clock, config::Limits, network::Networks, randomness::Randomness};
+use crate::{clock::Clock, config::Limits, flow::Handle, network::Networks, randomness::Randomness};
 use exhausted::Exhausted;
 use policy::Policy;
 
@@ -70,6 +70,9 @@ pub mod budget {
     pub const TOKEN: &str = "token";
 }
 
+/// How often a handle may come to no flow, or with a token that is not good.
+const REFUSED_STEPS: [Rate; 1] = [Rate { count: 20, period: Duration::from_secs(60) }];
+
 /// The ledger of guesses in flows.
 pub const FLOWS: Lane = Lane("flow");
 /// The ledger of guesses by clients without a handle.
@@ -101,7 +104,7 @@ pub struct Guard {
     /// How long a call to Autoshares may take; the outcome of one that takes longer is unknown.
     call_deadline: Duration,
     exhausted: Mutex<Exhausted>,
-    /// Counters of this process alone, for what costs the shared store nothing but time.
+    /// Counters of this process alone, for refused steps: counting them in the shared store would cost as much as what they are to save.
     own: Store,
     clock: Clock,
     randomness: Randomness,
@@ -163,23 +166,32 @@ impl Guard {
         if self.limits.enabled { self.refuse_networks(networks, budget::CODES_PER_ADDRESS) } else { Ok(()) }
     }
 
-    /// Refuses a step that needs a flow without querying the store, where too many such steps of a network were refused in the last minute.
+    /// Refuses a step that needs a flow without querying the store, where each of the client's handles was refused too often in the last minute.
     ///
     /// # Errors
     ///
     /// [`Refused::Address`].
-    pub fn refuse_step(&self, networks: &Networks) -> Result<(), Refused> {
-        if self.limits.enabled { self.refuse_networks(networks, budget::REFUSED_STEPS) } else { Ok(()) }
+    pub fn refuse_step(&self, handles: &[Handle]) -> Result<(), Refused> {
+        let budget = budget::REFUSED_STEPS;
+        let waits = handles.iter().map(|handle| self.known_wait(Subject::Of(handle.id), budget));
+        // With a handle that is not known for it, the store must be asked.
+        match waits.collect::<Option<Vec<_>>>().and_then(|waits| waits.into_iter().min()) {
+            Some(wait) => Err(Refused::Address { budget, wait }),
+            None => Ok(()),
+        }
     }
 
-    /// Counts a step that was refused for its flow or its token. Looking for flows costs the store time and is charged nowhere else.
-    pub async fn count_refused_step(&self, networks: &Networks) {
-        let open = if self.limits.enabled { self.policy.refused_steps(networks) } else { Vec::new() };
-        let decision = Decision { open, ..Decision::new(self.randomness.id()) };
-        if let Ok(Decided { verdict: Verdict::Exhausted { budget, subject, wait }, .. }) =
-            self.own.decide(&decision, self.clock.micros()).await
-        {
-            self.exhausted().remember(subject, budget, wait, self.clock.now());
+    /// Counts a step that was refused for its flow or its token, for each handle that came with it: looking for flows costs the store time
+    /// and is charged nowhere else. Handles cannot be made up, and nobody else has this one, so nobody else has to wait.
+    pub async fn count_refused_step(&self, handles: &[Handle]) {
+        for handle in handles.iter().filter(|_| self.limits.enabled) {
+            let charge = Charge::new(budget::REFUSED_STEPS, Subject::Of(handle.id), &REFUSED_STEPS);
+            let decision = Decision { open: vec![charge], ..Decision::new(self.randomness.id()) };
+            if let Ok(Decided { verdict: Verdict::Exhausted { budget, subject, wait }, .. }) =
+                self.own.decide(&decision, self.clock.micros()).await
+            {
+                self.exhausted().remember(subject, budget, wait, self.clock.now());
+            }
         }
     }
 

@@ -1,12 +1,10 @@
 //! The rates that follow from the settings: what a wider network may do, and what is kept for newcomers.
 
-use std::time::Duration;
-
 use autoshares_counting::{Charge, Id, Newcomers, Rate, Subject};
 
 use super::budget::{
-    CODES_PER_ADDRESS, LOGINS_PER_ADDRESS, QUESTIONS, REFUSED_STEPS, RESETS, RESETS_PER_ADDRESS,
-    RESETS_PER_BLOCK, RESETS_RESERVE, TOKENS,
+    CODES_PER_ADDRESS, LOGINS_PER_ADDRESS, QUESTIONS, RESETS, RESETS_PER_ADDRESS, RESETS_PER_BLOCK,
+    RESETS_RESERVE, TOKENS,
 };
 use crate::{
     config::Limits,
@@ -21,9 +19,6 @@ const WIDER: [(Width, u32, Option<u32>); 4] = [
     (Width::V6Slash48, 4, Some(4)),
     (Width::V6Slash32, 12, None),
 ];
-/// How many steps of a network may be refused for their flow or token in a minute. After a restart of the store every client of an office
-/// sends one.
-const REFUSED_STEPS_A_MINUTE: u32 = 60;
 /// The part of the reserve for newcomers that one block of networks may use: one in ten.
 const BLOCK: u32 = 10;
 
@@ -40,7 +35,6 @@ pub(super) struct Policy {
     resets: OfNetworks,
     logins: OfNetworks,
     codes: OfNetworks,
-    refused_steps: OfNetworks,
     /// Resets of everybody: the part that is open to all, the reserve for newcomers, and what a block may use of it.
     open: Vec<Rate>,
     reserve: Vec<Rate>,
@@ -55,9 +49,7 @@ impl Policy {
             let rates = limits.resets.iter().map(|rate| Rate { count: part(rate.count), ..*rate });
             rates.filter(|rate| rate.count > 0).collect::<Vec<_>>()
         };
-        let refused_steps = Rate { count: REFUSED_STEPS_A_MINUTE, period: Duration::from_secs(60) };
         Self {
-            refused_steps: OfNetworks::new(&[refused_steps], code),
             resets: OfNetworks::new(&limits.resets_per_address, reset),
             logins: OfNetworks::new(&limits.logins_per_address, reset),
             codes: OfNetworks::new(&limits.codes_per_address, code),
@@ -105,11 +97,6 @@ impl Policy {
     pub(super) fn tokens<'a>(&'a self, networks: &Networks, all: &'a [Rate]) -> Vec<Charge<'a>> {
         let of_all = Charge::new(TOKENS, Subject::All, all);
         [of_all].into_iter().chain(self.codes.charges(CODES_PER_ADDRESS, networks)).collect()
-    }
-
-    /// The charges for a step that was refused for its flow or token.
-    pub(super) fn refused_steps<'a>(&'a self, networks: &Networks) -> Vec<Charge<'a>> {
-        self.refused_steps.charges(REFUSED_STEPS, networks).collect()
     }
 
     /// The charges for a code, whose number the ledger bounds for the installation.

@@ -70,6 +70,7 @@ async fn flow_with_question(
     if steps.settings.binding == Binding::Required {
         return Err(Refused::Flow(FlowFault::Gone));
     }
+    steps.guard.count_refused_step(&caller.handles).await;
     let level = steps.guard.fetch_question_without_flow(&caller.networks).await?;
     Ok((None, level))
 }

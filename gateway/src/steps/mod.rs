@@ -108,15 +108,16 @@ impl Steps {
         &self.behind
     }
 
-    /// Refuses what can be refused before the body is parsed: steps 1 and 2 while Autoshares fails, and steps 1 and 3 of networks that are known
-    /// to have used up a budget. Step 3 looks for a known outcome before it is refused in an outage.
+    /// Refuses what can be refused before the body is parsed: steps 1 and 2 while Autoshares fails; steps 1 and 3 of networks that are known to
+    /// have used up a budget; steps 2 to 4 with handles that were refused too often. Step 3 looks for a known outcome before it is refused in an
+    /// outage.
     ///
     /// # Errors
     ///
     /// [`Stop`].
     pub fn refuse_early(&self, caller: &Caller, operation: Operation) -> Result<(), Stop> {
         if operation != Operation::RequestReset {
-            self.guard.refuse_step(&caller.networks)?;
+            self.guard.refuse_step(&caller.handles)?;
         }
         match operation {
             Operation::RequestReset => {

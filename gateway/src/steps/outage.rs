@@ -95,6 +95,14 @@ impl Steps {
 
     /// Reports how a call ended: whether Autoshares took the key and whether it failed. Opens the breaker where that should.
     pub(super) fn note(self: &Arc<Self>, operation: Operation, failure: Option<&Failure>) {
+        self.observe(operation, failure);
+        if let Some((failure, trouble)) = failure.and_then(|failure| Some((failure, failure.trouble?))) {
+            self.fail(operation, trouble, failure.status, failure.problem.cause().unwrap_or_default());
+        }
+    }
+
+    /// Reports how a call ended in metrics and health alone.
+    pub(super) fn observe(&self, operation: Operation, failure: Option<&Failure>) {
         let report = &self.report;
         let key = failure.map_or(KeyVerdict::Accepted, |failure| failure.key);
         if key != KeyVerdict::Unknown {
@@ -105,11 +113,9 @@ impl Steps {
                 self.breakers.has_answered.store(true, Ordering::Relaxed);
             }
         }
-        let Some((failure, trouble)) = failure.and_then(|failure| Some((failure, failure.trouble?))) else {
-            return;
-        };
-        report.metrics.upstream_failure(operation.id(), failure.status);
-        self.fail(operation, trouble, failure.status, failure.problem.cause().unwrap_or_default());
+        if let Some(failure) = failure.filter(|failure| failure.trouble.is_some()) {
+            report.metrics.upstream_failure(operation.id(), failure.status);
+        }
     }
 
     /// Opens the breaker of an operation where this trouble should, and has Autoshares probed. Reports the trouble once.
@@ -205,8 +211,13 @@ async fn probe(steps: Arc<Steps>, operation: Operation, key_was_rejected: bool) 
     let since = breaker.open_since();
     // A new key is tried at once, and once.
     let mut waits_for_key = key_was_rejected;
+    // What turned one call away may have been meant for its login, which a stranger chooses; then everybody else goes on at once. Nobody
+    // chooses what is said of a code.
+    let mut next = match operation {
+        Operation::RedeemCode => steps.clock.now() + PROBE_EVERY,
+        _ => steps.clock.now(),
+    };
     loop {
-        let next = steps.clock.now() + PROBE_EVERY;
         while steps.clock.now() < next {
             if waits_for_key && steps.autoshares.has_new_key() {
                 waits_for_key = false;
@@ -219,6 +230,7 @@ async fn probe(steps: Arc<Steps>, operation: Operation, key_was_rejected: bool) 
         if breaker.open_since() != since {
             return;
         }
+        next = steps.clock.now() + PROBE_EVERY;
         let failure = steps.probe(operation).await;
         let trouble = failure.as_ref().and_then(|failure| failure.trouble);
         if let Some(failure) = failure.as_ref().filter(|failure| failure.trouble.is_some()) {

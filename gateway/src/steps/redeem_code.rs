@@ -50,7 +50,10 @@ pub async fn redeem_code(
         // While Autoshares fails nothing is counted or forwarded, and what is known is given.
         return match known_outcome(steps, caller, &code).await? {
             Some((flow, mark)) => repeat(steps, caller, flow, mark, None, 0).await,
-            None => Err(outage.into()),
+            None => {
+                steps.guard.count_refused_step(&caller.handles).await;
+                Err(outage.into())
+            }
         };
     }
     let Code { flow, mark, reading, verdict, level } = decide_on(steps, caller, &code).await?;
@@ -143,8 +146,10 @@ async fn call(
     is_late: Arc<AtomicBool>,
 ) -> Result<String, Failure> {
     let called = steps.autoshares.redeem_code(&code).await;
-    // A call that was late has opened the breaker, and probes may have closed it since.
-    if called.is_ok() || !is_late.load(Ordering::Relaxed) {
+    if is_late.load(Ordering::Relaxed) {
+        // The call has opened the breaker already, and probes may have closed it since.
+        steps.observe(OPERATION, called.as_ref().err());
+    } else {
         steps.note(OPERATION, called.as_ref().err());
     }
     let called = called.map(|token| steps.seals.seal_token(flow.id, needs_handle, &token));
@@ -181,6 +186,7 @@ async fn decide_on(steps: &Steps, caller: &Caller, code: &ConfirmationCode) -> R
         Binding::Prefer => LEGACY,
         Binding::Off => FLOWS,
     };
+    guard.count_refused_step(&caller.handles).await;
     let fresh = steps.seals.new_handle().id;
     guard.redeem_code(networks, &Redemption::Lane(lane, fresh), code.expose()).await
 }
@@ -268,6 +274,7 @@ async fn repeat(
         let Some(mark) = mark else { break };
         outcome = match steps.guard.recall(flow, mark).await? {
             Recalled::Outcome(outcome) => Some(outcome),
+            Recalled::Held => Some(WRONG.to_owned()),
             Recalled::UnderWay if steps.clock.now() < deadline => {
                 let (now, next) = (steps.clock.now(), steps.clock.now() + LOOK_AGAIN);
                 // Also at the moment at which the reply is due.

@@ -32,10 +32,8 @@ impl From<Problem> for Stop {
 pub async fn report(steps: &Steps, caller: &Caller, stop: Stop) -> Problem {
     match stop {
         Stop::Refused(refused) => {
-            // Without a handle the store was not asked.
-            let was_looked_for = !caller.handles.is_empty();
-            if was_looked_for && matches!(refused, Refused::Flow(_) | Refused::TokenSpent(_)) {
-                steps.guard.count_refused_step(&caller.networks).await;
+            if matches!(refused, Refused::Flow(_) | Refused::TokenSpent(_)) {
+                steps.guard.count_refused_step(&caller.handles).await;
             }
             refuse(steps, caller, refused)
         }

@@ -45,11 +45,7 @@ pub async fn set_password(
         None => return Err(refuse_token(steps, caller, "does not open").await),
     };
     let is_measured = are_measured(steps.password);
-    let decided = steps.guard.set_password(&caller.networks, &update, is_measured).await;
-    if decided.is_err() && caller.handles.is_empty() {
-        steps.guard.count_refused_step(&caller.networks).await;
-    }
-    let (flow, receipts) = decided?;
+    let (flow, receipts) = steps.guard.set_password(&caller.networks, &update, is_measured).await?;
     if is_measured && let Err(weak) = check_strength(steps.password, &password).await {
         // Measuring stays charged, or it could be repeated without end.
         steps.guard.settle(receipts, Outcome::NotSent, Record::default()).await;
@@ -94,9 +90,7 @@ async fn refuse_token(steps: &Steps, caller: &Caller, reason: &'static str) -> S
     if found.is_none() && steps.settings.binding == Binding::Required {
         return Refused::Flow(FlowFault::Gone).into();
     }
-    if !caller.handles.is_empty() {
-        steps.guard.count_refused_step(&caller.networks).await;
-    }
+    steps.guard.count_refused_step(&caller.handles).await;
     steps.record(caller, Event::TokenRefused, found, Some(reason));
     Problem::token_invalid().into()
 }

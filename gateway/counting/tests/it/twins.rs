@@ -457,7 +457,7 @@ fn cases() -> Vec<(&'static str, Vec<Call>)> {
             calls.push(Decide(0, act(3, 2), Verdict::Suppressed { budget: "good" }, vec![]));
             calls.push(Decide(0, act(4, 3), Verdict::UsedUp { counter: "tries" }, vec![]));
             // The same again costs no try, and is done as soon as there is room.
-            calls.push(Recall(0, 2, Recalled::Nothing));
+            calls.push(Recall(0, 2, Recalled::Held));
             calls.push(Decide(0, act(7, 2), Verdict::Suppressed { budget: "good" }, vec![]));
             calls.push(Decide(0, begins(5, BAD), Verdict::Charged, vec![]));
             calls.push(Decide(0, act(6, 2), Verdict::Charged, vec![]));
