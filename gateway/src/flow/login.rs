@@ -352,6 +352,19 @@ mod tests {
             assert_eq!(all_readings(login), readings, "{login}");
         }
         assert!(TABLES.iter().all(|age| known(age).is_some()));
+        for (from, to) in [
+            ("ƀɨƚɵƶǥһ", "bilozgh"),
+            ("ƫʈτθɡγ", "ttttgg"),
+            ("αδεσφωπ", "adesfop"),
+            ("√∩∞", "vn8"),
+            ("\u{2010}\u{2011}\u{2212}\u{2500}\u{2cd}\u{2217}", "----_*"),
+            ("\u{2044}\u{2215}\u{2216}\u{2cb}\u{2035}\u{2c4}\u{223c}", "//\\``^~"),
+            ("\u{2b9}\u{2bc}\u{2c8}\u{2032}", "''''"),
+            ("\u{1c0}\u{2223}\u{1c3}\u{589}\u{2236}\u{66a}\u{2550}\u{2261}", "||!::%=="),
+        ] {
+            let (from, to) = (format!("0{from}1"), format!("0{to}1"));
+            assert!(all_readings(&from).contains(&to), "{from}: {:?}", all_readings(&from));
+        }
     }
 
     #[test]
@@ -400,6 +413,8 @@ mod tests {
             ("Bjørn.Æsir", "bjorn.aesir"),
             ("łukasz.đurić", "lukasz.duric"),
             ("Þór", "thor"),
+            ("Ħaŧŋ", "hatn"),
+            ("aβ", "aΒ"),
             ("trader١٢٣", "trader123"),
             ("१९७", "197"),
             ("๑๒", "12"),

@@ -47,3 +47,30 @@ impl Stage {
         self.0 & Self::DECOY.0 != 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_stage_has_a_bit_and_takes_the_steps_that_it_allows() {
+        let yes = |bits: u8, stage: Stage| bits & stage.bits() != 0;
+        // Codes forwarded, codes taken, question given, kept for ever, kept by a step 1, decoy.
+        for (stage, expected) in [
+            (Stage::QUESTION, [false, false, true, false, false, false]),
+            (Stage::DECOY, [false, false, true, false, false, true]),
+            (Stage::LIVE, [true, true, false, true, true, false]),
+            (Stage::LIVE_PERHAPS, [true, true, false, false, true, false]),
+            (Stage::DEAD, [false, true, false, false, false, false]),
+        ] {
+            let bits = [Stage::AFTER_RESET, Stage::WITH_QUESTION, Stage::LASTING, Stage::STICKY];
+            let [after_reset, with_question, lasting, sticky] = bits.map(|bits| yes(bits, stage));
+            let seen = [stage.has_code(), after_reset, with_question, lasting, sticky, stage.is_decoy()];
+            assert_eq!(seen, expected, "{stage:?}");
+            assert_eq!((yes(Stage::WITH_CODE, stage), Stage::of(stage.bits())), (stage.has_code(), stage));
+        }
+        // A record may have several bits.
+        let both = Stage::of(Stage::LIVE.bits() | Stage::DECOY.bits());
+        assert!(both.has_code() && both.is_decoy() && !Stage::of(0).has_code() && !Stage::of(0).is_decoy());
+    }
+}

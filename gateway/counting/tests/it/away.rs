@@ -247,3 +247,32 @@ async fn a_server_that_is_not_there_refuses_within_the_deadline() {
     assert!(started.elapsed() < TIMEOUT * 2);
     assert!(store.probe().await.is_err());
 }
+
+/// It is told once, and again when it comes back in a state that somebody must mend; but not for each decision and each try to connect.
+#[tokio::test]
+async fn a_server_that_stays_away_is_news_once() {
+    let mut server = Server::redis(&["--maxmemory-policy", "allkeys-lru"]);
+    server.kill();
+    let store = store(&server);
+    let mut presence = store.presence().unwrap();
+    let away = async |presence: &mut tokio::sync::watch::Receiver<Presence>, expected: bool| {
+        let away = presence.wait_for(
+            |presence| matches!(presence, Presence::Away { is_unfit, .. } if *is_unfit == expected),
+        );
+        let away = tokio::time::timeout(Duration::from_secs(10), away).await.unwrap().unwrap();
+        let Presence::Away { reason, .. } = &*away else { panic!("{away:?}") };
+        reason.to_string()
+    };
+    let reason = away(&mut presence, false).await;
+    assert!(reason.contains("I/O"), "{reason}");
+    assert!(store.decide(&letter(1), 0).await.is_err());
+    // Long enough for another try to connect.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert!(!presence.has_changed().unwrap());
+    server.restart();
+    let reason = away(&mut presence, true).await;
+    assert!(reason.contains("allkeys-lru"), "{reason}");
+    server.kill();
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert!(!presence.has_changed().unwrap(), "what must be mended stays");
+}
