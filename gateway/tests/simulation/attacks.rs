@@ -63,19 +63,17 @@ impl Attack {
     /// Which share of the honest steps, in percent, it may have refused, as `SECURITY.md` declares.
     pub fn declared(self) -> f64 {
         match self {
-            // Nobody can pause codes or resets alone, nor with a few networks.
-            Attack::None | Attack::FloodFromOneHost => 0.0,
-            // Guesses become dearer, so that an office where two mistyped a code may have used up its share: one step of 70,000.
+            // Guesses become dearer, so that an office where two mistyped a code has used up its share.
             Attack::GuessLive(2..=5) => 0.1,
-            Attack::GuessLive(networks)
-            | Attack::GuessDead(networks)
-            | Attack::Flood(networks)
-            | Attack::Bomb(networks)
-            | Attack::Repeat(networks)
-                if networks <= 5 =>
-            {
-                0.0
-            }
+            // Nobody can pause codes or resets alone, nor with a few networks. What is refused is of an office of five behind one address, two
+            // of whom mistyped a code, as it would be without an attack: one step in a hundred thousand.
+            Attack::None
+            | Attack::FloodFromOneHost
+            | Attack::GuessLive(..=5)
+            | Attack::GuessDead(..=5)
+            | Attack::Flood(..=5)
+            | Attack::Bomb(..=5)
+            | Attack::Repeat(..=5) => 0.01,
             Attack::Bomb(..=30) => 10.0,
             Attack::GuessDead(..=30) | Attack::Flood(..=30) => 25.0,
             Attack::GuessLive(..=30) => 30.0,

@@ -10,7 +10,7 @@ use super::{
     Fault, HOUR, Scene, WELL, cause, for_each_seed,
     people::{Request, Seen, Visitor},
     platform::{Condition, QUESTION},
-    runtime,
+    runtime, seeds,
 };
 use crate::config::Answers;
 
@@ -237,7 +237,7 @@ fn occasions(script: &Script, places: &[usize]) -> usize {
 /// E8 and E9 in good times: however long Autoshares takes for a login, nothing differs.
 #[test]
 fn two_worlds_look_the_same_in_good_times() {
-    for_each_seed(40, |seed| {
+    for_each_seed(seeds(40), |seed| {
         let known = [5, 40, 450, 900, 3000][usize::try_from(seed % 5).unwrap()];
         let condition = Condition::Well { stranger: 5, known, code: 10 };
         let script = script(seed, condition, Vec::new());
@@ -249,7 +249,7 @@ fn two_worlds_look_the_same_in_good_times() {
 /// E8: at the edge of the ledger, of a network's share and of a flow's tries.
 #[test]
 fn two_worlds_look_the_same_at_every_edge() {
-    for_each_seed(30, |seed| {
+    for_each_seed(seeds(30), |seed| {
         let script = script_at_the_edge(seed);
         let places = told_apart(seed, &script);
         assert!(places.is_empty(), "at {places:?}: {:?}", script.acts[places[0]]);
@@ -260,7 +260,7 @@ fn two_worlds_look_the_same_at_every_edge() {
 /// back when it has ended, it gives back when its reply is due.
 #[test]
 fn a_decoy_looks_like_a_login_with_a_question() {
-    for_each_seed(40, |seed| {
+    for_each_seed(seeds(40), |seed| {
         let known = [5, 40, 450][usize::try_from(seed % 3).unwrap()];
         let condition = Condition::Well { stranger: 5, known, code: 10 };
         let mut script = Script { has_decoys: true, ..script(seed, condition, Vec::new()) };
@@ -295,7 +295,7 @@ fn what_tells_two_worlds_apart_is_what_is_declared() {
     );
     for (name, most_declared, condition, faults) in storms() {
         let told = std::sync::Mutex::new(Vec::new());
-        for_each_seed(12, |seed| {
+        for_each_seed(seeds(12), |seed| {
             let is_priced = name == PRICE;
             let script = Script { others: true, is_priced, ..script(seed, condition, faults.clone()) };
             let places = told_apart(seed, &script);
