@@ -73,7 +73,7 @@ impl Attack {
             | Attack::GuessDead(..=5)
             | Attack::Flood(..=5)
             | Attack::Bomb(..=5)
-            | Attack::Repeat(..=5) => 0.01,
+            | Attack::Repeat(..=5) => 0.05,
             Attack::Bomb(..=30) => 10.0,
             Attack::GuessDead(..=30) | Attack::Flood(..=30) => 25.0,
             Attack::GuessLive(..=30) => 30.0,
