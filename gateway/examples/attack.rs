@@ -87,7 +87,7 @@ async fn main() {
     );
 }
 
-async fn attack(target: &'static str, with_handles: bool, start: impl FnOnce(&Sandbox) -> Target) -> Outcome {
+async fn attack(target: &'static str, with_handles: bool, start: impl Fn(&Sandbox) -> Target) -> Outcome {
     let logins =
         |name: &str, count: usize| (0..count).map(|index| format!("{name}-{index}")).collect::<Vec<_>>();
     let (traders, existing, unknown) =
@@ -96,10 +96,9 @@ async fn attack(target: &'static str, with_handles: bool, start: impl FnOnce(&Sa
     let known = traders.iter().chain(&existing);
     let sandbox = known.fold(builder, |builder, login| builder.trader(Trader::new(login))).start().await;
     let sandbox = sandbox.unwrap();
+    // Tries to find out which logins exist, each from its own address.
     let running = start(&sandbox);
     let bot = Bot { http: http(), url: running.url.clone(), with_handles };
-
-    // First tries to find out which logins exist, each from its own address, before the other attacks use up any budget.
     let pairs = existing.into_iter().zip(unknown).enumerate().map(|(index, (existing, unknown))| {
         let bot = bot.clone();
         async move {
@@ -108,15 +107,6 @@ async fn attack(target: &'static str, with_handles: bool, start: impl FnOnce(&Sa
         }
     });
     let pairs = together(pairs, 6).await;
-
-    let handle = bot.reset(&address(13, 0), "victim").await.handle;
-    let before = sandbox.calls(Operation::RedeemCode);
-    let shots = (0..AT_ONCE).map(|guess| {
-        let (bot, handle) = (bot.clone(), handle.clone());
-        async move { bot.guess(&address(14, guess), &handle, guess).await }
-    });
-    together(shots, AT_ONCE).await;
-    let at_once = sandbox.calls(Operation::RedeemCode) - before;
 
     // Requests a code for each known login, then guesses codes from all addresses and in all flows.
     let resets = traders.into_iter().enumerate().map(|(index, login)| {
@@ -132,6 +122,19 @@ async fn attack(target: &'static str, with_handles: bool, start: impl FnOnce(&Sa
     let taken = together(guesses, CONCURRENCY).await.into_iter().filter(|hit| *hit).count();
     let forwarded = sandbox.calls(Operation::RedeemCode) - before;
     let live = sandbox.outbox().len();
+
+    // Sends many codes at once, to a target that begins anew: the other attack has used up the ledger.
+    drop(running);
+    let running = start(&sandbox);
+    let bot = Bot { url: running.url.clone(), ..bot };
+    let handle = bot.reset(&address(13, 0), "victim").await.handle;
+    let before = sandbox.calls(Operation::RedeemCode);
+    let shots = (0..AT_ONCE).map(|guess| {
+        let (bot, handle) = (bot.clone(), handle.clone());
+        async move { bot.guess(&address(14, guess), &handle, guess).await }
+    });
+    together(shots, AT_ONCE).await;
+    let at_once = sandbox.calls(Operation::RedeemCode) - before;
     Outcome {
         target,
         forwarded,
