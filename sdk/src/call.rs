@@ -20,6 +20,8 @@ use crate::{
 /// The largest reply body that is read, in bytes; the documented ones have a few hundred.
 const MAX_BODY: usize = 64 * 1024;
 
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// The longest request id of Autoshares that is kept, in bytes.
 const MAX_REQUEST_ID: usize = 128;
 
@@ -58,6 +60,8 @@ impl ClientHooks<Call> for generated::Client {
         // Progenitor adds an `api-version` header to every request, but Autoshares takes the version from the path.
         headers.remove("api-version");
         headers.insert("et-app-key", self.inner().key.header());
+        // Without this header a server may compress as it likes. One that does all the same is read, too.
+        headers.insert(http::header::ACCEPT_ENCODING, http::HeaderValue::from_static("identity"));
         Ok(())
     }
 
@@ -76,7 +80,7 @@ impl ClientHooks<Call> for generated::Client {
             seen.request_id = id.filter(|id| call.is_request_id(id)).map(Box::from);
         });
 
-        let body = read_capped(response).await?;
+        let body = read_capped(response).await?.map(without_mark);
         let shape = outcome::shape(status, body.as_deref(), &call.key);
         call.note(|seen| {
             seen.shape = Some(shape);
@@ -109,6 +113,14 @@ async fn read_capped(mut response: reqwest::Response) -> reqwest::Result<Option<
         body.extend_from_slice(&chunk);
     }
     Ok(Some(body))
+}
+
+/// A body without the byte order mark that .NET writes easily, and that no JSON parser takes.
+fn without_mark(mut body: Vec<u8>) -> Vec<u8> {
+    if body.starts_with(BYTE_ORDER_MARK) {
+        body.drain(..BYTE_ORDER_MARK.len());
+    }
+    body
 }
 
 impl Call {

@@ -198,6 +198,8 @@ impl Members {
     /// A [`Problem`] when the body is not sent as JSON, is no object, or has a member twice.
     pub fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, Problem> {
         check_content(headers)?;
+        // .NET writes a byte order mark easily, and no JSON parser takes one.
+        let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
         serde_json::from_slice(body).map_err(|error| {
             let (line, column) = (error.line(), error.column());
             match error.classify() {

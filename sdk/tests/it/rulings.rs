@@ -246,3 +246,59 @@ async fn anything_else_is_unreadable_and_keeps_status_and_size_only() {
         assert_eq!(error.may_have_been_applied(), applied, "{status} {body}");
     }
 }
+
+/// `{"Model": "token-1", "Errors": [], "IsSucceed": true}`, compressed by another program.
+const COMPRESSED: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\xf2\xcd\x4f\x49\xcd\x51\xb2\x52\x50\x2a\xc9\xcf\x4e\xcd\xd3\x35\x54\xd2\x51\x50\x72\x2d\x2a\xca\x2f\x2a\x06\x0a\x46\xc7\x02\x79\x9e\xc5\xc1\xa5\xc9\xc9\xa9\xa9\x29\x40\x81\x92\xa2\xd2\xd4\x5a\x00\x60\x6a\xb7\x1c\x35\x00\x00\x00";
+
+/// Ruling 12: harmless bytes around good JSON, and an answer that is compressed although nobody asked for it, void no call.
+#[tokio::test]
+async fn a_byte_order_mark_and_gzip_are_read() {
+    let plain = r#"{"Model": "token-1", "Errors": [], "IsSucceed": true}"#;
+    let answer = |headers: &[(&str, &str)], body: &[u8]| {
+        let head = response(200, headers, "");
+        let head = head.replace("Content-Length: 0", &format!("Content-Length: {}", body.len()));
+        [head.as_bytes(), body].concat()
+    };
+    let mark = "\u{feff}";
+    for (headers, body) in [
+        (&[("Content-Type", "application/json")][..], [mark, plain].concat().into_bytes()),
+        (&[("Content-Type", "text/html")], [mark, " \r\n", plain, "\r\n"].concat().into_bytes()),
+        (&[], plain.as_bytes().to_vec()),
+        (&[("Content-Encoding", "gzip")], COMPRESSED.to_vec()),
+    ] {
+        let upstream = Upstream::answering(answer(headers, &body));
+        let client = client(&upstream);
+        let reset = client.request_reset(&"anna.lee".into(), None).await.map(Answered::into_inner);
+        assert!(matches!(reset, Ok(ResetRequested::Accepted(_))), "{headers:?}: {reset:?}");
+        let question = client.fetch_question(&"anna.lee".into()).await.unwrap().into_inner();
+        assert_eq!(question.unwrap().expose(), "token-1");
+        let token = client.redeem_code(&"741175".into()).await.unwrap().into_inner();
+        assert_eq!(token.expose(), "token-1");
+        client.set_password(&token, &"new-password".into()).await.unwrap();
+        assert!(upstream.requests().iter().all(|request| request.contains("accept-encoding: identity")));
+    }
+    // A second mark is none, and what claims to be compressed and is not cannot be read.
+    for (headers, body) in [
+        (&[][..], [mark, mark, plain].concat().into_bytes()),
+        (&[("Content-Encoding", "gzip")], plain.as_bytes().to_vec()),
+        (&[("Content-Encoding", "br")], COMPRESSED.to_vec()),
+    ] {
+        let upstream = Upstream::answering(answer(headers, &body));
+        let error = client(&upstream).redeem_code(&"741175".into()).await.unwrap_err();
+        assert!(error.may_have_been_applied(), "{headers:?}: {error:?}");
+    }
+}
+
+/// Ten megabytes in ten kilobytes are not unpacked.
+#[tokio::test]
+async fn a_compressed_answer_has_the_same_cap() {
+    use std::io::Write;
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    packed.write_all(&vec![b' '; 10_000_000]).unwrap();
+    let packed = packed.finish().unwrap();
+    let head = response(200, &[("Content-Encoding", "gzip")], "");
+    let head = head.replace("Content-Length: 0", &format!("Content-Length: {}", packed.len()));
+    let upstream = Upstream::answering([head.as_bytes(), &packed].concat());
+    let error = client(&upstream).redeem_code(&"741175".into()).await.unwrap_err();
+    assert_eq!(unreadable(error.kind()), Unreadable::TooLarge);
+}

@@ -60,14 +60,15 @@ async fn the_documented_requests_leave_byte_for_byte() {
         let mut headers: Vec<String> = lines.map(str::to_owned).collect();
         headers.sort();
         let mut expected = vec![
+            "accept-encoding: identity".to_owned(),
             "accept: application/json".to_owned(),
             "et-app-key: canary-key-5c1d".to_owned(),
             format!("host: {}", upstream.address()),
             format!("user-agent: autoshares-sdk/{}", env!("CARGO_PKG_VERSION")),
         ];
         if !body.is_empty() {
-            expected.insert(1, format!("content-length: {}", body.len()));
-            expected.insert(2, "content-type: application/json".to_owned());
+            expected.insert(2, format!("content-length: {}", body.len()));
+            expected.insert(3, "content-type: application/json".to_owned());
         }
         assert_eq!(headers, expected, "{operation}");
     }

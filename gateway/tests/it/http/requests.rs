@@ -29,7 +29,7 @@ async fn a_bad_body_is_told_what_to_mend() {
         (Method::POST, RESET, "{", "not valid JSON (line 1, column 1)"),
         (Method::POST, RESET, r#"{"User": "a"} x"#, "not valid JSON (line 1, column 15)"),
         (Method::POST, RESET, r#"{"User": "a"}{"User": "b"}"#, "not valid JSON"),
-        (Method::POST, RESET, "\u{feff}{\"User\": \"a\"}", "not valid JSON"),
+        (Method::POST, RESET, "\u{feff}\u{feff}{\"User\": \"a\"}", "not valid JSON"),
         (Method::POST, RESET, &deep, "send one JSON object, each member once"),
         (Method::POST, RESET, "[]", "send one JSON object, each member once"),
         (Method::POST, RESET, "\"robert.zak\"", "send one JSON object, each member once"),
@@ -147,6 +147,16 @@ async fn only_json_in_utf_8_is_read() {
             "{taken}"
         );
     }
+}
+
+/// Ruling 12: what .NET writes in front of good JSON, and white space around it.
+#[tokio::test]
+async fn a_byte_order_mark_before_a_body_is_read_over() {
+    let (sandbox, app) = app().await;
+    for body in ["\u{feff}{\"User\": \"anna.lee\"}", "\u{feff}\r\n {\"User\": \"anna.lee\"}\r\n"] {
+        assert_eq!(app.send(Method::POST, RESET, &[JSON], body.to_owned()).await.status, 200);
+    }
+    assert_eq!(sandbox.outbox().len(), 2);
 }
 
 #[tokio::test]
