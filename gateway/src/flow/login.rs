@@ -7,7 +7,7 @@
 //! cannot be counted in a safe way, and stands in no login that somebody types, is refused. A login is forwarded exactly as the client typed
 //! it.
 
-use std::sync::LazyLock;
+use std::{convert::identity, sync::LazyLock};
 
 use autoshares_sdk::Login;
 use caseless::Caseless;
@@ -90,17 +90,18 @@ impl Spelling {
 fn readings(text: &str) -> Vec<String> {
     /// The characters that each of [`TABLES`] knows.
     static KNOWN: LazyLock<Vec<ClassUnicode>> =
-        LazyLock::new(|| TABLES.iter().filter_map(|age| known(age)).collect());
-    let by_age = KNOWN.iter().filter_map(|known| {
+        LazyLock::new(|| TABLES.iter().filter_map(|version| assigned_by(version)).collect());
+    let by_age = KNOWN.iter().filter_map(|table| {
         // Nothing beyond the basic plane is counted in any reading.
-        let known =
-            |character: &char| character.is_ascii() || *character > '\u{ffff}' || contains(known, *character);
+        let is_known =
+            |character: &char| character.is_ascii() || *character > '\u{ffff}' || contains(table, *character);
         // Where a table knows all of them, it makes of the login what the newest one does.
-        (!text.chars().all(|character| known(&character)))
-            .then(|| read(text.chars().filter(known), unchanged))
+        let knows_all = text.chars().all(|character| is_known(&character));
+        (!knows_all).then(|| read(&fold(text.chars().filter(is_known)), identity))
     });
+    let newest = fold(text.chars());
     let mut readings: Vec<String> = Vec::new();
-    for reading in by_age.chain([read(text.chars(), unchanged), read(text.chars(), best_fit)]) {
+    for reading in by_age.chain([read(&newest, identity), read(&newest, best_fit)]) {
         if !reading.is_empty() && !readings.contains(&reading) {
             readings.push(reading);
         }
@@ -109,8 +110,8 @@ fn readings(text: &str) -> Vec<String> {
 }
 
 /// The characters that were assigned in a version of Unicode or before.
-fn known(age: &str) -> Option<ClassUnicode> {
-    match regex_syntax::parse(&format!(r"\p{{Age={age}}}")).ok()?.into_kind() {
+fn assigned_by(version: &str) -> Option<ClassUnicode> {
+    match regex_syntax::parse(&format!(r"\p{{Age={version}}}")).ok()?.into_kind() {
         HirKind::Class(Class::Unicode(class)) => Some(class),
         _ => None,
     }
@@ -122,10 +123,14 @@ fn contains(class: &ClassUnicode, character: char) -> bool {
     ranges.get(next).is_some_and(|range| range.start() <= character)
 }
 
-/// What a database makes of characters, if it converts them as told before it compares.
-fn read(characters: impl Iterator<Item = char>, convert: fn(char) -> char) -> String {
-    let folded = characters.nfkd().default_case_fold().nfkd();
-    let counted: String = folded.map(convert).filter_map(counted).collect();
+/// Characters without case and composition.
+fn fold(characters: impl Iterator<Item = char>) -> String {
+    characters.nfkd().default_case_fold().nfkd().collect()
+}
+
+/// What a database makes of folded characters, if it converts them as told before it compares.
+fn read(folded: &str, convert: fn(char) -> char) -> String {
+    let counted: String = folded.chars().map(convert).filter_map(counted).collect();
     plain(&counted).trim_matches(' ').to_owned()
 }
 
@@ -207,10 +212,6 @@ fn counted(character: char) -> Option<char> {
             (!LEFT_OUT.contains(category)).then(|| large_kana(character))
         }
     }
-}
-
-fn unchanged(character: char) -> char {
-    character
 }
 
 /// The ASCII character that Windows puts in the place of one that its Western set of characters lacks, for a database whose column or
@@ -352,7 +353,7 @@ mod tests {
             assert_eq!(all_readings(login), readings, "{login}");
         }
         for table in TABLES {
-            let known = known(table).unwrap();
+            let known = assigned_by(table).unwrap();
             let ends = |range: &regex_syntax::hir::ClassUnicodeRange| [range.start(), range.end()];
             assert!(known.ranges().iter().flat_map(ends).all(|character| contains(&known, character)));
             assert!(!contains(&known, '\u{9fff}'), "of 2021");
