@@ -1,8 +1,10 @@
 //! The builder of a client: it collects the base URL, the application key and the timeouts, and reports all their faults together.
 
-use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
+use std::{error::Error as StdError, fmt, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use reqwest::Url;
+use http::HeaderValue;
+use reqwest::{Proxy, Url};
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     client::{Client, Inner},
@@ -17,8 +19,10 @@ const API_VERSION: &str = "1.0";
 const TIMEOUT: Duration = Duration::from_secs(10);
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Shorter than the keep-alive of common servers, so that the SDK seldom sends a request on a connection that the server is closing.
-const IDLE_CONNECTION: Duration = Duration::from_secs(4);
+/// Shorter than the keep-alive of common servers and balancers (60 seconds and more), so that the SDK seldom sends a request on a
+/// connection that the server is closing.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const USER_AGENT: &str = concat!("autoshares-sdk/", env!("CARGO_PKG_VERSION"));
 
 impl Client {
     /// Starts building a client of the Autoshares installation at `base_url`, which usually ends in `/api`. The URL must be https,
@@ -39,7 +43,12 @@ pub struct ClientBuilder {
     timeout: Duration,
     attempt_timeout: Option<Duration>,
     connect_timeout: Duration,
+    keep_alive: Duration,
     retries: RetryPolicy,
+    user_agent: String,
+    /// Secret, for the URL may hold a password.
+    proxy: Option<SecretString>,
+    files: tls::Files,
 }
 
 impl ClientBuilder {
@@ -51,7 +60,11 @@ impl ClientBuilder {
             timeout: TIMEOUT,
             attempt_timeout: None,
             connect_timeout: CONNECT_TIMEOUT,
+            keep_alive: KEEP_ALIVE,
             retries: RetryPolicy::default(),
+            user_agent: USER_AGENT.to_owned(),
+            proxy: None,
+            files: tls::Files::default(),
         }
     }
 
@@ -95,8 +108,44 @@ impl ClientBuilder {
         self
     }
 
-    /// Checks all settings and builds the client. Connects to nothing, but reads the application key if it comes from a file or
-    /// an environment variable.
+    /// Sets how long a connection may be idle and still be used again. 15 seconds by default, at most a day; it should be shorter than
+    /// the idle timeout of whatever stands in front of Autoshares. Zero opens a new connection for each call, for a server that resets
+    /// connections when they are used again: whether such a server carried out the call cannot be known.
+    pub fn keep_alive(mut self, keep_alive: Duration) -> Self {
+        self.keep_alive = keep_alive;
+        self
+    }
+
+    /// Sends all calls through this proxy, `http://host:port` or `https://host:port`, if need be with `user:password@`. The proxy is asked
+    /// for a tunnel (`CONNECT`) and sees neither the application key nor what is in a call. Without this setting no proxy is used, whatever
+    /// `HTTPS_PROXY` and its like say.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = Some(url.into().into());
+        self
+    }
+
+    /// Trusts the certificates in this PEM file in addition to those of the platform, such as that of a private certificate authority. The
+    /// file is read once, by [`build`](Self::build).
+    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.files.ca = Some(path.into());
+        self
+    }
+
+    /// Shows the certificate in this PEM file to a server that asks for one. The file holds the certificate, those that lead to its
+    /// authority, and its private key (PKCS#8). It is read once, by [`build`](Self::build).
+    pub fn client_certificate_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.files.client_certificate = Some(path.into());
+        self
+    }
+
+    /// Sets the header `User-Agent` of every request. `autoshares-sdk/` and the version by default.
+    pub fn user_agent(mut self, text: impl Into<String>) -> Self {
+        self.user_agent = text.into();
+        self
+    }
+
+    /// Checks all settings and builds the client. Connects to nothing, but reads the certificates, and the application key if it comes
+    /// from a file or an environment variable.
     ///
     /// # Errors
     ///
@@ -131,6 +180,25 @@ impl ClientBuilder {
         if self.timeout.is_zero() || self.connect_timeout.is_zero() || attempt_timeout.is_zero() {
             faults.push(BuildFault::new(BuildPart::Timeout, "is zero and would let no call through"));
         }
+        if self.keep_alive > LONGEST_TIMEOUT {
+            faults.push(BuildFault::new(BuildPart::KeepAlive, "is longer than a day"));
+        }
+        let proxy =
+            match self.proxy.as_ref().map(|url| check_proxy(url.expose_secret(), base_url.as_ref().ok())) {
+                None => None,
+                Some(Ok(proxy)) => Some(proxy),
+                Some(Err(problem)) => {
+                    faults.push(BuildFault::new(BuildPart::Proxy, problem));
+                    None
+                }
+            };
+        if self.user_agent.trim().is_empty() || HeaderValue::from_str(&self.user_agent).is_err() {
+            faults.push(BuildFault::new(BuildPart::UserAgent, "is not a text of visible ASCII characters"));
+        }
+        let certificates = self.files.read().unwrap_or_else(|more| {
+            faults.extend(more);
+            tls::Certificates::default()
+        });
         let (Ok(base_url), Some(app_key), true) = (base_url, self.app_key, faults.is_empty()) else {
             return Err(BuildError { faults, source: None });
         };
@@ -147,12 +215,17 @@ impl ClientBuilder {
             // decides what is repeated, because a repeated call can spend a code or send a second e-mail.
             .retry(reqwest::retry::never())
             .connect_timeout(connect_timeout)
-            .pool_idle_timeout(IDLE_CONNECTION)
-            .user_agent(concat!("autoshares-sdk/", env!("CARGO_PKG_VERSION")));
-        let tls =
-            |problem, source| BuildError { faults: vec![BuildFault::new(BuildPart::Tls, problem)], source };
-        let http = tls::set_up(http, https).map_err(|problem| tls(problem, None))?;
-        let http = http.build().map_err(|error| tls("could not be set up".to_owned(), Some(error)))?;
+            .pool_idle_timeout(self.keep_alive)
+            .pool_max_idle_per_host(if self.keep_alive.is_zero() { 0 } else { usize::MAX })
+            .user_agent(self.user_agent);
+        let needs_tls = https || proxy.as_ref().is_some_and(|(_, proxy_speaks_tls)| *proxy_speaks_tls);
+        let http = proxy.into_iter().fold(http, |http, (proxy, _)| http.proxy(proxy));
+        let http = tls::set_up(http, needs_tls, &certificates)
+            .map_err(|fault| BuildError { faults: vec![fault], source: None })?;
+        let http = http.build().map_err(|error| BuildError {
+            faults: vec![BuildFault::new(BuildPart::Tls, "could not be set up")],
+            source: Some(error),
+        })?;
         let inner = Inner {
             http,
             server: Server::of(&base_url),
@@ -181,14 +254,37 @@ fn check_base_url(text: &str) -> Result<Url, &'static str> {
     if url.query().is_some() || url.fragment().is_some() {
         return Err("holds a query or fragment; take it out");
     }
-    let Some(host) = url.host_str() else { return Err("has no host") };
-    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-    let loopback = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    if url.host_str().is_none() {
+        return Err("has no host");
+    }
     match url.scheme() {
         "https" => Ok(url),
-        "http" if loopback => Ok(url),
+        "http" if is_loopback(&url) => Ok(url),
         _ => Err("is neither https nor http to a loopback address; the key would travel in the clear"),
     }
+}
+
+/// Parses and checks the URL of a proxy, and says whether the proxy speaks TLS. The error does not quote the URL.
+fn check_proxy(text: &str, base_url: Option<&Url>) -> Result<(Proxy, bool), &'static str> {
+    let not_a_proxy = "is not the URL of a proxy, such as `http://host:3128`";
+    let url = Url::parse(text).map_err(|_| not_a_proxy)?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err("is neither `http://host:port` nor `https://host:port`");
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return Err("holds a path, query or fragment; take it out");
+    }
+    if base_url.is_some_and(|base_url| base_url.scheme() == "http") && !is_loopback(&url) {
+        return Err("would see the key, for the base URL is http; use https, or no proxy");
+    }
+    let proxy = Proxy::all(text).map_err(|_| not_a_proxy)?;
+    Ok((proxy, url.scheme() == "https"))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// Why a client could not be built: all faults of its settings together. None of them quotes a value, so none can reveal a secret.
@@ -217,6 +313,16 @@ pub enum BuildPart {
     ApiVersion,
     /// The timeout of a call, of an attempt or of connecting.
     Timeout,
+    /// How long an idle connection may be used again.
+    KeepAlive,
+    /// The proxy that calls go through.
+    Proxy,
+    /// The file with certificates that are trusted in addition.
+    CaFile,
+    /// The file with the certificate that is shown to the server, and its key.
+    ClientCertificateFile,
+    /// The header `User-Agent`.
+    UserAgent,
     /// The TLS library or the certificates of this machine.
     Tls,
 }
@@ -252,6 +358,11 @@ impl fmt::Display for BuildError {
                 BuildPart::AppKey => "the application key",
                 BuildPart::ApiVersion => "the API version",
                 BuildPart::Timeout => "the timeout",
+                BuildPart::KeepAlive => "the keep-alive time",
+                BuildPart::Proxy => "the proxy",
+                BuildPart::CaFile => "the CA file",
+                BuildPart::ClientCertificateFile => "the client certificate file",
+                BuildPart::UserAgent => "the user agent",
                 BuildPart::Tls => "TLS",
             };
             write!(f, "{}{part} {problem}", if index == 0 { "" } else { "; " })?;

@@ -1,6 +1,7 @@
 //! One attempt of a call: the hooks that adapt the generated client's request and reply, and the facts kept of the reply.
 
 use std::{
+    error::Error as _,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -123,6 +124,20 @@ fn without_mark(mut body: Vec<u8>) -> Vec<u8> {
     body
 }
 
+/// Whether writing the request failed. Autoshares then has at most a part of it, and does nothing with a part. This happens on a connection
+/// that Autoshares has reset while it was idle, when the request comes before the reset has been noticed. (Where the reset has been noticed,
+/// hyper takes another connection by itself.) hyper shows this kind of error in its text alone, so a test compares the text.
+fn was_not_written(error: &reqwest::Error) -> bool {
+    let mut source = error.source();
+    while let Some(error) = source {
+        if error.to_string() == "error writing a body to connection" {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
 impl Call {
     pub(crate) fn new(
         operation: Operation,
@@ -177,7 +192,7 @@ impl Call {
     }
 
     fn transport(&self, error: reqwest::Error) -> Error {
-        let sent = !error.is_connect() && !error.is_builder();
+        let sent = !error.is_connect() && !error.is_builder() && !was_not_written(&error);
         Error {
             timeout: error.is_timeout(),
             // The URL of `fetch_question` holds the login.

@@ -19,6 +19,11 @@ impl Client {
     /// - `AUTOSHARES_APP_KEY_FILE` or `AUTOSHARES_APP_KEY`: exactly one of them. The file is read again when it changes.
     /// - `AUTOSHARES_API_VERSION`: `1.0` by default.
     /// - `AUTOSHARES_TIMEOUT`: how long a whole call may take, `10s` by default.
+    /// - `AUTOSHARES_KEEP_ALIVE`: how long an idle connection may be used again, `15s` by default; `0s` opens one for each call.
+    /// - `AUTOSHARES_PROXY`, `AUTOSHARES_CA_FILE`, `AUTOSHARES_CLIENT_CERTIFICATE_FILE`, `AUTOSHARES_USER_AGENT`: see the methods of
+    ///   [`ClientBuilder`](crate::ClientBuilder).
+    ///
+    /// The proxy variables of the system, such as `HTTPS_PROXY`, are ignored.
     ///
     /// # Errors
     ///
@@ -39,11 +44,30 @@ fn client(lookup: impl Fn(&str) -> Option<String>) -> Result<Client, BuildError>
     if let Some(version) = lookup("AUTOSHARES_API_VERSION") {
         builder = builder.api_version(version);
     }
-    if let Some(text) = lookup("AUTOSHARES_TIMEOUT") {
-        match humantime::parse_duration(&text) {
-            Ok(timeout) => builder = builder.timeout(timeout),
-            Err(_) => fault(BuildPart::Timeout, "is not a duration, such as `10s`".to_owned()),
+    let mut duration = |name, part, example| {
+        let parsed = humantime::parse_duration(&lookup(name)?);
+        if parsed.is_err() {
+            fault(part, format!("is not a duration, such as `{example}`"));
         }
+        parsed.ok()
+    };
+    if let Some(timeout) = duration("AUTOSHARES_TIMEOUT", BuildPart::Timeout, "10s") {
+        builder = builder.timeout(timeout);
+    }
+    if let Some(keep_alive) = duration("AUTOSHARES_KEEP_ALIVE", BuildPart::KeepAlive, "15s") {
+        builder = builder.keep_alive(keep_alive);
+    }
+    if let Some(url) = lookup("AUTOSHARES_PROXY") {
+        builder = builder.proxy(url);
+    }
+    if let Some(path) = lookup("AUTOSHARES_CA_FILE") {
+        builder = builder.ca_file(path);
+    }
+    if let Some(path) = lookup("AUTOSHARES_CLIENT_CERTIFICATE_FILE") {
+        builder = builder.client_certificate_file(path);
+    }
+    if let Some(text) = lookup("AUTOSHARES_USER_AGENT") {
+        builder = builder.user_agent(text);
     }
     match (lookup(KEY_FILE), lookup(KEY)) {
         (Some(path), None) => builder = builder.app_key(AppKeySource::file(path)),
@@ -68,6 +92,11 @@ fn client(lookup: impl Fn(&str) -> Option<String>) -> Result<Client, BuildError>
             BuildPart::AppKey => " (exactly one of AUTOSHARES_APP_KEY_FILE and AUTOSHARES_APP_KEY)",
             BuildPart::ApiVersion => " (AUTOSHARES_API_VERSION)",
             BuildPart::Timeout => " (AUTOSHARES_TIMEOUT)",
+            BuildPart::KeepAlive => " (AUTOSHARES_KEEP_ALIVE)",
+            BuildPart::Proxy => " (AUTOSHARES_PROXY)",
+            BuildPart::CaFile => " (AUTOSHARES_CA_FILE)",
+            BuildPart::ClientCertificateFile => " (AUTOSHARES_CLIENT_CERTIFICATE_FILE)",
+            BuildPart::UserAgent => " (AUTOSHARES_USER_AGENT)",
             BuildPart::Tls => "",
         };
     }

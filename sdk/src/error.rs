@@ -27,10 +27,10 @@ pub struct Error {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The request was not sent: the application key could not be had, or no connection to Autoshares came about. The call can be
-    /// repeated safely.
+    /// The request was not sent: the application key could not be had, no connection to Autoshares came about, or the connection broke
+    /// before the request was written to its end. The call can be repeated safely.
     NotSent,
-    /// The request was sent at least in part, but no complete reply arrived. Autoshares may or may not have carried it out.
+    /// The request was sent, but no complete reply arrived. Autoshares may or may not have carried it out.
     MaybeSent,
     /// Autoshares replied that it refuses the request, for example because of a wrong confirmation code, or that it failed itself.
     Refused(Refusal),

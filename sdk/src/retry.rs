@@ -89,7 +89,9 @@ fn may_be_repeated(error: &Error) -> bool {
         (ErrorKind::KeyRejected, _) => false,
         // Nothing was sent, so a retry is harmless. With 0 attempts it was the key source that failed, and that is not retried.
         (ErrorKind::NotSent, _) => error.attempts > 0,
-        (_, Retry::Safe) => error.timeout || matches!(error.status, Some(408 | 429 | 502 | 503 | 504)),
+        // A connection that breaks is the commonest fault of one that is used again.
+        (ErrorKind::MaybeSent, Retry::Safe) => true,
+        (_, Retry::Safe) => matches!(error.status, Some(408 | 429 | 502 | 503 | 504)),
         (ErrorKind::MaybeSent, Retry::UnsentOnly) => false,
         // Autoshares named a time for trying again, and nothing suggests that it carried out the request nonetheless.
         (_, Retry::UnsentOnly) => {

@@ -1,46 +1,151 @@
 //! Sets up TLS. For http to a loopback address no certificates are loaded, because a minimal machine or container may have none.
 
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
 use reqwest::ClientBuilder;
 
-/// Sets up the reqwest builder with TLS that trusts the certificates of the platform, or none if `https` is false.
+use crate::builder::{BuildFault, BuildPart};
+
+/// The files with certificates that a caller names.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    pub(crate) ca: Option<PathBuf>,
+    pub(crate) client_certificate: Option<PathBuf>,
+}
+
+/// What stands in these files.
+#[derive(Default)]
+pub(crate) struct Certificates {
+    ca: Option<Vec<u8>>,
+    client_certificate: Option<Vec<u8>>,
+}
+
+impl Files {
+    /// Reads the files that are named.
+    ///
+    /// # Errors
+    ///
+    /// A fault for each file that cannot be read.
+    pub(crate) fn read(&self) -> Result<Certificates, Vec<BuildFault>> {
+        let read = |path: Option<&Path>, part| {
+            let read = |path| {
+                fs::read(path).map_err(|error| BuildFault::new(part, format!("cannot be read: {error}")))
+            };
+            path.map(read).transpose()
+        };
+        let ca = read(self.ca.as_deref(), BuildPart::CaFile);
+        let client_certificate = read(self.client_certificate.as_deref(), BuildPart::ClientCertificateFile);
+        match (ca, client_certificate) {
+            (Ok(ca), Ok(client_certificate)) => Ok(Certificates { ca, client_certificate }),
+            (ca, client_certificate) => Err(ca.err().into_iter().chain(client_certificate.err()).collect()),
+        }
+    }
+}
+
+/// Sets up the reqwest builder with TLS that trusts the given certificates and those of the platform, or none if `needed` is false.
 ///
 /// # Errors
 ///
-/// A fragment that says what is missing, such as the CA certificates of this machine.
+/// What is missing, such as the CA certificates of this machine.
 #[cfg(feature = "rustls")]
-pub(crate) fn set_up(builder: ClientBuilder, https: bool) -> Result<ClientBuilder, String> {
+pub(crate) fn set_up(
+    builder: ClientBuilder,
+    needed: bool,
+    certificates: &Certificates,
+) -> Result<ClientBuilder, BuildFault> {
     use std::sync::Arc;
 
-    use rustls::{ClientConfig, RootCertStore, crypto::ring};
-    use rustls_platform_verifier::BuilderVerifierExt;
+    use rustls::{
+        ClientConfig, RootCertStore,
+        crypto::ring,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    };
+    use rustls_platform_verifier::Verifier;
+
+    let tls = |error| {
+        let hint = "are the CA certificates of this machine installed (package `ca-certificates`)?";
+        BuildFault::new(BuildPart::Tls, format!("could not be set up; {hint} {error}"))
+    };
+    let chain = |pem: &[u8], part| {
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(pem).flatten().collect();
+        if chain.is_empty() { Err(BuildFault::new(part, "holds no certificate in PEM")) } else { Ok(chain) }
+    };
 
     // Names ring explicitly; otherwise rustls would use the crypto provider that another crate of the process installed, if any.
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let config = config.with_safe_default_protocol_versions();
-    let config = if https {
-        config.and_then(BuilderVerifierExt::with_platform_verifier)
+    let provider = Arc::new(ring::default_provider());
+    let config = ClientConfig::builder_with_provider(Arc::clone(&provider));
+    let config = config.with_safe_default_protocol_versions().map_err(tls)?;
+    let roots =
+        certificates.ca.as_deref().map(|pem| chain(pem, BuildPart::CaFile)).transpose()?.unwrap_or_default();
+    let config = if needed {
+        let verifier = match Verifier::new_with_extra_roots(roots.iter().cloned(), Arc::clone(&provider)) {
+            Ok(verifier) => verifier,
+            // One of the two is at fault: a file that holds something else, or a machine without certificates.
+            Err(error) => {
+                return Err(match Verifier::new(provider) {
+                    Ok(_) => BuildFault::new(
+                        BuildPart::CaFile,
+                        format!("holds a certificate that cannot be used: {error}"),
+                    ),
+                    Err(_) => tls(error),
+                });
+            }
+        };
+        config.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
     } else {
-        config.map(|config| config.with_root_certificates(RootCertStore::empty()))
+        config.with_root_certificates(RootCertStore::empty())
     };
-    let config = config.map_err(|error| {
-        format!("could not be set up; are the CA certificates of this machine installed (package `ca-certificates`)? {error}")
-    })?;
-    Ok(builder.tls_backend_preconfigured(config.with_no_client_auth()))
+    let Some(pem) = &certificates.client_certificate else {
+        return Ok(builder.tls_backend_preconfigured(config.with_no_client_auth()));
+    };
+    let part = BuildPart::ClientCertificateFile;
+    let chain = chain(pem, part)?;
+    let key = PrivateKeyDer::from_pem_slice(pem)
+        .map_err(|_| BuildFault::new(part, "holds no private key in PEM beside the certificate"))?;
+    let config = config
+        .with_client_auth_cert(chain, key)
+        .map_err(|error| BuildFault::new(part, format!("cannot be used: {error}")))?;
+    Ok(builder.tls_backend_preconfigured(config))
 }
 
 #[cfg(all(feature = "native-tls", not(feature = "rustls")))]
-#[expect(clippy::unnecessary_wraps, reason = "the signature of its siblings")]
-pub(crate) fn set_up(builder: ClientBuilder, _: bool) -> Result<ClientBuilder, String> {
+pub(crate) fn set_up(
+    mut builder: ClientBuilder,
+    _: bool,
+    certificates: &Certificates,
+) -> Result<ClientBuilder, BuildFault> {
+    use reqwest::{Certificate, Identity};
+
+    if let Some(pem) = &certificates.ca {
+        let roots = Certificate::from_pem_bundle(pem).ok().filter(|roots| !roots.is_empty());
+        let roots = roots.ok_or_else(|| BuildFault::new(BuildPart::CaFile, "holds no certificate in PEM"))?;
+        builder = builder.tls_certs_merge(roots);
+    }
+    if let Some(pem) = &certificates.client_certificate {
+        let begin = b"-----BEGIN PRIVATE KEY-----";
+        let key = pem.windows(begin.len()).position(|bytes| bytes == begin).map(|start| &pem[start..]);
+        let identity = key.and_then(|key| Identity::from_pkcs8_pem(pem, key).ok()).ok_or_else(|| {
+            let problem = "holds no certificate in PEM with its private key in PKCS#8 (`BEGIN PRIVATE KEY`)";
+            BuildFault::new(BuildPart::ClientCertificateFile, problem)
+        })?;
+        builder = builder.identity(identity);
+    }
     Ok(builder.tls_backend_native())
 }
 
 #[cfg(not(any(feature = "native-tls", feature = "rustls")))]
-pub(crate) fn set_up(builder: ClientBuilder, https: bool) -> Result<ClientBuilder, String> {
-    if https {
-        return Err(
-            "is not in this build: enable the feature `rustls` or `native-tls`, or use http to loopback"
-                .to_owned(),
-        );
+pub(crate) fn set_up(
+    builder: ClientBuilder,
+    needed: bool,
+    certificates: &Certificates,
+) -> Result<ClientBuilder, BuildFault> {
+    if needed || certificates.ca.is_some() || certificates.client_certificate.is_some() {
+        let problem =
+            "is not in this build: enable the feature `rustls` or `native-tls`, or use http to loopback";
+        return Err(BuildFault::new(BuildPart::Tls, problem));
     }
     Ok(builder)
 }
