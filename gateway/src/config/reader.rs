@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use url::Url;
+
 use super::{Setting, settings};
 
 /// Where settings come from, beside the environment.
@@ -91,8 +93,20 @@ impl<'a> Reader<'a> {
             .or_else(|| self.file.get(setting.key).filter(|text| !text.is_empty()).cloned())
     }
 
-    pub(super) fn is_on_command_line(&self, setting: Setting) -> bool {
-        self.set.contains_key(setting.key)
+    /// Whether a variable is set that belongs to no setting.
+    pub(super) fn is_in_environment(&self, variable: &str) -> bool {
+        (self.lookup)(variable).is_some_and(|text| !text.is_empty())
+    }
+
+    /// For a setting that holds an address, which may hold a password.
+    pub(super) fn refuse_password_on_command_line(&mut self, setting: Setting, url: &str) {
+        let password = Url::parse(url).is_ok_and(|url| url.password().is_some());
+        if password && self.set.contains_key(setting.key) {
+            self.faults.push(format!(
+                "--set: `{}` holds a password, and `ps` shows the command line; use {}",
+                setting.key, setting.variable
+            ));
+        }
     }
 
     /// For a setting without a default: `None` when it is unset or faulty.

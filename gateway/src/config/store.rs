@@ -46,12 +46,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Store> {
     let timeout = reader.value(TIMEOUT, timeout);
     let namespace = reader.value(NAMESPACE, namespace);
     if let Some(Some((url, _))) = &redis {
-        if url.password().is_some() && reader.is_on_command_line(URL) {
-            reader.fault_as_written(format!(
-                "--set: `{}` holds a password, and `ps` shows the command line; use {}",
-                URL.key, URL.variable
-            ));
-        }
+        reader.refuse_password_on_command_line(URL, url.as_str());
         if url.scheme() == "redis" && !is_loopback(url) {
             reader.warn(URL, "pseudonyms and counters travel in the clear; use rediss://");
         }

@@ -27,6 +27,17 @@ settings! {
     API_VERSION: "upstream.api_version", "AUTOSHARES_API_VERSION", "a version, such as `1.0`", "1.0";
     TIMEOUT: "upstream.timeout", "AUTOSHARES_TIMEOUT",
         "a duration above zero, such as `10s` or `800ms`", "10s";
+    KEEP_ALIVE: "upstream.keep_alive", "AUTOSHARES_KEEP_ALIVE",
+        "a duration such as `15s`, shorter than the idle timeout of what stands in front of Autoshares; `0s` opens a connection for each call",
+        "15s";
+    PROXY: "upstream.proxy", "AUTOSHARES_PROXY",
+        "the proxy that calls go through, `http://host:port` or `https://host:port`", "none";
+    CA_FILE: "upstream.ca_file", "AUTOSHARES_CA_FILE",
+        "a PEM file with certificates that are trusted beside those of the platform", "none";
+    CLIENT_CERTIFICATE_FILE: "upstream.client_certificate_file", "AUTOSHARES_CLIENT_CERTIFICATE_FILE",
+        "a PEM file with a certificate and its private key in PKCS#8, for a server that asks for one", "none";
+    USER_AGENT: "upstream.user_agent", "AUTOSHARES_USER_AGENT",
+        "visible ASCII characters", "autoshares-sdk/<version>";
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Upstream> {
@@ -43,8 +54,32 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Upstream> {
     if let Some(timeout) = timeout {
         builder = builder.timeout(timeout);
     }
+    let keep_alive = reader.value(KEEP_ALIVE, humantime::parse_duration);
+    if let Some(keep_alive) = keep_alive {
+        builder = builder.keep_alive(keep_alive);
+    }
+    match reader.get(PROXY) {
+        Some(url) => {
+            reader.refuse_password_on_command_line(PROXY, &url);
+            builder = builder.proxy(url);
+        }
+        None => warn_of_ignored_proxy(reader),
+    }
+    if let Some(path) = reader.get(CA_FILE) {
+        builder = builder.ca_file(path);
+    }
+    if let Some(path) = reader.get(CLIENT_CERTIFICATE_FILE) {
+        reader.warn_of_open_file(CLIENT_CERTIFICATE_FILE, &path);
+        builder = builder.client_certificate_file(path);
+    }
+    if let Some(text) = reader.get(USER_AGENT) {
+        builder = builder.user_agent(text);
+    }
     let error = match builder.build() {
-        Ok(client) => return Some(Upstream { client, timeout: timeout? }),
+        Ok(client) => {
+            keep_alive?;
+            return Some(Upstream { client, timeout: timeout? });
+        }
         Err(error) => error,
     };
     for fault in error.faults() {
@@ -52,6 +87,11 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Upstream> {
             BuildPart::BaseUrl => reader.fault(BASE_URL, fault.problem()),
             BuildPart::ApiVersion => reader.fault(API_VERSION, fault.problem()),
             BuildPart::Timeout => reader.fault(TIMEOUT, fault.problem()),
+            BuildPart::KeepAlive => reader.fault(KEEP_ALIVE, fault.problem()),
+            BuildPart::Proxy => reader.fault(PROXY, fault.problem()),
+            BuildPart::CaFile => reader.fault(CA_FILE, fault.problem()),
+            BuildPart::ClientCertificateFile => reader.fault(CLIENT_CERTIFICATE_FILE, fault.problem()),
+            BuildPart::UserAgent => reader.fault(USER_AGENT, fault.problem()),
             // `app_key` has recorded the fault already, unless the builder found it in the file.
             BuildPart::AppKey if key_is_faulty => {}
             BuildPart::AppKey => reader.fault(APP_KEY_FILE, fault.problem()),
@@ -59,6 +99,20 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Upstream> {
         }
     }
     None
+}
+
+/// The variables of the system are ignored on purpose: whoever can set one could read where calls go. An operator who relies on one learns of it.
+fn warn_of_ignored_proxy(reader: &mut Reader<'_>) {
+    let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"];
+    if let Some(name) = names.into_iter().find(|name| reader.is_in_environment(name)) {
+        reader.warn(
+            PROXY,
+            format_args!(
+                "{name} is set and ignored; to call Autoshares through a proxy, set {}",
+                PROXY.variable
+            ),
+        );
+    }
 }
 
 /// Reads the timeout, and takes a client that the caller has built.

@@ -1,13 +1,16 @@
 //! Autoshares as the steps see it: a value with one call for each step, and how far a call got that failed.
 
-use std::{fmt, pin::Pin};
+use std::{fmt, pin::Pin, time::Duration};
 
 use autoshares_sdk::{
     Answered, Client, ConfirmationCode, Error as SdkError, ErrorCode, ErrorKind, Login, Password, Refusal,
     RefusalShape, ResetRequested, ResetToken, SecretAnswer, SecretQuestion, quotes,
 };
 
-use crate::{guard::Outcome, http::problem::Problem};
+use crate::{
+    guard::Outcome,
+    http::problem::{Problem, named_wait},
+};
 
 /// A call that is under way. Boxed, for its future is large, and a request that is refused should not carry it around.
 pub type Call<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
@@ -131,6 +134,8 @@ pub struct Failure {
     pub trouble: Option<Trouble>,
     /// The status of the reply, if there was one.
     pub status: Option<u16>,
+    /// How long Autoshares wants no calls, if it said so: an hour at most.
+    pub retry_after: Option<Duration>,
     /// What Autoshares said, in whatever shape.
     pub sentences: Sentences,
     /// Whether it said that in an envelope, which may be relayed.
@@ -191,6 +196,7 @@ impl From<SdkError> for Failure {
             reach,
             trouble,
             status: error.status(),
+            retry_after: named_wait(&error),
             sentences: refusal.map(Sentences::from).unwrap_or_default(),
             in_envelope: shape == Some(RefusalShape::Envelope),
             key,
@@ -224,6 +230,7 @@ impl Autoshares for Client {
                     reach: Reach::Unknown,
                     trouble: Some(Trouble::Unreadable),
                     status: None,
+                    retry_after: None,
                     sentences: Sentences::default(),
                     in_envelope: false,
                     key: KeyVerdict::Accepted,

@@ -165,7 +165,7 @@ impl Steps {
             self.record(caller, Event::KeyRefused, flow, None);
         }
         if failure.outcome() == Outcome::NotSent {
-            return Err(self.outage(operation).because(failure.problem.cause().map(str::to_owned)));
+            return Err(self.outage_of(operation, Some(&failure)));
         }
         Err(failure.problem)
     }

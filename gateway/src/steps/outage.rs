@@ -89,15 +89,22 @@ impl Steps {
 
     /// The problem of a call that failed for a reason of Autoshares' own: it looks like that of a request that was not forwarded.
     pub(super) fn outage(&self, operation: Operation) -> Problem {
+        self.outage_of(operation, None)
+    }
+
+    /// The same for a call whose failure is known, and may name a time where there is no breaker to remember it.
+    pub(super) fn outage_of(&self, operation: Operation, failure: Option<&Failure>) -> Problem {
         let wait = self.breakers.of(operation).and_then(|(breaker, _)| breaker.wait(self.clock.now()));
-        Problem::unavailable(wait.unwrap_or(PROBE_EVERY))
+        let named = || failure.and_then(|failure| failure.retry_after);
+        let problem = Problem::unavailable(wait.or_else(named).unwrap_or(PROBE_EVERY));
+        problem.because(failure.and_then(|failure| failure.problem.cause()).map(str::to_owned))
     }
 
     /// Reports how a call ended: whether Autoshares took the key and whether it failed. Opens the breaker where that should.
     pub(super) fn note(self: &Arc<Self>, operation: Operation, failure: Option<&Failure>) {
         self.observe(operation, failure);
         if let Some((failure, trouble)) = failure.and_then(|failure| Some((failure, failure.trouble?))) {
-            self.fail(operation, trouble, failure.status, failure.problem.cause().unwrap_or_default());
+            self.fail(operation, trouble, Some(failure), failure.problem.cause().unwrap_or_default());
         }
     }
 
@@ -123,14 +130,17 @@ impl Steps {
         self: &Arc<Self>,
         operation: Operation,
         trouble: Trouble,
-        status: Option<u16>,
+        failure: Option<&Failure>,
         cause: &str,
     ) {
+        let status = failure.and_then(|failure| failure.status);
+        let retry_after = failure.and_then(|failure| failure.retry_after);
+        let retry_after_s = retry_after.map(|wait| wait.as_secs());
         let opened = match self.breakers.of(operation) {
             Some((breaker, outage))
                 if self.guard.is_enabled() && Breakers::is_opened_by(operation, trouble) =>
             {
-                if !breaker.open(self.clock.now()) {
+                if !breaker.open(self.clock.now(), retry_after) {
                     return;
                 }
                 self.report.health.set_outage(outage, Some((trouble.name(), status)));
@@ -154,6 +164,7 @@ impl Steps {
                 operation = operation_id,
                 trouble = trouble.name(),
                 status,
+                retry_after_s,
                 cause,
                 hint,
                 "Autoshares fails: nothing of the kind is forwarded until a probe is answered"
@@ -162,6 +173,7 @@ impl Steps {
                 operation = operation_id,
                 trouble = trouble.name(),
                 status,
+                retry_after_s,
                 cause,
                 hint,
                 "a call failed at Autoshares"
@@ -214,7 +226,7 @@ async fn probe(steps: Arc<Steps>, operation: Operation, key_was_rejected: bool) 
     // What turned one call away may have been meant for its login, which a stranger chooses; then everybody else goes on at once. Nobody
     // chooses what is said of a code.
     let mut next = match operation {
-        Operation::RedeemCode => steps.clock.now() + PROBE_EVERY,
+        Operation::RedeemCode => steps.clock.now() + breaker.probe_wait(steps.clock.now()),
         _ => steps.clock.now(),
     };
     loop {
@@ -230,7 +242,7 @@ async fn probe(steps: Arc<Steps>, operation: Operation, key_was_rejected: bool) 
         if breaker.open_since() != since {
             return;
         }
-        next = steps.clock.now() + PROBE_EVERY;
+        let began = steps.clock.now();
         let failure = steps.probe(operation).await;
         let trouble = failure.as_ref().and_then(|failure| failure.trouble);
         if let Some(failure) = failure.as_ref().filter(|failure| failure.trouble.is_some()) {
@@ -241,8 +253,11 @@ async fn probe(steps: Arc<Steps>, operation: Operation, key_was_rejected: bool) 
                 steps.note(operation, failure.as_ref());
                 return steps.recover(operation);
             }
-            Some(trouble) if Breakers::is_opened_by(operation, trouble) => {}
+            Some(trouble) if Breakers::is_opened_by(operation, trouble) => {
+                breaker.stay_open(steps.clock.now(), failure.and_then(|failure| failure.retry_after));
+            }
             Some(_) => return steps.recover(operation),
         }
+        next = began + breaker.probe_wait(began);
     }
 }

@@ -132,7 +132,7 @@ async fn forward(
     match outcome {
         Outcome::Refused => Ok(Said::CodeIncorrect.into()),
         // The same for everybody: from now on nobody's code is forwarded.
-        _ => Err(steps.outage(OPERATION).because(failure.problem.cause().map(str::to_owned)).into()),
+        _ => Err(steps.outage_of(OPERATION, Some(&failure)).into()),
     }
 }
 

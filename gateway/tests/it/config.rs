@@ -61,6 +61,53 @@ fn a_proxy_that_must_be_there_and_is_not_trusted_is_warned_of() {
 }
 
 #[test]
+fn a_variable_for_proxies_that_is_ignored_is_warned_of() {
+    let warned = |variables: &[(&str, &str)]| {
+        let warnings = with(variables, "", &[]).unwrap().warnings;
+        warnings.into_iter().find(|warning| warning.starts_with("`upstream.proxy`"))
+    };
+    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"] {
+        let warning = warned(&[(name, "http://user:canary@proxy.example")]).unwrap();
+        assert!(
+            warning.contains(name) && warning.contains("AUTOSHARES_PROXY") && !warning.contains("canary")
+        );
+    }
+    assert_eq!(warned(&[]), None);
+    let set = ("AUTOSHARES_PROXY", "http://user:canary@proxy.example:3128");
+    assert_eq!(warned(&[("HTTPS_PROXY", "http://other.example"), set]), None);
+    assert!(!format!("{:?}", with(&[set], "", &[]).unwrap()).contains("canary"));
+    let faults = with(&[], "", &["upstream.proxy=http://user:canary@proxy.example"]).unwrap_err().to_string();
+    assert!(faults.contains("AUTOSHARES_PROXY") && !faults.contains("canary"), "{faults}");
+}
+
+#[test]
+fn every_fault_of_the_way_to_autoshares_names_its_setting() {
+    for (variable, text, fault) in [
+        ("AUTOSHARES_KEEP_ALIVE", "soon", "`upstream.keep_alive` (AUTOSHARES_KEEP_ALIVE) is not valid"),
+        (
+            "AUTOSHARES_KEEP_ALIVE",
+            "2days",
+            "`upstream.keep_alive` (AUTOSHARES_KEEP_ALIVE) is longer than a day",
+        ),
+        ("AUTOSHARES_PROXY", "socks5://proxy", "`upstream.proxy` (AUTOSHARES_PROXY) is neither"),
+        ("AUTOSHARES_CA_FILE", "/nowhere", "`upstream.ca_file` (AUTOSHARES_CA_FILE) cannot be read"),
+        (
+            "AUTOSHARES_CLIENT_CERTIFICATE_FILE",
+            "/nowhere",
+            "`upstream.client_certificate_file` (AUTOSHARES_CLIENT_CERTIFICATE_FILE) cannot be read",
+        ),
+        (
+            "AUTOSHARES_USER_AGENT",
+            "brök\u{1}er",
+            "`upstream.user_agent` (AUTOSHARES_USER_AGENT) is not a text",
+        ),
+    ] {
+        let faults = with(&[(variable, text)], "", &[]).unwrap_err().to_string();
+        assert!(faults.contains(fault) && faults.contains("1 fault"), "{faults}");
+    }
+}
+
+#[test]
 fn a_secret_on_the_command_line_is_refused_and_not_shown() {
     for set in ["upstream.app_key=canary-key-5c1d", "canary-key-5c1d"] {
         let faults = with(&[], "", &[set]).unwrap_err().to_string();

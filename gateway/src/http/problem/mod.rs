@@ -8,4 +8,5 @@ mod value;
 
 pub use catalogue::{Blame, Facts, Kind};
 pub use document::ProblemDocument;
+pub use upstream::named_wait;
 pub use value::Problem;

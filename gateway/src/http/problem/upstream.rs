@@ -1,13 +1,25 @@
 //! The one table from the errors of the SDK to the kinds of problem.
 
+use std::time::Duration;
+
 use autoshares_sdk::{Error as SdkError, ErrorKind, RefusalShape};
 
-use super::{Kind, Problem, value::UNAVAILABLE};
+use super::{
+    Kind, Problem,
+    value::{UNAVAILABLE, seconds},
+};
 use crate::error_chain::chain;
 
 /// Seconds that a client should wait while the gateway cannot get through to Autoshares. Nobody knows how long that lasts; a client
 /// that asks twice a minute notices soon and burdens nobody.
-const RETRY_AFTER: u32 = 30;
+const RETRY_AFTER: Duration = Duration::from_secs(30);
+/// The longest time of Autoshares' that is passed on: a client that is told to come back tomorrow never comes back.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
+
+/// How long Autoshares wants no calls, if it said so in `Retry-After`: an hour at most. `None` for a time that has passed.
+pub fn named_wait(error: &SdkError) -> Option<Duration> {
+    error.retry_after().filter(|wait| !wait.is_zero()).map(|wait| wait.min(LONGEST_RETRY_AFTER))
+}
 
 /// A refusal in an envelope is an answer of Autoshares; the handlers pass it on, and it never comes here.
 impl From<SdkError> for Problem {
@@ -39,9 +51,10 @@ impl From<SdkError> for Problem {
             }
             _ => None,
         };
+        let wait = named_wait(&error).or((kind == Kind::Unavailable).then_some(RETRY_AFTER));
         Self {
             errors,
-            retry_after: (kind == Kind::Unavailable).then_some(RETRY_AFTER),
+            retry_after: wait.map(seconds),
             may_have_been_applied,
             cause: Some(chain(&error)),
             ..Self::new(kind, detail)

@@ -117,8 +117,7 @@ impl Problem {
     }
 
     fn later(kind: Kind, detail: &'static str, wait: Duration) -> Self {
-        let seconds = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
-        Self { retry_after: Some(seconds), ..Self::new(kind, detail) }
+        Self { retry_after: Some(seconds(wait)), ..Self::new(kind, detail) }
     }
 
     /// Gives the client the handle of its flow along with the problem: the step may have been carried out, so the flow may go on.
@@ -178,6 +177,11 @@ impl Problem {
             }
         }
     }
+}
+
+/// The value of `Retry-After` for a wait: whole seconds, at least one.
+pub(super) fn seconds(wait: Duration) -> u32 {
+    u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1)
 }
 
 /// The response is empty and carries the problem up to `telemetry`, which knows the request id and renders the document.
