@@ -48,6 +48,8 @@ pub(crate) struct Seen {
     pub(crate) request_id: Option<Box<str>>,
     shape: Option<Shape>,
     size: usize,
+    /// Whether the connection did not take the request.
+    unwritten: bool,
 }
 
 impl ClientHooks<Call> for generated::Client {
@@ -192,7 +194,9 @@ impl Call {
     }
 
     fn transport(&self, error: reqwest::Error) -> Error {
-        let sent = !error.is_connect() && !error.is_builder() && !was_not_written(&error);
+        let unwritten = was_not_written(&error);
+        self.note(|seen| seen.unwritten = unwritten);
+        let sent = !error.is_connect() && !error.is_builder() && !unwritten;
         Error {
             timeout: error.is_timeout(),
             // The URL of `fetch_question` holds the login.
@@ -208,6 +212,11 @@ impl Call {
         let Seen { status, retry_after, request_id, .. } = self.seen();
         let Self { operation, attempts, .. } = *self;
         Error { operation, kind, status, attempts, timeout: false, retry_after, request_id, source: None }
+    }
+
+    /// Whether the attempt failed because its connection did not take the request.
+    pub(crate) fn was_not_written(&self) -> bool {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).unwritten
     }
 
     pub(crate) fn seen(&self) -> Seen {

@@ -24,6 +24,9 @@ use crate::{
     trace,
 };
 
+/// How often a request is sent anew because a connection that was used again did not take it.
+const MAX_RESENT: u32 = 3;
+
 /// A client of Autoshares' password-reset API. Cloning is cheap; clones share one pool of connections and one budget of retries.
 ///
 /// It never follows a redirect, ignores the system's proxy settings, and sends a call again only when Autoshares cannot thereby
@@ -87,7 +90,8 @@ impl<T> Deref for Answered<T> {
 
 impl Client {
     /// A copy of this client that makes one attempt for each call: `client.without_retries().fetch_question(…)`. It shares the
-    /// connections of the original. A call whose application key Autoshares rejects is still sent once more if the key has changed.
+    /// connections of the original. Two kinds of call are still sent again, for Autoshares did nothing: one whose application key Autoshares
+    /// rejected, if the key has changed, and one whose request an idle connection did not take because Autoshares had reset it.
     pub fn without_retries(&self) -> Self {
         Self { inner: Arc::clone(&self.inner), retries: RetryPolicy::off() }
     }
@@ -182,7 +186,7 @@ impl Client {
         let attempts = async {
             let deadline = Instant::now() + inner.timeout;
             let mut key = self.key(operation, Refresh::No, 0, deadline).await?;
-            let mut key_refreshed = false;
+            let (mut key_refreshed, mut resent) = (false, 0);
             let mut attempts = 0;
             loop {
                 attempts += 1;
@@ -214,6 +218,12 @@ impl Client {
                             return Err(error);
                         }
                     }
+                    continue;
+                }
+                // A connection that Autoshares had reset did not take the request, which therefore goes over another one at once. Each
+                // failure takes a connection out of the pool, and a new connection does not fail in this way.
+                if call.was_not_written() && resent < MAX_RESENT && Instant::now() < deadline {
+                    resent += 1;
                     continue;
                 }
                 // Another attempt must have time to connect. If the deadline ended it while it was still connecting, the failure
