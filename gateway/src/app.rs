@@ -10,7 +10,7 @@ use axum::{
     Router,
     middleware::{from_fn, from_fn_with_state},
 };
-use tower::ServiceBuilder;
+use tower::{ServiceBuilder, ServiceExt};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
@@ -113,7 +113,8 @@ pub fn open_store(settings: config::Store, metrics: &Arc<Metrics>) -> Store {
     store
 }
 
-/// The layers, outermost first.
+/// The layers, outermost first. A path that no route has is looked up once more in lower case, as all routes are written: .NET matches
+/// paths in any case.
 fn surround(
     routes: Router,
     origin: &PublicOrigin,
@@ -121,7 +122,7 @@ fn surround(
     metrics: Arc<Metrics>,
     clock: Clock,
 ) -> Router {
-    routes.fallback(async || Problem::not_found()).layer(
+    let app = routes.fallback(async || Problem::not_found()).layer(
         ServiceBuilder::new()
             // Outermost, for `telemetry` replaces the whole response when it renders a problem.
             .layer(from_fn_with_state(Origins { https: origin.https, site }, edge::headers))
@@ -129,7 +130,9 @@ fn surround(
             // Inside `telemetry`, or a panic would leave no line and no metric.
             .layer(CatchPanicLayer::custom(edge::panicked))
             .layer(from_fn(edge::small)),
-    )
+    );
+    let by_lower_case = app.clone();
+    app.fallback(move |request| by_lower_case.oneshot(edge::in_lower_case(request)))
 }
 
 #[cfg(test)]

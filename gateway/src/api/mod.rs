@@ -35,7 +35,7 @@ use crate::{
         edge,
         problem::Problem,
         request_body::{self, CodeRedemption, Members, PasswordUpdate, ResetRequest},
-        site::{self, Site},
+        site::Site,
     },
     steps::{self, Reply, Steps, Stop},
     telemetry::{OperationName, audit::Event},
@@ -78,8 +78,10 @@ pub fn routes() -> Router<Arc<Api>> {
 impl Api {
     async fn serve(&self, route: &Route, request: Request) -> Response {
         let (head, body) = request.into_parts();
-        if self.site.is_preflight(&head) {
-            return site::preflight(&route.method);
+        match self.site.preflight(&head, &route.method) {
+            Ok(None) => {}
+            Ok(Some(response)) => return response,
+            Err(cross_site) => return self.refuse_cross_site(&head, cross_site),
         }
         if head.method != route.method {
             return Problem::method_not_allowed(match route.method {
@@ -90,11 +92,10 @@ impl Api {
             .into_response();
         }
         self.hint_at_proxy(&head);
-        let caller = Caller::of(&head, self.steps.seals(), &self.proxies, &self.clock);
-        if self.site.refuses(&head) {
-            self.steps.record(&caller, Event::CrossSiteRefused, None, None);
-            return Problem::cross_site().into_response();
+        if let Err(cross_site) = self.site.refuse(&head) {
+            return self.refuse_cross_site(&head, cross_site);
         }
+        let caller = self.caller(&head);
         if let Err(stop) = self.steps.refuse_early(&caller, route.operation) {
             return steps::report(&self.steps, &caller, stop).await.into_response();
         }
@@ -104,6 +105,15 @@ impl Api {
             Ok(reply) => respond(reply, self.flow_lifetime),
             Err(stop) => steps::report(&self.steps, &caller, stop).await.into_response(),
         }
+    }
+
+    fn caller(&self, head: &Parts) -> Caller {
+        Caller::of(head, self.steps.seals(), &self.proxies, &self.clock)
+    }
+
+    fn refuse_cross_site(&self, head: &Parts, problem: Problem) -> Response {
+        self.steps.record(&self.caller(head), Event::CrossSiteRefused, None, None);
+        problem.into_response()
     }
 
     /// Parses the request and runs its step. Only this function knows which step carries out which operation.

@@ -88,7 +88,7 @@ pub const ROUTES: &[Route] = &[
                 r#"{"Errors": ["Answer is incorrect, try again."], "ErrorsCode": ["ErrorIncorrectAnswer"], "IsSucceed": false}"#,
             ),
         ],
-        problems: body_problems![TooManyRequests ResetsPaused],
+        problems: body_problems![LoginMalformed AnswerTooLong TooManyRequests ResetsPaused],
     },
     Route {
         operation: Operation::FetchQuestion,
@@ -107,7 +107,13 @@ pub const ROUTES: &[Route] = &[
             ),
             ("noQuestion", r#"{"Model": "", "Errors": [], "IsSucceed": true}"#),
         ],
-        problems: &[Kind::InvalidQuery, Kind::FlowRequired, Kind::TooManyRequests, Kind::ResetsPaused],
+        problems: &[
+            Kind::InvalidQuery,
+            Kind::LoginMalformed,
+            Kind::FlowRequired,
+            Kind::TooManyRequests,
+            Kind::ResetsPaused,
+        ],
     },
     Route {
         operation: Operation::RedeemCode,
@@ -126,7 +132,7 @@ pub const ROUTES: &[Route] = &[
             ),
             ("refused", r#"{"Errors": ["Confirmation code is incorrect."], "IsSucceed": false}"#),
         ],
-        problems: body_problems![FlowRequired TooManyRequests CodesPaused],
+        problems: body_problems![CodeMalformed FlowRequired TooManyRequests CodesPaused],
     },
     Route {
         operation: Operation::SetPassword,
@@ -138,7 +144,9 @@ pub const ROUTES: &[Route] = &[
         input: Input::Body(schema::<PasswordUpdate>),
         model: None,
         examples: &[("passwordSet", r#"{"Errors": [], "IsSucceed": true}"#)],
-        problems: body_problems![FlowRequired TokenInvalid TooManyRequests ResetsPaused],
+        problems: body_problems![
+            PasswordTooShort PasswordTooLong PasswordEasyToGuess PasswordsDiffer FlowRequired TokenInvalid TooManyRequests ResetsPaused
+        ],
     },
 ];
 

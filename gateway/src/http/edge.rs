@@ -5,7 +5,7 @@ use std::{any::Any, sync::Arc, time::Duration};
 use axum::{
     body::Body,
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -63,6 +63,25 @@ pub async fn headers(
     }
     site.allow(origin, headers);
     response
+}
+
+/// The request with its path in lower case.
+pub fn in_lower_case(mut request: Request) -> Request {
+    let target = request.uri().path_and_query();
+    if let Some(target) = target.filter(|target| target.path().bytes().any(|byte| byte.is_ascii_uppercase()))
+    {
+        let path = target.path().to_ascii_lowercase();
+        let lower = match target.query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path,
+        };
+        let mut parts = request.uri().clone().into_parts();
+        parts.path_and_query = lower.parse().ok();
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
 }
 
 /// Refuses a request whose head or body is too large. One layer checks both, for a second layer would cost as much as the checks.

@@ -4,6 +4,7 @@ pub mod caller;
 pub mod client_address;
 pub mod edge;
 pub mod envelope;
+mod pasted_code;
 pub mod problem;
 pub mod request_body;
 pub mod request_id;

@@ -1,5 +1,6 @@
-//! Reads the bodies and queries that clients send, strictly: `Content-Type` must say JSON, no member may stand twice, and strings must
-//! stand where strings belong. Written by hand, for the errors of a derived reader quote the values that a client sent, and because a body
+//! Reads the bodies and queries that clients send. Liberal where a .NET Web API is: the case of names, the JSON media types and their
+//! parameters. Strict where ambiguity is dangerous: `Content-Type` must say JSON, no member may stand twice, in whatever case, and strings
+//! must stand where strings belong. Written by hand, for the errors of a derived reader quote the values that a client sent, and because a body
 //! that is refused must not cost much more than a short one, whatever it holds: nothing but strings is kept, and the number of values is
 //! limited.
 
@@ -7,6 +8,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use autoshares_sdk::{ConfirmationCode, Login, Password, ResetToken, SecretAnswer};
 use axum::http::{HeaderMap, header};
+use mime::Mime;
 use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer,
@@ -17,7 +19,10 @@ use url::form_urlencoded;
 
 use crate::{
     flow::{MAX_LOGIN, Unspellable, fits},
-    http::problem::{Kind, Problem},
+    http::{
+        pasted_code,
+        problem::{Kind, Problem},
+    },
 };
 
 /// The longest answer to a secret question, in characters.
@@ -42,7 +47,7 @@ pub struct ResetRequest {
     /// Login of the trader.
     #[schemars(with = "String")]
     pub user: Login,
-    /// Answer to the secret question; left out, not null or empty, when the trader has none or has not been asked yet.
+    /// Answer to the secret question; left out, null or empty when the trader has none or has not been asked yet.
     #[schemars(with = "String", default)]
     pub secret_question_answer: Option<SecretAnswer>,
 }
@@ -84,28 +89,34 @@ impl ResetRequest {
     ///
     /// A [`Problem`] that names the member that is missing or wrong, and never quotes its value.
     pub fn read(mut members: Members) -> Result<Self, Problem> {
-        let user: Login = members.text("User", "the trader's login", usize::MAX)?.into();
+        let user: Login = members.text("User", "the trader's login")?.into();
         if !fits(&user) {
-            return Err(bad_login(Kind::InvalidBody, "User", Unspellable::TooLong));
+            return Err(bad_login("User", Unspellable::TooLong));
         }
-        let answer =
-            members.optional_text("SecretQuestionAnswer", "the trader has no secret question", MAX_ANSWER)?;
+        let answer = members.optional_text("SecretQuestionAnswer")?;
+        if answer.as_deref().is_some_and(|answer| is_longer(answer, MAX_ANSWER)) {
+            let detail = format!("`SecretQuestionAnswer` is too long: send {MAX_ANSWER} characters at most");
+            return Err(Problem::new(Kind::AnswerTooLong, detail));
+        }
         Ok(Self { user, secret_question_answer: answer.map(SecretAnswer::new) })
     }
 }
 
 impl CodeRedemption {
-    /// Takes the confirmation code from the members of a body. Anything but `digits` digits is refused here: it cannot be right, and
-    /// forwarding it would use up a guess of the flow.
+    /// Takes the confirmation code from the members of a body, as people paste it. Anything but `digits` digits is refused here: it cannot
+    /// be right, and forwarding it would use up a guess of the flow.
     ///
     /// # Errors
     ///
     /// See [`ResetRequest::read`].
     pub fn read(mut members: Members, digits: u32) -> Result<Self, Problem> {
-        let code = members.text("Code", "the code from the e-mail", MAX_CODE)?;
-        if code.len() != digits as usize || !code.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(invalid(format!("`Code` is not {digits} digits: send the code from the e-mail")));
-        }
+        let text = members.text("Code", "the code from the e-mail")?;
+        let code = if is_longer(&text, MAX_CODE) { None } else { pasted_code::digits(&text) };
+        let code = code.filter(|code| code.len() == digits as usize).ok_or_else(|| {
+            let detail = format!("`Code` is not {digits} digits: send the code from the e-mail");
+            Problem::new(Kind::CodeMalformed, detail)
+                .saying(format!("Please enter the {digits} digits of the code from the e-mail."))
+        })?;
         Ok(Self { code: code.into() })
     }
 }
@@ -118,21 +129,34 @@ impl PasswordUpdate {
     ///
     /// See [`ResetRequest::read`].
     pub fn read(mut members: Members) -> Result<Self, Problem> {
+        let token = members.text("Token", "the `Model` that the code was traded for")?;
+        let password = members.text("Password", "the new password")?;
+        let confirmation = members.text("PasswordConfirmation", "the new password again")?;
+        if token.trim().is_empty() {
+            return Err(invalid("`Token` is empty: send the `Model` that the code was traded for"));
+        }
+        if is_longer(&token, MAX_TOKEN) {
+            return Err(invalid(format!("`Token` is too long: send {MAX_TOKEN} characters at most")));
+        }
+        if is_longer(&password, MAX_PASSWORD) {
+            let detail = format!("`Password` is too long: send {MAX_PASSWORD} characters at most");
+            return Err(Problem::new(Kind::PasswordTooLong, detail)
+                .saying(format!("Please choose a password of at most {MAX_PASSWORD} characters.")));
+        }
         let update = Self {
-            token: members.text("Token", "the `Model` that the code was traded for", MAX_TOKEN)?.into(),
-            password: members.text("Password", "the new password", MAX_PASSWORD)?.into(),
-            password_confirmation: members
-                .text("PasswordConfirmation", "the new password again", MAX_PASSWORD)?
-                .into(),
+            token: token.into(),
+            password: password.into(),
+            password_confirmation: confirmation.into(),
         };
         if update.password.expose() != update.password_confirmation.expose() {
-            return Err(invalid("`Password` and `PasswordConfirmation` are not identical"));
+            let detail = "`Password` and `PasswordConfirmation` are not identical";
+            return Err(Problem::new(Kind::PasswordsDiffer, detail));
         }
         Ok(update)
     }
 }
 
-/// Reads the only `username` of a query.
+/// Reads the only `username` of a query, whatever the case of that name.
 ///
 /// # Errors
 ///
@@ -145,41 +169,42 @@ pub fn username(query: &str) -> Result<Login, Problem> {
     if query.bytes().filter(|byte| *byte == b'&').count() >= MAX_PARAMETERS {
         return invalid("there are too many parameters: send `username` alone");
     }
-    let mut names = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "username");
+    let pairs = form_urlencoded::parse(query.as_bytes());
+    let mut names = pairs.filter(|(name, _)| name.eq_ignore_ascii_case("username"));
     match (names.next(), names.next()) {
         (None, _) => invalid("`username` is missing: send the trader's login, percent-encoded"),
         (Some(_), Some(_)) => invalid("`username` is given twice: send it once"),
-        (Some((_, name)), None) if name.trim().is_empty() => {
-            invalid("`username` is empty: send the trader's login, percent-encoded")
-        }
+        (Some((_, name)), None) if name.trim().is_empty() => Err(bad_login("username", Unspellable::Blank)),
         // Decoding has replaced bytes that are no UTF-8.
         (Some((_, name)), None) if name.contains(char::REPLACEMENT_CHARACTER) => {
             invalid("`username` is not UTF-8 in percent-encoding")
         }
         (Some((_, name)), None) => {
             let login = Login::new(name);
-            if fits(&login) {
-                Ok(login)
-            } else {
-                Err(bad_login(Kind::InvalidQuery, "username", Unspellable::TooLong))
-            }
+            if fits(&login) { Ok(login) } else { Err(bad_login("username", Unspellable::TooLong)) }
         }
     }
 }
 
 /// The problem of a login that is not counted. `name` is the member or parameter that holds the login.
-pub fn bad_login(kind: Kind, name: &str, fault: Unspellable) -> Problem {
-    let detail = match fault {
-        Unspellable::TooLong => format!("`{name}` is too long: a login has {MAX_LOGIN} characters at most"),
-        Unspellable::Blank => format!("`{name}` is empty: send the trader's login"),
-        Unspellable::Character => {
-            format!("`{name}` holds a character that no login has: type the login instead of copying it")
+pub fn bad_login(name: &str, fault: Unspellable) -> Problem {
+    let (detail, sentence) = match fault {
+        Unspellable::TooLong => (
+            format!("`{name}` is too long: a login has {MAX_LOGIN} characters at most"),
+            "This login is too long. Please check it.",
+        ),
+        Unspellable::Blank => {
+            (format!("`{name}` is empty: send the trader's login"), "Please enter your login.")
         }
+        Unspellable::Character => (
+            format!("`{name}` holds a character that no login has: type the login instead of copying it"),
+            "This login holds a character that no login has. Please type it instead of pasting it.",
+        ),
     };
-    Problem::new(kind, detail)
+    Problem::new(Kind::LoginMalformed, detail).saying(sentence)
 }
 
-/// The members of a JSON object, in which each name stands once.
+/// The members of a JSON object, in which each name stands once. The names are in lower case, for .NET reads them in any.
 #[derive(Default)]
 pub struct Members(BTreeMap<String, Member>);
 
@@ -212,54 +237,67 @@ impl Members {
         })
     }
 
-    fn text(&mut self, name: &str, what: &str, longest: usize) -> Result<String, Problem> {
-        match self.0.remove(name) {
-            Some(Member::Text(text)) if text.trim().is_empty() => {
-                Err(invalid(format!("`{name}` is empty: send {what}")))
-            }
-            Some(Member::Text(text)) => not_longer(name, text, longest),
-            Some(_) => Err(invalid(format!("`{name}` is not a string: send {what} in quotes"))),
+    fn text(&mut self, name: &str, what: &str) -> Result<String, Problem> {
+        match self.0.remove(&name.to_ascii_lowercase()) {
+            Some(Member::Text(text)) => Ok(text),
+            Some(Member::Null) => Err(invalid(format!("`{name}` is null: send {what}"))),
+            Some(Member::Other) => Err(invalid(format!("`{name}` is not a string: send {what} in quotes"))),
             None => Err(invalid(format!("`{name}` is missing: send {what}"))),
         }
     }
 
-    fn optional_text(&mut self, name: &str, unless: &str, longest: usize) -> Result<Option<String>, Problem> {
-        match self.0.remove(name) {
-            None => Ok(None),
-            Some(Member::Text(text)) if !text.is_empty() => not_longer(name, text, longest).map(Some),
-            Some(Member::Text(_) | Member::Null) => {
-                Err(invalid(format!("`{name}` is empty: leave the member out when {unless}")))
+    /// Null and an empty text count as absent, for generated clients write them so.
+    fn optional_text(&mut self, name: &str) -> Result<Option<String>, Problem> {
+        match self.0.remove(&name.to_ascii_lowercase()) {
+            None | Some(Member::Null) => Ok(None),
+            Some(Member::Text(text)) => Ok(Some(text).filter(|text| !text.is_empty())),
+            Some(Member::Other) => {
+                Err(invalid(format!("`{name}` is not a string: send it in quotes, or leave it out")))
             }
-            Some(_) => Err(invalid(format!("`{name}` is not a string: send it in quotes, or leave it out"))),
         }
     }
 }
 
-fn not_longer(name: &str, text: String, longest: usize) -> Result<String, Problem> {
-    if text.len() > longest && text.chars().count() > longest {
-        return Err(invalid(format!("`{name}` is too long: send {longest} characters at most")));
-    }
-    Ok(text)
+/// Whether a text has more characters than are allowed.
+fn is_longer(text: &str, longest: usize) -> bool {
+    text.len() > longest && text.chars().count() > longest
 }
 
 fn check_content(headers: &HeaderMap) -> Result<(), Problem> {
     let unsupported = |detail| Err(Problem::new(Kind::UnsupportedMediaType, detail));
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
     let media_type = match (types.next(), types.next()) {
-        (Some(value), None) => value.to_str().unwrap_or_default().to_ascii_lowercase(),
+        (Some(value), None) => value.to_str().ok().and_then(|text| text.parse::<Mime>().ok()),
         _ => return unsupported("send exactly one header `Content-Type: application/json`"),
     };
-    let mut parts = media_type.split(';').map(str::trim);
-    if parts.next() != Some("application/json") {
+    let Some(media_type) = media_type.filter(is_json) else {
         return unsupported("send `Content-Type: application/json`");
-    }
-    if parts.any(|parameter| !matches!(parameter, "charset=utf-8" | "charset=\"utf-8\"" | "")) {
+    };
+    // A parameter may stand twice. ASCII is UTF-8 too.
+    let mut charsets = media_type.params().filter(|(name, _)| *name == mime::CHARSET);
+    let is_utf8 =
+        |name: &str| ["utf-8", "utf8", "us-ascii"].iter().any(|known| name.eq_ignore_ascii_case(known));
+    if charsets.any(|(_, name)| !is_utf8(name.as_str())) {
         return unsupported("send the body in UTF-8");
     }
-    if headers.contains_key(header::CONTENT_ENCODING) {
+    if headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
         return unsupported("send the body without `Content-Encoding`");
     }
     Ok(())
+}
+
+/// The media types that .NET reads as JSON.
+fn is_json(media_type: &Mime) -> bool {
+    let (kind, subtype) = (media_type.type_(), media_type.subtype());
+    match kind {
+        mime::APPLICATION => subtype == mime::JSON || media_type.suffix() == Some(mime::JSON),
+        mime::TEXT => subtype == mime::JSON && media_type.suffix().is_none(),
+        _ => false,
+    }
 }
 
 fn invalid(detail: impl Into<Cow<'static, str>>) -> Problem {
@@ -278,7 +316,8 @@ impl<'de> Deserialize<'de> for Members {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
                 let (mut members, mut left) = (Members::default(), MAX_VALUES);
-                while let Some(name) = map.next_key()? {
+                while let Some(mut name) = map.next_key::<String>()? {
+                    name.make_ascii_lowercase();
                     let value = map.next_value_seed(OneValue { left: &mut left })?;
                     if members.0.insert(name, value).is_some() {
                         return Err(de::Error::custom("a member twice"));

@@ -9,13 +9,17 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::config::PublicOrigin;
+use crate::{
+    config::PublicOrigin,
+    http::problem::{Kind, Problem},
+};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The headers that a page of another origin may send. `Et-App-Key` is among them because old pages send it, and the browser would
-/// otherwise block their call.
+/// The headers that a page of another origin may send when its browser does not say which it wants to send.
 const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static("Content-Type, Reset-Flow, Et-App-Key, Accept");
+/// The longest origin that a refusal quotes.
+const MAX_QUOTED: usize = 100;
 /// The headers that a page of another origin may read.
 const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static("Reset-Flow, X-Request-Id, Retry-After");
 /// How long a browser may remember the reply to a preflight, in seconds.
@@ -34,27 +38,73 @@ impl Site {
         Self { public: public.text.clone(), allowed: allowed.to_vec() }
     }
 
-    /// Whether a call that changes something comes from a page that may not make it. Clients that are no browsers send neither header, and
-    /// may call.
-    pub fn refuses(&self, head: &Parts) -> bool {
+    /// Refuses a call that changes something and comes from a page that may not make it. Clients that are no browsers send neither header,
+    /// and may call.
+    ///
+    /// # Errors
+    ///
+    /// A [`Problem`] that says which origin came and which are expected.
+    pub fn refuse(&self, head: &Parts) -> Result<(), Problem> {
         if matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS) {
-            return false;
+            return Ok(());
         }
         let cross_site = head.headers.get_all(SEC_FETCH_SITE).iter().any(|value| value == "cross-site");
         let mut origins = head.headers.get_all(header::ORIGIN).iter();
         match (origins.next(), origins.next()) {
-            (None, _) => cross_site,
-            (Some(origin), None) if self.allowed_origin(origin).is_some() => false,
-            (Some(origin), None) => cross_site || *origin != self.public,
-            (Some(_), Some(_)) => true,
+            (Some(_), Some(_)) => Err(self.cross_site("the request has two `Origin` headers")),
+            (None, _) if cross_site => {
+                Err(self.cross_site("the browser says `Sec-Fetch-Site: cross-site`, and names no `Origin`"))
+            }
+            (None, _) => Ok(()),
+            (Some(origin), None) if self.allowed_origin(origin).is_some() => Ok(()),
+            (Some(origin), None) if *origin != self.public => Err(self.unlisted(origin)),
+            (Some(_), None) if cross_site => Err(self.cross_site(
+                "the browser says `Sec-Fetch-Site: cross-site`, although `Origin` is the public origin",
+            )),
+            (Some(_), None) => Ok(()),
         }
     }
 
-    /// Whether a request is a preflight of a page of a listed origin.
-    pub fn is_preflight(&self, head: &Parts) -> bool {
-        head.method == Method::OPTIONS
-            && head.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
-            && self.listed_origin(&head.headers).is_some()
+    /// Whether a request is a preflight of a page of another origin, and may go on.
+    ///
+    /// # Errors
+    ///
+    /// See [`refuse`](Self::refuse).
+    pub fn preflight(&self, head: &Parts, method: &Method) -> Result<Option<Response>, Problem> {
+        if head.method != Method::OPTIONS || !head.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+        {
+            return Ok(None);
+        }
+        let mut origins = head.headers.get_all(header::ORIGIN).iter();
+        match (origins.next(), origins.next()) {
+            (Some(origin), None) if self.allowed_origin(origin).is_some() => {
+                Ok(Some(preflight(method, head.headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS))))
+            }
+            (Some(origin), None) if *origin != self.public => Err(self.unlisted(origin)),
+            _ => Ok(None),
+        }
+    }
+
+    fn unlisted(&self, origin: &HeaderValue) -> Problem {
+        match origin.to_str() {
+            Ok(text) if text.len() <= MAX_QUOTED => self.cross_site(&format!("`Origin` is `{text}`")),
+            _ => self.cross_site("`Origin` is none that a browser sends"),
+        }
+    }
+
+    /// What came, what is expected, and what to do about it.
+    fn cross_site(&self, came: &str) -> Problem {
+        let allowed = match &*self.allowed {
+            [] => "which lists none".to_owned(),
+            allowed => format!("which lists `{}`", allowed.join("`, `")),
+        };
+        let public = &self.public;
+        Problem::new(
+            Kind::CrossSite,
+            format!(
+                "{came}: open the page under `{public}`, or have its origin added to `allowed_origins`, {allowed}"
+            ),
+        )
     }
 
     /// Adds the CORS headers that let a page of a listed origin read the reply.
@@ -84,14 +134,17 @@ impl Site {
     }
 }
 
-/// The reply to a preflight. [`Site::allow`] adds the origin that it is for.
-pub fn preflight(method: &Method) -> Response {
+/// The reply to a preflight. [`Site::allow`] adds the origin that it is for. The page may send whatever headers it likes, such as those of a
+/// tracing library, for the gateway ignores all but its own.
+fn preflight(method: &Method, asked: Option<&HeaderValue>) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
     if let Ok(method) = HeaderValue::from_str(method.as_str()) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, method);
     }
-    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS);
+    let allowed = asked.filter(|asked| asked.to_str().is_ok()).cloned();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed.unwrap_or(ALLOWED_HEADERS));
+    headers.append(header::VARY, HeaderValue::from_static("Access-Control-Request-Headers"));
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
     response
 }

@@ -241,7 +241,16 @@ impl Autoshares for Client {
     }
 
     fn fetch_question<'a>(&'a self, login: &'a Login) -> Call<'a, Option<SecretQuestion>> {
-        Box::pin(async move { Ok(Client::fetch_question(self, login).await.map(Answered::into_inner)?) })
+        Box::pin(async move {
+            let mut asked = Client::fetch_question(self, login).await;
+            // A call that changes nothing is made once more when its connection breaks, which happens to connections that are used again.
+            let is_broken =
+                |error: &SdkError| matches!(error.kind(), ErrorKind::MaybeSent) && !error.is_timeout();
+            if asked.as_ref().is_err_and(is_broken) {
+                asked = Client::fetch_question(self, login).await;
+            }
+            Ok(asked.map(Answered::into_inner)?)
+        })
     }
 
     fn redeem_code<'a>(&'a self, code: &'a ConfirmationCode) -> Call<'a, ResetToken> {

@@ -10,7 +10,7 @@ use crate::{
     config::{Answers, Binding},
     flow::{Named, Spelling},
     guard::{Flow, FlowFault, Refused, level},
-    http::{caller::Caller, problem::Kind, request_body::bad_login},
+    http::{caller::Caller, request_body::bad_login},
 };
 
 const OPERATION: Operation = Operation::FetchQuestion;
@@ -24,7 +24,7 @@ pub async fn fetch_question(steps: &Arc<Steps>, caller: &Caller, login: Login) -
     if caller.handles.is_empty() && steps.settings.binding == Binding::Required {
         return Err(Refused::Flow(FlowFault::Gone).into());
     }
-    let spelling = Spelling::of(&login).map_err(|fault| bad_login(Kind::InvalidQuery, "username", fault))?;
+    let spelling = Spelling::of(&login).map_err(|fault| bad_login("username", fault))?;
     let (flow, level) = flow_with_question(steps, caller, &spelling).await?;
     if !steps.may_forward(OPERATION) {
         return Err(steps.outage(OPERATION).into());

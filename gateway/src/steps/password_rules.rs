@@ -21,7 +21,8 @@ pub fn check_length(rules: config::Password, password: &Password) -> Result<(), 
         return Ok(());
     }
     let detail = format!("`Password` is too short: use {min_length} characters or more");
-    Err(Problem::new(Kind::InvalidBody, detail))
+    let sentence = format!("Please choose a password of at least {min_length} characters.");
+    Err(Problem::new(Kind::PasswordTooShort, detail).saying(sentence))
 }
 
 /// Whether the settings demand a strength, so that the gateway measures each password.
@@ -40,7 +41,7 @@ pub async fn check_strength(rules: config::Password, password: &Password) -> Res
         Ok(strength) if strength >= rules.min_strength => Ok(()),
         Ok(_) => {
             let detail = "`Password` is easy to guess: use a few words that do not belong together";
-            Err(Problem::new(Kind::InvalidBody, detail))
+            Err(Problem::new(Kind::PasswordEasyToGuess, detail))
         }
         Err(_) => Err(Problem::internal()),
     }

@@ -23,7 +23,7 @@ use crate::{
     guard::{Flow, Outcome, Receipts, Record, ResetAttempt, ResetVerdict, level},
     http::{
         caller::Caller,
-        problem::{Kind, Problem},
+        problem::Problem,
         request_body::{ResetRequest, bad_login},
     },
     telemetry::audit::Event,
@@ -53,8 +53,7 @@ pub async fn request_reset(
     caller: &Caller,
     request: ResetRequest,
 ) -> Result<Reply, Stop> {
-    let spelling =
-        Spelling::of(&request.user).map_err(|fault| bad_login(Kind::InvalidBody, "User", fault))?;
+    let spelling = Spelling::of(&request.user).map_err(|fault| bad_login("User", fault))?;
     // Only a call that may run on behind its reply needs leave: the others end with their connections.
     let permit = match steps.timing.due(caller.started, 0) {
         Some(_) => Some(Arc::clone(&steps.calls).try_acquire_owned().map_err(|_| Problem::too_busy())?),

@@ -11,6 +11,20 @@ pub enum Kind {
     InvalidBody,
     /// The query does not hold exactly one usable `username`.
     InvalidQuery,
+    /// The login is empty, too long, or holds a character that no login has.
+    LoginMalformed,
+    /// The answer to the secret question is too long.
+    AnswerTooLong,
+    /// The confirmation code does not have the digits of one.
+    CodeMalformed,
+    /// The new password is too short.
+    PasswordTooShort,
+    /// The new password is too long.
+    PasswordTooLong,
+    /// The new password is one of the first that somebody would guess.
+    PasswordEasyToGuess,
+    /// The new password and its confirmation are not the same.
+    PasswordsDiffer,
     /// A page called whose origin is neither the gateway's nor a listed one.
     CrossSite,
     /// The client brought no handle, or the handle of a flow that has not come as far as this step.
@@ -74,8 +88,10 @@ pub struct Facts {
     pub status: StatusCode,
     /// The name of the kind for programs: in `ErrorsCode`, in the `type`, in logs and metrics.
     pub code: &'static str,
-    /// One sentence for people about what happened.
+    /// One sentence for the author of the client about what happened.
     pub title: &'static str,
+    /// One plain sentence to show to the trader: what to mend, or that it is not the trader's doing.
+    pub sentence: &'static str,
     /// Who has to act.
     pub blame: Blame,
 }
@@ -89,62 +105,141 @@ impl Kind {
     /// The properties of this kind. This is the only place that assigns them.
     pub fn facts(self) -> Facts {
         use Blame::{Autoshares, Client, Gateway, ReportedElsewhere};
-        let (status, code, title, blame) = match self {
-            Kind::InvalidBody => (400, "invalid-body", "The body does not have the documented form", Client),
+        const PAGE: &str = "Something is wrong with this page, not with what you entered. Please tell the support of your broker.";
+        const ENDED: &str = "This password reset has ended or expired. Please start again.";
+        const LATER: &str = "Password reset is not available at the moment. Please try again later.";
+        let (status, code, blame, title, sentence) = match self {
+            Kind::InvalidBody => {
+                (400, "invalid-body", Client, "The body does not have the documented form", PAGE)
+            }
             Kind::InvalidQuery => {
-                (400, "invalid-query", "The query does not have the documented form", Client)
+                (400, "invalid-query", Client, "The query does not have the documented form", PAGE)
             }
+            Kind::LoginMalformed => {
+                (400, "login-malformed", Client, "No trader has such a login", "Please check your login.")
+            }
+            Kind::AnswerTooLong => (
+                400,
+                "answer-too-long",
+                Client,
+                "The answer to the secret question is too long",
+                "This answer is too long. Please check it.",
+            ),
+            Kind::CodeMalformed => (
+                400,
+                "code-malformed",
+                Client,
+                "The confirmation code does not have the digits of one",
+                "Please enter the digits of the code from the e-mail.",
+            ),
+            Kind::PasswordTooShort => (
+                400,
+                "password-too-short",
+                Client,
+                "The new password is too short",
+                "Please choose a longer password.",
+            ),
+            Kind::PasswordTooLong => (
+                400,
+                "password-too-long",
+                Client,
+                "The new password is too long",
+                "Please choose a shorter password.",
+            ),
+            Kind::PasswordEasyToGuess => (
+                400,
+                "password-easy-to-guess",
+                Client,
+                "The new password is easy to guess",
+                "This password is easy to guess. Please choose a few words that do not belong together.",
+            ),
+            Kind::PasswordsDiffer => (
+                400,
+                "passwords-differ",
+                Client,
+                "The two new passwords are not the same",
+                "The two passwords are not the same. Please enter them again.",
+            ),
             Kind::CrossSite => {
-                (403, "cross-site", "Pages of another origin may not call the gateway", Client)
+                (403, "cross-site", Client, "Pages of another origin may not call the gateway", PAGE)
             }
-            Kind::FlowRequired => (403, "flow-required", "An earlier step is missing or has expired", Client),
+            Kind::FlowRequired => {
+                (403, "flow-required", Client, "An earlier step is missing or has expired", ENDED)
+            }
             Kind::TokenInvalid => {
-                (403, "token-invalid", "The token is unknown, expired or already used", Client)
+                (403, "token-invalid", Client, "The token is unknown, expired or already used", ENDED)
             }
-            Kind::NotFound => (404, "not-found", "There is nothing at this path", Client),
-            Kind::MethodNotAllowed => (405, "method-not-allowed", "This path takes another method", Client),
-            Kind::BodyTimeout => (408, "body-timeout", "The body came too slowly", Client),
-            Kind::BodyTooLarge => (413, "body-too-large", "The body is too large", Client),
+            Kind::NotFound => (404, "not-found", Client, "There is nothing at this path", PAGE),
+            Kind::MethodNotAllowed => {
+                (405, "method-not-allowed", Client, "This path takes another method", PAGE)
+            }
+            Kind::BodyTimeout => (
+                408,
+                "body-timeout",
+                Client,
+                "The body came too slowly",
+                "Your connection is too slow at the moment. Please try again.",
+            ),
+            Kind::BodyTooLarge => (413, "body-too-large", Client, "The body is too large", PAGE),
             Kind::UnsupportedMediaType => {
-                (415, "unsupported-media-type", "The body is not sent as JSON", Client)
+                (415, "unsupported-media-type", Client, "The body is not sent as JSON", PAGE)
             }
-            Kind::ValidationFailed => (422, "validation-failed", "Autoshares did not accept a value", Client),
-            Kind::TooManyRequests => {
-                (429, "too-many-requests", "There were too many requests", ReportedElsewhere)
-            }
-            Kind::HeadersTooLarge => (431, "headers-too-large", "The headers are too large", Client),
-            Kind::Internal => (500, "internal", "The gateway failed", Gateway),
+            Kind::ValidationFailed => (
+                422,
+                "validation-failed",
+                Client,
+                "Autoshares did not accept a value",
+                "Something that you entered was not accepted. Please check it.",
+            ),
+            Kind::TooManyRequests => (
+                429,
+                "too-many-requests",
+                ReportedElsewhere,
+                "There were too many requests",
+                "Too many attempts. Please try again later.",
+            ),
+            Kind::HeadersTooLarge => (431, "headers-too-large", Client, "The headers are too large", PAGE),
+            Kind::Internal => (500, "internal", Gateway, "The gateway failed", LATER),
             Kind::UpstreamInterrupted => {
-                (502, "upstream-interrupted", "Autoshares broke off before it answered", Autoshares)
+                (502, "upstream-interrupted", Autoshares, "Autoshares broke off before it answered", LATER)
             }
             Kind::UpstreamFailed => {
-                (502, "upstream-failed", "Autoshares failed or refused the request", Autoshares)
+                (502, "upstream-failed", Autoshares, "Autoshares failed or refused the request", LATER)
             }
             Kind::UpstreamUnreadable => {
-                (502, "upstream-unreadable", "Autoshares' answer cannot be read", Autoshares)
+                (502, "upstream-unreadable", Autoshares, "Autoshares' answer cannot be read", LATER)
             }
             // The trader cannot help it, and a stranger should not learn that there is a key.
             Kind::Unavailable => {
-                (503, "unavailable", "Autoshares takes no calls at the moment", ReportedElsewhere)
+                (503, "unavailable", ReportedElsewhere, "Autoshares takes no calls at the moment", LATER)
             }
-            Kind::ResetsPaused => {
-                (503, "resets-paused", "No more resets can be asked for at the moment", ReportedElsewhere)
-            }
-            Kind::CodesPaused => {
-                (503, "codes-paused", "No confirmation codes are taken at the moment", ReportedElsewhere)
-            }
+            Kind::ResetsPaused => (
+                503,
+                "resets-paused",
+                ReportedElsewhere,
+                "No more resets can be asked for at the moment",
+                LATER,
+            ),
+            Kind::CodesPaused => (
+                503,
+                "codes-paused",
+                ReportedElsewhere,
+                "No confirmation codes are taken at the moment",
+                LATER,
+            ),
             Kind::StoreAway => (
                 503,
                 "temporarily-unavailable",
-                "Password reset is not available at the moment",
                 ReportedElsewhere,
+                "Password reset is not available at the moment",
+                LATER,
             ),
             Kind::UpstreamTimeout => {
-                (504, "upstream-timeout", "Autoshares did not answer in time", Autoshares)
+                (504, "upstream-timeout", Autoshares, "Autoshares did not answer in time", LATER)
             }
         };
         let status = StatusCode::from_u16(status).expect("the statuses above are statuses");
-        Facts { status, code, title, blame }
+        Facts { status, code, title, sentence, blame }
     }
 }
 
@@ -157,6 +252,15 @@ mod tests {
     #[test]
     fn kinds_are_in_the_order_of_their_status() {
         assert!(Kind::all().is_sorted_by_key(|kind| kind.facts().status));
+    }
+
+    #[test]
+    fn a_sentence_for_traders_is_plain_and_whole() {
+        for sentence in Kind::all().map(|kind| kind.facts().sentence) {
+            let programmers = ["`", "JSON", "HTTP", "body", "header", "request"];
+            assert!(!programmers.iter().any(|word| sentence.contains(word)), "{sentence}");
+            assert!(sentence.ends_with('.') && sentence.starts_with(char::is_uppercase), "{sentence}");
+        }
     }
 
     #[test]

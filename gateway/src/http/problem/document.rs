@@ -32,7 +32,7 @@ pub struct ProblemDocument<'a> {
     #[serde(rename = "mayHaveBeenApplied", skip_serializing_if = "is_false")]
     #[schemars(default)]
     may_have_been_applied: bool,
-    /// Sentences to show to the trader: what Autoshares wants changed, or that the request failed, or the `detail`.
+    /// Plain sentences to show to the trader: what to change, or that the request failed.
     #[serde(rename = "Errors")]
     errors: Cow<'a, [Cow<'a, str>]>,
     /// The code of the kind, as the only item.

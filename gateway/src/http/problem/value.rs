@@ -4,7 +4,7 @@ use std::{borrow::Cow, time::Duration};
 
 use axum::response::{IntoResponse, Response};
 
-use super::{Blame, Kind};
+use super::Kind;
 
 /// The advice of [`Kind::Unavailable`]. Sending a code again is harmless: the gateway forwards it once.
 pub(super) const UNAVAILABLE: &str = "wait as long as `Retry-After` says, then send the request again";
@@ -14,7 +14,7 @@ pub(super) const UNAVAILABLE: &str = "wait as long as `Retry-After` says, then s
 pub struct Problem {
     pub(super) kind: Kind,
     pub(super) detail: Cow<'static, str>,
-    /// The sentences in which Autoshares says what is wrong with a value.
+    /// Sentences for the trader that say more than the one of the kind, such as those in which Autoshares says what is wrong with a value.
     pub(super) errors: Option<Vec<String>>,
     pub(super) may_have_been_applied: bool,
     /// The value of `Retry-After`, in seconds.
@@ -44,6 +44,12 @@ impl Problem {
         }
     }
 
+    /// Adds a sentence for the trader that says more than the one of the kind.
+    #[must_use]
+    pub fn saying(self, sentence: impl Into<String>) -> Self {
+        Self { errors: Some(vec![sentence.into()]), ..self }
+    }
+
     /// [`Kind::Internal`]
     pub fn internal() -> Self {
         Self::new(Kind::Internal, "the gateway failed; quote `instance` when asking for help")
@@ -58,14 +64,6 @@ impl Problem {
     pub fn method_not_allowed(allow: &'static str) -> Self {
         let detail = format!("use {allow}");
         Self { allow: Some(allow), ..Self::new(Kind::MethodNotAllowed, detail) }
-    }
-
-    /// [`Kind::CrossSite`]
-    pub fn cross_site() -> Self {
-        Self::new(
-            Kind::CrossSite,
-            "open the page under the gateway's public origin, or have its origin added to `allowed_origins`",
-        )
     }
 
     /// [`Kind::FlowRequired`]
@@ -148,7 +146,7 @@ impl Problem {
         self.kind
     }
 
-    /// The advice to the author of the client. It never repeats a value that the client sent, so it may be logged.
+    /// The advice to the author of the client. It may be logged: of what the client sent it repeats an origin at most.
     pub fn detail(&self) -> &str {
         &self.detail
     }
@@ -160,21 +158,11 @@ impl Problem {
 
     /// The sentences that existing screens show to traders.
     pub(super) fn sentences(&self) -> Vec<Cow<'_, str>> {
+        const UNKNOWN: &str = "We cannot tell whether your request was carried out. Check your e-mail or try to sign in before you try again.";
         match &self.errors {
             Some(errors) => errors.iter().map(|error| Cow::Borrowed(error.as_str())).collect(),
-            None if matches!(self.kind, Kind::FlowRequired | Kind::TokenInvalid) => {
-                vec![Cow::Borrowed("This password reset has ended or expired. Please start again.")]
-            }
-            None if self.kind == Kind::TooManyRequests => {
-                vec![Cow::Borrowed("Too many attempts. Please try again later.")]
-            }
-            None if self.kind.facts().blame == Blame::Client => vec![Cow::Borrowed(&*self.detail)],
-            None if self.may_have_been_applied => vec![Cow::Borrowed(
-                "We cannot tell whether your request was carried out. Check your e-mail or try to sign in before you try again.",
-            )],
-            None => {
-                vec![Cow::Borrowed("Password reset is not available at the moment. Please try again later.")]
-            }
+            None if self.may_have_been_applied => vec![Cow::Borrowed(UNKNOWN)],
+            None => vec![Cow::Borrowed(self.kind.facts().sentence)],
         }
     }
 }

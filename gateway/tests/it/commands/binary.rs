@@ -413,7 +413,7 @@ fn faults_of_flow_store_and_limits_are_told() {
         (
             "allowed_origins",
             "*",
-            "`allowed_origins` (GATEWAY_ALLOWED_ORIGINS) is not valid; expected: exact origins",
+            "`allowed_origins` (GATEWAY_ALLOWED_ORIGINS) holds `*`, and a star is no origin: list each origin; expected: exact origins",
         ),
         ("trusted_proxies", "0.0.0.0/0", "`trusted_proxies` (GATEWAY_TRUSTED_PROXIES) is not valid"),
         ("limits.resets", "many", "`limits.resets` (GATEWAY_LIMITS_RESETS) is not valid; expected: rates"),

@@ -6,12 +6,14 @@ use std::{
     time::Duration,
 };
 
+use autoshares_gateway::flow::Stage;
 use autoshares_sdk::sandbox::Sandbox;
 use axum::{body::Body, http::Method};
 
 use crate::{
     canary::holds,
     support::{CODE, DOCUMENTED, JSON, PASSWORD, QUESTION, RESET, TestApp, update},
+    upstream::Upstream,
 };
 
 async fn app() -> (Sandbox, TestApp) {
@@ -37,39 +39,18 @@ async fn a_bad_body_is_told_what_to_mend() {
         (Method::POST, RESET, r#"{"User": "a", "\u0055ser": "b"}"#, "send one JSON object, each member once"),
         (Method::POST, RESET, r#"{"User": "a", "x": 1, "x": 1}"#, "send one JSON object, each member once"),
         (Method::POST, RESET, "{}", "`User` is missing: send the trader's login"),
-        (Method::POST, RESET, r#"{"user": "a"}"#, "`User` is missing"),
+        (Method::POST, RESET, r#"{"User": "a", "user": "a"}"#, "send one JSON object, each member once"),
+        (Method::POST, RESET, r#"{"User": "a", "x": 1, "X": 1}"#, "send one JSON object, each member once"),
+        (Method::POST, RESET, r#"{"Usr": "a"}"#, "`User` is missing"),
         (Method::POST, RESET, r#"{"User": 5}"#, "`User` is not a string"),
-        (Method::POST, RESET, r#"{"User": null}"#, "`User` is not a string"),
-        (Method::POST, RESET, r#"{"User": " "}"#, "`User` is empty"),
-        (Method::POST, RESET, r#"{"User": "\u200e "}"#, "`User` is empty"),
-        (Method::POST, RESET, r#"{"User": "rob\u200bert"}"#, "`User` holds a character that no login has"),
-        (
-            Method::POST,
-            RESET,
-            &format!(r#"{{"User": "{}"}}"#, "a".repeat(257)),
-            "a login has 256 characters at most",
-        ),
-        (
-            Method::POST,
-            RESET,
-            &format!(r#"{{"User": "a", "SecretQuestionAnswer": "{}"}}"#, "é".repeat(257)),
-            "`SecretQuestionAnswer` is too long: send 256 characters at most",
-        ),
-        (Method::POST, CODE, &format!(r#"{{"Code": "{}"}}"#, "1".repeat(65)), "`Code` is too long"),
+        (Method::POST, RESET, r#"{"User": null}"#, "`User` is null: send the trader's login"),
         (
             Method::PUT,
             PASSWORD,
             &format!(r#"{{"Token": "{}", "Password": "a", "PasswordConfirmation": "a"}}"#, "t".repeat(2049)),
             "`Token` is too long: send 2048 characters at most",
         ),
-        (Method::PUT, PASSWORD, &update("t", &"p".repeat(257)), "`Password` is too long: send 256"),
-        (
-            Method::POST,
-            RESET,
-            r#"{"User": "a", "SecretQuestionAnswer": null}"#,
-            "`SecretQuestionAnswer` is empty: leave the member out when the trader has no secret question",
-        ),
-        (Method::POST, RESET, r#"{"User": "a", "SecretQuestionAnswer": ""}"#, "leave the member out"),
+        (Method::PUT, PASSWORD, &update(" ", "password"), "`Token` is empty"),
         (Method::POST, RESET, r#"{"User": "a", "SecretQuestionAnswer": ["b"]}"#, "is not a string"),
         (
             Method::POST,
@@ -84,18 +65,129 @@ async fn a_bad_body_is_told_what_to_mend() {
         (
             Method::PUT,
             PASSWORD,
-            r#"{"Token": "t", "Password": "a", "PasswordConfirmation": "b"}"#,
-            "`Password` and `PasswordConfirmation` are not identical",
+            r#"{"Token": "t", "Password": "a", "PasswordConfirmation": null}"#,
+            "`PasswordConfirmation` is null",
         ),
     ] {
         let answered = app.send(method, target, &[JSON], body.to_owned()).await;
         let problem = answered.problem(400, "invalid-body");
         let told = problem["detail"].as_str().unwrap();
         assert!(told.contains(detail), "{body}: {told}");
-        assert_eq!(problem["Errors"][0], told);
+        assert_eq!(problem["Errors"], serde_json::json!([PAGE]));
         assert!(!holds(&answered.body, "741175"), "a value is not repeated");
     }
     assert_eq!(sandbox.received().len(), 0);
+}
+
+/// The sentence for a trader who can mend nothing, because the page is wrong.
+const PAGE: &str =
+    "Something is wrong with this page, not with what you entered. Please tell the support of your broker.";
+
+/// What a trader can mend has a code of its own, a plain sentence for the trader, and a detail for developers.
+#[tokio::test]
+async fn what_a_trader_can_mend_has_a_code_and_a_sentence() {
+    let (sandbox, app) = app().await;
+    let handle = app.handle("a", Stage::QUESTION).await;
+    let user = |login: &str| serde_json::json!({"User": login}).to_string();
+    let pasted = |code: &str| serde_json::json!({"Code": code}).to_string();
+    let enter_login = "Please enter your login.";
+    let odd_login = "This login holds a character that no login has. Please type it instead of pasting it.";
+    let long_login = "This login is too long. Please check it.";
+    let six_digits = "Please enter the 6 digits of the code from the e-mail.";
+    let differ = "The two passwords are not the same. Please enter them again.";
+    let short = "Please choose a password of at least 8 characters.";
+    let long = "Please choose a password of at most 256 characters.";
+    let question = |login: &str| format!("{QUESTION}?username={login}");
+    let two = |one: &str, other: &str| {
+        serde_json::json!({"Token": "t", "Password": one, "PasswordConfirmation": other}).to_string()
+    };
+    for (method, target, body, code, sentence) in [
+        (Method::POST, RESET.to_owned(), user(""), "login-malformed", enter_login),
+        (Method::POST, RESET.to_owned(), user(" "), "login-malformed", enter_login),
+        (Method::POST, RESET.to_owned(), user("\u{200e} "), "login-malformed", enter_login),
+        (Method::POST, RESET.to_owned(), user("rob\u{200b}ert"), "login-malformed", odd_login),
+        (Method::POST, RESET.to_owned(), user(&"a".repeat(257)), "login-malformed", long_login),
+        (
+            Method::POST,
+            RESET.to_owned(),
+            serde_json::json!({"User": "a", "SecretQuestionAnswer": "é".repeat(257)}).to_string(),
+            "answer-too-long",
+            "This answer is too long. Please check it.",
+        ),
+        (Method::POST, CODE.to_owned(), pasted(""), "code-malformed", six_digits),
+        (Method::POST, CODE.to_owned(), pasted("74117"), "code-malformed", six_digits),
+        (Method::POST, CODE.to_owned(), pasted("7411755"), "code-malformed", six_digits),
+        (Method::POST, CODE.to_owned(), pasted("74117S"), "code-malformed", six_digits),
+        (Method::POST, CODE.to_owned(), pasted(&"1".repeat(65)), "code-malformed", six_digits),
+        (Method::PUT, PASSWORD.to_owned(), two("", ""), "password-too-short", short),
+        (Method::PUT, PASSWORD.to_owned(), two("1234567", "1234567"), "password-too-short", short),
+        (Method::PUT, PASSWORD.to_owned(), two(&"p".repeat(257), ""), "password-too-long", long),
+        (Method::PUT, PASSWORD.to_owned(), two("password-a", "password-b"), "passwords-differ", differ),
+        (Method::PUT, PASSWORD.to_owned(), two("password-a", ""), "passwords-differ", differ),
+        (Method::GET, question(""), String::new(), "login-malformed", enter_login),
+        (Method::GET, question("%20"), String::new(), "login-malformed", enter_login),
+        (Method::GET, question("a%00"), String::new(), "login-malformed", odd_login),
+        (Method::GET, question(&"a".repeat(257)), String::new(), "login-malformed", long_login),
+    ] {
+        let answered = app.send(method, &target, &[JSON, ("reset-flow", &handle)], body.clone()).await;
+        let problem = answered.problem(400, code);
+        assert_eq!(problem["Errors"], serde_json::json!([sentence]), "{body}");
+        assert!(problem["detail"].as_str().unwrap().contains('`'), "{problem}");
+    }
+    assert_eq!(sandbox.received().len(), 0);
+}
+
+/// Ruling 13: names in any case, and an answer that generated clients write as null or empty when there is none.
+#[tokio::test]
+async fn names_and_paths_are_read_in_any_case_and_go_out_as_documented() {
+    let upstream = Upstream::json(200, r#"{"Model": "x", "Errors": [], "IsSucceed": true}"#);
+    let app = TestApp::new(&upstream.base_url());
+    let documented = r#"{"User":"anna.lee"}"#;
+    for (target, body, sent) in [
+        (RESET, r#"{"user": "anna.lee"}"#, documented),
+        (RESET, r#"{"USER": "anna.lee", "secretQuestionAnswer": null}"#, documented),
+        (RESET, r#"{"uSER": "anna.lee", "SecretQuestionAnswer": ""}"#, documented),
+        (
+            RESET,
+            r#"{"secretquestionanswer": "Peterson", "user": "anna.lee"}"#,
+            r#"{"User":"anna.lee","SecretQuestionAnswer":"Peterson"}"#,
+        ),
+        ("/V1.0/Users/Password/Reset", r#"{"User": "anna.lee"}"#, documented),
+        ("/v1.0/USERS/PASSWORD/RESET?X=Y", r#"{"User": "anna.lee"}"#, documented),
+        ("/V1.0/users/password/Reset/Code", r#"{"code": "741175"}"#, r#"{"Code":"741175"}"#),
+    ] {
+        let live = app.handle("anna.lee", Stage::LIVE).await;
+        let headers = [JSON, ("reset-flow", &*live)];
+        let answered = app.send(Method::POST, target, &headers, body.to_owned()).await;
+        assert_eq!(answered.status, 200, "{target} {body}: {}", answered.body);
+        let request = upstream.requests().pop().unwrap();
+        assert!(request.ends_with(sent), "{body}: {request}");
+        assert!(request.starts_with("POST /api/v1.0/users/password/reset"), "{request}");
+    }
+    let handle = app.handle("anna.lee", Stage::QUESTION).await;
+    for query in ["Username=anna.lee", "USERNAME=anna.lee"] {
+        let target = format!("/V1.0/Users/Password/Secret-Question?{query}");
+        let answered = app.step(&handle, &target, "").await;
+        assert_eq!(answered.status, 200, "{}", answered.body);
+        assert!(upstream.requests().pop().unwrap().contains("secret-question?username=anna.lee HTTP"));
+    }
+    let answered = app.send(Method::GET, "/DOCS", &[], "").await;
+    assert_eq!((answered.status.as_u16(), answered.headers["x-request-id"].len()), (200, 36));
+}
+
+/// Codes as people paste them are one code: the same one again costs no try, however it is written.
+#[tokio::test]
+async fn a_code_is_forwarded_as_its_digits() {
+    let upstream = Upstream::json(200, r#"{"Model": "x", "Errors": [], "IsSucceed": true}"#);
+    let app = TestApp::new(&upstream.base_url());
+    let handle = app.handle("anna.lee", Stage::LIVE).await;
+    for pasted in ["741175 ", "741 175", "741-175", "７４１１７５", "\u{feff}741\u{200b}175"] {
+        let body = serde_json::json!({"Code": pasted}).to_string();
+        assert_eq!(app.step(&handle, CODE, body).await.status, 200, "{pasted:?}");
+    }
+    let requests = upstream.requests();
+    assert_eq!(requests.len(), 1, "the same code in five spellings");
+    assert!(requests[0].ends_with(r#"{"Code":"741175"}"#));
 }
 
 #[tokio::test]
@@ -105,11 +197,9 @@ async fn a_bad_query_is_told_what_to_mend() {
         ("", "`username` is missing"),
         ("?", "`username` is missing"),
         ("?user=a", "`username` is missing"),
-        ("?username", "`username` is empty"),
-        ("?username=%20", "`username` is empty"),
         ("?username=a&username=b", "`username` is given twice"),
+        ("?username=a&UserName=b", "`username` is given twice"),
         ("?username=%ff", "`username` is not UTF-8"),
-        (&format!("?username={}", "a".repeat(257)), "`username` is too long"),
         (&format!("?{}username=a", "a&".repeat(32)), "there are too many parameters"),
         (&format!("?username={}", "%61".repeat(2000)), "the query is too long"),
     ] {
@@ -124,13 +214,19 @@ async fn a_bad_query_is_told_what_to_mend() {
 async fn only_json_in_utf_8_is_read() {
     let (sandbox, app) = app().await;
     let body = r#"{"User": "anna.lee"}"#;
-    let refused: [&[(&str, &str)]; 9] = [
+    let refused: [&[(&str, &str)]; 15] = [
         &[],
         &[("content-type", "")],
         &[("content-type", "text/plain")],
         &[("content-type", "application/x-www-form-urlencoded")],
         &[("content-type", "application/jsonp")],
         &[("content-type", "application/json; charset=utf-16")],
+        &[("content-type", "application/json; charset=utf-8; charset=utf-16")],
+        &[("content-type", "application/json; version=1; CHARSET=\"ISO-8859-1\"")],
+        &[("content-type", "text/html+json")],
+        &[("content-type", "image/json")],
+        &[("content-type", "application/json, text/plain")],
+        &[("content-type", "*/*")],
         &[JSON, JSON],
         &[JSON, ("content-type", "text/plain")],
         &[JSON, ("content-encoding", "gzip")],
@@ -139,14 +235,25 @@ async fn only_json_in_utf_8_is_read() {
         app.send(Method::POST, RESET, headers, body).await.problem(415, "unsupported-media-type");
     }
     assert_eq!(sandbox.received().len(), 0);
-    for taken in ["application/json", "Application/JSON;charset=UTF-8", "application/json; charset=\"utf-8\""]
-    {
-        assert_eq!(
-            app.send(Method::POST, RESET, &[("content-type", taken)], body).await.status,
-            200,
-            "{taken}"
-        );
+    for taken in [
+        "application/json",
+        "Application/JSON;charset=UTF-8",
+        "application/json; charset=\"utf-8\"",
+        "application/json; charset=utf8",
+        "application/json;",
+        "text/json",
+        "text/json; charset=utf-8",
+        "application/vnd.broker.v2+json",
+        "application/problem+JSON",
+        "application/json; version=1.0",
+        "application/json;odata.metadata=minimal;IEEE754Compatible=true",
+        "application/json; profile=\"https://broker.example/a;charset=utf-16\"; charset=utf-8",
+    ] {
+        let answered = app.send(Method::POST, RESET, &[("content-type", taken)], body).await;
+        assert_eq!(answered.status, 200, "{taken}: {}", answered.body);
     }
+    let plain = [JSON, ("content-encoding", "identity")];
+    assert_eq!(app.send(Method::POST, RESET, &plain, body).await.status, 200);
 }
 
 /// Ruling 12: what .NET writes in front of good JSON, and white space around it.
@@ -287,7 +394,8 @@ async fn there_is_nothing_at_any_other_path() {
         "/v1.0/users/password%2freset",
         "/v1.0/users/password/%72eset",
         "/v1.0/users/password/reset%00",
-        "/V1.0/users/password/reset",
+        "/V1.0/users/x/../password/Reset",
+        "/V1.0/users%2Fpassword/reset",
         "/v1.1/users/password/reset",
         "/v2/users/password/reset",
         "/api/v1.0/users/password/reset",

@@ -104,18 +104,81 @@ async fn a_preflight_is_answered_for_listed_origins_on_existing_paths_alone() {
         for name in ["Content-Type", "Reset-Flow", "Et-App-Key"] {
             assert!(allowed.contains(name), "{allowed}");
         }
+        // The page may send what it likes.
+        let asked = "content-type,traceparent,sentry-trace,baggage,x-requested-with,x-csrf-token";
+        let headers = [headers[0], headers[1], ("access-control-request-headers", asked)];
+        let answered = app.send(Method::OPTIONS, target, &headers, "").await;
+        assert_eq!(answered.headers["access-control-allow-headers"], asked);
+        let vary: Vec<_> = answered.headers.get_all("vary").iter().collect();
+        assert_eq!(vary, ["Access-Control-Request-Headers", "Origin"]);
         for headers in [
-            &[("origin", "https://evil.example"), ("access-control-request-method", "POST")][..],
-            &[("access-control-request-method", "POST")],
+            &[("access-control-request-method", "POST")][..],
             &[("origin", FRIEND)],
+            &[("origin", ORIGIN), ("access-control-request-method", "POST")],
         ] {
             let refused = app.send(Method::OPTIONS, target, headers, "").await;
             assert_eq!(refused.status, 405);
         }
+        let headers = [("origin", "https://evil.example"), ("access-control-request-method", "POST")];
+        let refused = app.send(Method::OPTIONS, target, &headers, "").await;
+        let detail = refused.problem(403, "cross-site")["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains("`https://evil.example`") && detail.contains(FRIEND), "{detail}");
+        assert!(!refused.headers.keys().any(|name| name.as_str().starts_with("access-control")));
     }
     let headers = [("origin", FRIEND), ("access-control-request-method", "POST")];
     app.send(Method::OPTIONS, "/nowhere", &headers, "").await.problem(404, "not-found");
     assert_eq!(sandbox.received().len(), 0);
+}
+
+/// A refusal says which origin came, which are expected, and what to do.
+#[tokio::test]
+async fn a_refusal_names_the_origins() {
+    let long = format!("https://{}.example", "x".repeat(100));
+    for (allowed, headers, told) in [
+        (
+            &[][..],
+            &[("origin", "https://evil.example")][..],
+            "`Origin` is `https://evil.example`: open the page under `http://localhost`, or have its origin added to `allowed_origins`, which lists none",
+        ),
+        (
+            &[FRIEND, "capacitor://localhost"],
+            &[("origin", "ionic://localhost")],
+            "`Origin` is `ionic://localhost`: open the page under `http://localhost`, or have its origin added to `allowed_origins`, which lists `https://www.example.com`, `capacitor://localhost`",
+        ),
+        (&[], &[("origin", "null")], "`Origin` is `null`:"),
+        (&[], &[("origin", &*long)], "`Origin` is none that a browser sends:"),
+        (&[], &[("origin", ORIGIN), ("origin", ORIGIN)], "the request has two `Origin` headers:"),
+        (
+            &[],
+            &[("sec-fetch-site", "cross-site")],
+            "the browser says `Sec-Fetch-Site: cross-site`, and names",
+        ),
+        (
+            &[],
+            &[("origin", ORIGIN), ("sec-fetch-site", "cross-site")],
+            "the browser says `Sec-Fetch-Site: cross-site`, although",
+        ),
+    ] {
+        let (_sandbox, app) = app(allowed).await;
+        let headers: Vec<_> = [JSON].into_iter().chain(headers.iter().copied()).collect();
+        let problem = app.send(Method::POST, RESET, &headers, ANNA).await.problem(403, "cross-site");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.starts_with(told), "{detail}");
+        assert_eq!(problem["Errors"].as_array().unwrap().len(), 1);
+        assert!(!problem["Errors"][0].as_str().unwrap().contains("rigin"));
+    }
+}
+
+/// A page of a hybrid app, whose origin has a scheme of its own, goes through a whole step.
+#[tokio::test]
+async fn a_hybrid_app_may_call_when_it_is_listed() {
+    for origin in ["capacitor://localhost", "ionic://localhost", "app://broker", "https://localhost"] {
+        let (sandbox, app) = app(&[origin]).await;
+        let headers = [JSON, ("origin", origin), ("sec-fetch-site", "cross-site")];
+        let answered = app.send(Method::POST, RESET, &headers, ANNA).await;
+        assert_eq!((answered.status.as_u16(), sandbox.outbox().len()), (200, 1), "{origin}");
+        assert_eq!(answered.headers["access-control-allow-origin"], origin);
+    }
 }
 
 #[tokio::test]

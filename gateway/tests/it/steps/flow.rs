@@ -92,7 +92,7 @@ async fn a_token_is_over_with_its_flow() {
         let mail = sandbox.outbox().pop().unwrap().code;
         let token = app.redeem(&handle, &mail).await.model();
         app.clock.advance(Duration::from_secs(599));
-        app.set_password(&handle, &token, "short").await.problem(400, "invalid-body");
+        app.set_password(&handle, &token, "short").await.problem(400, "password-too-short");
         app.clock.advance(Duration::from_secs(2));
         app.set_password(&handle, &token, "new-password").await.problem(403, "flow-required");
         assert_eq!(sandbox.calls(Operation::SetPassword), 0);

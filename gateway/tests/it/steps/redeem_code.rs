@@ -117,10 +117,9 @@ async fn what_is_not_six_digits_is_no_code() {
     let (sandbox, app) =
         on_sandbox(|config| config.limits.codes_per_address = vec!["3/h".parse().unwrap()]).await;
     let handle = app.reset("anna.lee").await.handle();
-    for bad in
-        ["12345", "1234567", "12345a", "１２３４５６", " 123456", "123456 ", "+12345", "12 456", "-12345"]
+    for bad in ["12345", "1234567", "12345a", "１２３４５", " 12345", "12345 ", "+12345", "12 456", "-12345"]
     {
-        let problem = app.redeem(&handle, bad).await.problem(400, "invalid-body");
+        let problem = app.redeem(&handle, bad).await.problem(400, "code-malformed");
         assert!(problem["detail"].as_str().unwrap().contains("6 digits"), "{problem}");
     }
     assert_eq!(sandbox.calls(Operation::RedeemCode), 0);
@@ -133,7 +132,7 @@ async fn what_is_not_six_digits_is_no_code() {
 async fn a_code_has_as_many_digits_as_the_operator_says() {
     let (sandbox, app) = on_sandbox(|config| config.limits.code_digits = 8).await;
     let handle = app.reset("anna.lee").await.handle();
-    let problem = app.redeem(&handle, "123456").await.problem(400, "invalid-body");
+    let problem = app.redeem(&handle, "123456").await.problem(400, "code-malformed");
     assert!(problem["detail"].as_str().unwrap().contains("8 digits"), "{problem}");
     assert_eq!(app.redeem(&handle, "12345678").await.body, WRONG);
     assert_eq!(sandbox.calls(Operation::RedeemCode), 1);

@@ -50,7 +50,7 @@ async fn a_password_that_does_not_please_can_be_mended_up_to_five_times() {
     let (handle, token) = redeemed(&sandbox, &app).await;
     // Too short is told here, and costs nothing.
     for _ in 0..9 {
-        let problem = app.set_password(&handle, &token, "short").await.problem(400, "invalid-body");
+        let problem = app.set_password(&handle, &token, "short").await.problem(400, "password-too-short");
         assert!(problem["detail"].as_str().unwrap().contains("8 characters or more"));
     }
     let weak = Fault::Refuse { errors: vec!["Password is too weak.".to_owned()], codes: vec![] };
@@ -91,7 +91,7 @@ async fn a_password_that_is_easy_to_guess_can_be_refused() {
     let (sandbox, app) = on_sandbox(|config| config.password.min_strength = 3).await;
     let (handle, token) = redeemed(&sandbox, &app).await;
     for weak in ["password1", "qwertyuiop", &"a".repeat(256)] {
-        let problem = app.set_password(&handle, &token, weak).await.problem(400, "invalid-body");
+        let problem = app.set_password(&handle, &token, weak).await.problem(400, "password-easy-to-guess");
         assert!(problem["detail"].as_str().unwrap().contains("easy to guess"), "{problem}");
     }
     assert_eq!(sandbox.calls(Operation::SetPassword), 0);
@@ -187,7 +187,7 @@ async fn passwords_are_not_measured_without_end() {
     let (sandbox, app) = on_sandbox(|config| config.password.min_strength = 3).await;
     let (handle, token) = redeemed(&sandbox, &app).await;
     for _ in 0..30 {
-        app.set_password(&handle, &token, "password1").await.problem(400, "invalid-body");
+        app.set_password(&handle, &token, "password1").await.problem(400, "password-easy-to-guess");
     }
     app.set_password(&handle, &token, "correct horse battery staple").await.problem(403, "flow-required");
     assert_eq!(sandbox.calls(Operation::SetPassword), 0);
