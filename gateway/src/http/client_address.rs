@@ -425,6 +425,18 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_an_address_is_a_port_or_nothing() {
+        for text in ["192.0.2.1", "192.0.2.1:1", "192.0.2.1:65535", "192.0.2.1:_a.b-c", "[2001:db8::1]:80"] {
+            assert!(parse(text).is_some(), "{text}");
+        }
+        for text in
+            ["192.0.2.1:", "192.0.2.1:x", "192.0.2.1:123456", "192.0.2.1:_", "[2001:db8::1]80", "[::1]:8x"]
+        {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn an_address_is_shown_and_has_its_network() {
         let address: IpAddr = "192.0.2.1".parse().unwrap();
         let client = ClientAddress::Known(address);
