@@ -5,7 +5,7 @@ use std::{env, fs, path::Path, process::Command, process::Stdio};
 use crate::command::{Failure, cargo, program, read, root, run};
 
 /// The programs, and the Debian packages that contain them. Chromium needs the fonts for screenshots.
-const PROGRAMS: [(&str, &[&str]); 8] = [
+const PROGRAMS: [(&str, &[&str]); 9] = [
     ("bash", &["bash"]),
     ("curl", &["curl"]),
     ("kill", &["procps"]),
@@ -14,6 +14,7 @@ const PROGRAMS: [(&str, &[&str]); 8] = [
     ("npm", &["npm"]),
     ("redis-server", &["redis-server"]),
     ("haproxy", &["haproxy"]),
+    ("nginx", &["nginx"]),
 ];
 
 /// The path of the OpenAPI linter, relative to the root of the workspace.

@@ -39,6 +39,7 @@ pub async fn run(settings: Settings) -> Outcome {
 /// Serves a configuration on listeners that are bound, until the process gets a signal to stop.
 pub(super) async fn serve_on(public: Listener, admin: Listener, config: Config) -> Outcome {
     let (origin, timeout) = (config.public_origin.text.clone(), config.upstream.timeout);
+    let idle = config.connections.idle;
     let app = app::build(config, World::of_the_system());
     // A store that is away may come back; one that is set up wrongly drops what was counted.
     if let Ok(Err(unusable)) = time::timeout(STORE_CHECK, app.watched.store.probe()).await
@@ -46,5 +47,5 @@ pub(super) async fn serve_on(public: Listener, admin: Listener, config: Config) 
     {
         return Err(Faults::of_the_store(&unusable.reason).into());
     }
-    server::run(public, admin, app, &origin, timeout).await
+    server::run(public, admin, app, &origin, timeout, idle).await
 }

@@ -10,6 +10,7 @@
 
 mod setting;
 
+mod connections;
 mod listeners;
 mod origins;
 mod proxies;
@@ -31,6 +32,7 @@ use std::mem;
 
 use autoshares_sdk::Client;
 
+pub use connections::Connections;
 pub use flow::{Answers, Binding, Flow};
 pub use limits::Limits;
 pub use listeners::Listeners;
@@ -50,6 +52,8 @@ use reader::Reader;
 pub struct Config {
     /// The sockets.
     pub listeners: Listeners,
+    /// How connections are treated.
+    pub connections: Connections,
     /// The origin under which browsers see the gateway.
     pub public_origin: PublicOrigin,
     /// Other origins whose pages may call, as browsers write them.
@@ -105,6 +109,7 @@ fn read(
     upstream: impl FnOnce(&mut Reader<'_>) -> Option<Upstream>,
 ) -> Option<Config> {
     let listeners = listeners::read(reader);
+    let connections = connections::read(reader);
     let public_origin = public_origin(reader);
     let allowed_origins = origins::allowed(reader);
     let proxies = proxies::read(reader);
@@ -116,6 +121,7 @@ fn read(
     let log = log::read(reader);
     Some(Config {
         listeners: listeners?,
+        connections: connections?,
         public_origin: public_origin?,
         allowed_origins,
         proxies: proxies?,
@@ -158,6 +164,7 @@ pub fn bounds(
 pub fn settings() -> impl Iterator<Item = &'static Setting> {
     [
         listeners::SETTINGS,
+        connections::SETTINGS,
         origins::SETTINGS,
         proxies::SETTINGS,
         upstream::SETTINGS,

@@ -9,7 +9,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{Listener, MAX_CLIENTS, Stop, admin, listener::MAX_OPERATORS};
+use super::{ConnectionLimits, Listener, MAX_CLIENTS, Stop, admin, listener::MAX_OPERATORS};
 use crate::{app::App, http::edge::BODY_DEADLINE};
 
 /// How long the gateway waits for a first request before it looks by itself whether Autoshares answers, so that a wrong address shows.
@@ -27,6 +27,7 @@ pub async fn run(
     app: App,
     public_origin: &str,
     upstream_timeout: Duration,
+    idle: Duration,
 ) -> Result<(), Box<dyn Error>> {
     let (stop_public, stop_admin) = (Stop::new(), Stop::new());
     let App { public: router, watched, steps } = app;
@@ -34,7 +35,8 @@ pub async fn run(
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     info!(listen = %public.address(), admin_listen = %admin.address(), public_origin, "listening");
     let health = watched.report.health.clone();
-    let operators = tokio::spawn(admin.serve(admin::routes(watched), stop_admin.clone(), MAX_OPERATORS));
+    let operators = ConnectionLimits::new(MAX_OPERATORS, idle);
+    let operators = tokio::spawn(admin.serve(admin::routes(watched), stop_admin.clone(), operators));
     let (stopping, stop_at_once) = (stop_public.clone(), CancellationToken::new());
     let at_once = stop_at_once.clone();
     tokio::spawn(async move {
@@ -59,7 +61,7 @@ pub async fn run(
         sleep(LOOK_AFTER).await;
         looking.look().await;
     });
-    public.serve(router, stop_public, MAX_CLIENTS).await?;
+    public.serve(router, stop_public, ConnectionLimits::new(MAX_CLIENTS, idle)).await?;
     look.abort();
     steps.behind().close();
     let under_way = tokio::select! {

@@ -7,21 +7,18 @@ use std::{
     net::{SocketAddr, TcpListener},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
     time::Duration,
 };
 
 use axum::Router;
 use axum_server::{Handle, accept::Accept};
-use tokio::{
-    net::TcpStream,
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
+use tokio::{net::TcpStream, sync::Semaphore};
 use tokio_io_timeout::TimeoutStream;
-use tower::Service;
 
-/// How long a client may take to send a head, and how long a connection may be silent between requests.
-const HEADER_DEADLINE: Duration = Duration::from_secs(10);
+use super::patience::{Connection, Serving, Watched};
+
+/// How long a client may take to send a head once it has begun.
+const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a new connection may stay open without sending its first request.
 const FIRST_REQUEST_DEADLINE: Duration = Duration::from_secs(15);
 /// How long a reply may go unread. Without this limit, a client that asks for much and reads nothing would hold a connection for ever.
@@ -34,6 +31,24 @@ pub const MAX_OPERATORS: usize = 32;
 const MAX_HEADERS: usize = 512;
 /// Twice the head that `edge` lets through, so that `edge` can refuse a head of up to this size with a problem document.
 const READ_BUFFER: usize = 2 * crate::http::edge::MAX_HEAD;
+
+/// How many connections a listener has, and how long they may keep it waiting.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionLimits {
+    /// How many there may be at once.
+    pub most: usize,
+    /// How long a connection that has served a request may be silent.
+    pub idle: Duration,
+    /// How long a head may take once it has begun.
+    pub head: Duration,
+}
+
+impl ConnectionLimits {
+    /// So many connections, which may be idle for so long.
+    pub fn new(most: usize, idle: Duration) -> Self {
+        Self { most, idle, head: HEAD_DEADLINE }
+    }
+}
 
 /// A socket that is bound and not yet served.
 #[derive(Debug)]
@@ -63,20 +78,21 @@ impl Listener {
         self.address
     }
 
-    /// Serves the routes until `stop` is called. A connection over `max_connections` is closed at once.
+    /// Serves the routes until `stop` is called. A connection over the limit is closed at once.
     ///
     /// # Errors
     ///
     /// An [`io::Error`] when the socket fails.
-    pub async fn serve(self, router: Router, stop: Stop, max_connections: usize) -> io::Result<()> {
-        let capped = Capped { connections: Arc::new(Semaphore::new(max_connections)) };
+    pub async fn serve(self, router: Router, stop: Stop, limits: ConnectionLimits) -> io::Result<()> {
+        let ConnectionLimits { most, idle, head } = limits;
+        let capped = Capped { connections: Arc::new(Semaphore::new(most)), head };
         let mut server = axum_server::from_tcp(self.socket)?
             .acceptor(capped)
             .handle(stop)
             .http1_only()
             .first_request_timeout(FIRST_REQUEST_DEADLINE);
         let mut http = server.http_builder().http1();
-        http.header_read_timeout(HEADER_DEADLINE).max_buf_size(READ_BUFFER).max_headers(MAX_HEADERS);
+        http.header_read_timeout(idle).max_buf_size(READ_BUFFER).max_headers(MAX_HEADERS);
         // A client that has closed its sending side still wants its answer. And a client that goes away must not cancel a call to Autoshares
         // that spends something, or nobody would learn how the call ended.
         http.half_close(true);
@@ -88,41 +104,22 @@ impl Listener {
 #[derive(Clone)]
 struct Capped {
     connections: Arc<Semaphore>,
+    head: Duration,
 }
 
 impl<S> Accept<TcpStream, S> for Capped {
-    type Stream = Pin<Box<TimeoutStream<TcpStream>>>;
-    type Service = Counted<S>;
-    type Future = Ready<io::Result<(Self::Stream, Counted<S>)>>;
+    type Stream = Pin<Box<TimeoutStream<Watched<TcpStream>>>>;
+    type Service = Serving<S>;
+    type Future = Ready<io::Result<(Self::Stream, Serving<S>)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
         let permit = Arc::clone(&self.connections).try_acquire_owned().map_err(io::Error::other);
         ready(permit.and_then(|permit| {
             stream.set_nodelay(true)?;
-            let mut stream = TimeoutStream::new(stream);
+            let connection = Connection::new(permit);
+            let mut stream = TimeoutStream::new(Watched::new(stream, Arc::clone(&connection), self.head));
             stream.set_write_timeout(Some(WRITE_DEADLINE));
-            Ok((Box::pin(stream), Counted { service, _permit: Arc::new(permit) }))
+            Ok((Box::pin(stream), Serving::new(service, connection)))
         }))
-    }
-}
-
-/// The service of a connection. It holds the permit, so that the connection counts until the last request on it is done.
-#[derive(Clone)]
-struct Counted<S> {
-    service: S,
-    _permit: Arc<OwnedSemaphorePermit>,
-}
-
-impl<S: Service<R>, R> Service<R> for Counted<S> {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.service.poll_ready(context)
-    }
-
-    fn call(&mut self, request: R) -> S::Future {
-        self.service.call(request)
     }
 }

@@ -4,13 +4,14 @@ mod admin;
 mod health;
 mod lifecycle;
 mod listener;
+mod patience;
 
 use std::sync::Arc;
 
 use autoshares_counting::Store;
 
 pub use lifecycle::run;
-pub use listener::{Listener, MAX_CLIENTS, Stop};
+pub use listener::{ConnectionLimits, Listener, MAX_CLIENTS, Stop};
 
 use crate::{guard::Guard, steps::Report};
 

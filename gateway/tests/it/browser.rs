@@ -3,9 +3,10 @@
 use std::{
     process::Command,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
-use autoshares_gateway::server::{Listener, Stop};
+use autoshares_gateway::server::{ConnectionLimits, Listener, Stop};
 use autoshares_sdk::sandbox::Sandbox;
 use axum::{Router, extract::Request, middleware::from_fn, response::Html, routing::get};
 use tempfile::TempDir;
@@ -24,7 +25,7 @@ async fn the_docs_show_in_a_browser_under_their_own_policy() {
     }));
     let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.address();
-    tokio::spawn(listener.serve(router, Stop::new(), 32));
+    tokio::spawn(listener.serve(router, Stop::new(), ConnectionLimits::new(32, Duration::from_secs(75))));
 
     let profile = tempfile::tempdir().unwrap();
     let screenshot = profile.path().join("docs.png");
@@ -107,7 +108,7 @@ async fn an_unchanged_front_end_on_the_same_site_resets_a_password() {
         .route("/app", get(async || Html(FRONT_END)))
         .route("/code", get(async move || mailbox.outbox().pop().unwrap().code))
         .fallback_service(app.router.clone());
-    tokio::spawn(listener.serve(site, Stop::new(), 32));
+    tokio::spawn(listener.serve(site, Stop::new(), ConnectionLimits::new(32, Duration::from_secs(75))));
 
     let profile = tempfile::tempdir().unwrap();
     let told = tokio::task::spawn_blocking(move || {

@@ -1,3 +1,4 @@
+mod connections;
 mod cost;
 mod headers;
 mod requests;

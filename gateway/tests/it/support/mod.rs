@@ -18,7 +18,7 @@ use autoshares_gateway::{
     config::{Config, PublicOrigin},
     flow::{Handle, KeyRing, Named, Seals, Spelling, Stage},
     randomness::Randomness,
-    server::{Listener, Stop},
+    server::{ConnectionLimits, Listener, Stop},
     telemetry::{health::Health, metrics::Metrics},
 };
 use autoshares_sdk::{AppKey, Client, sandbox::Sandbox};
@@ -287,7 +287,11 @@ impl TestApp {
     pub fn listen(&self) -> SocketAddr {
         let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = listener.address();
-        tokio::spawn(listener.serve(self.router.clone(), Stop::new(), 32));
+        tokio::spawn(listener.serve(
+            self.router.clone(),
+            Stop::new(),
+            ConnectionLimits::new(32, Duration::from_secs(75)),
+        ));
         address
     }
 }
