@@ -7,12 +7,26 @@ use std::{
     env,
     error::Error,
     io::{self, Write},
+    iter::successors,
+    process::ExitCode,
 };
 
 use autoshares_sdk::{Client, ErrorKind, Login, ResetRequested, sandbox::Sandbox};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // `Display` of an error is its own part; the causes say the rest.
+            let causes = successors(error.source(), |cause| (*cause).source());
+            eprintln!("{}", causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}")));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let sandbox =
         if env::var_os("AUTOSHARES_BASE_URL").is_none() { Some(Sandbox::start().await?) } else { None };
     let client = match &sandbox {

@@ -2,7 +2,7 @@
 //!
 //! Its own API has one route: `POST /resets/{login}` requests a reset and replies in plain words whether a code is on its way.
 
-use std::{env, error::Error};
+use std::{env, error::Error, iter::successors, process::ExitCode};
 
 use autoshares_sdk::{Answered, Client, ErrorKind, Login, ResetRequested};
 use axum::{
@@ -36,7 +36,19 @@ async fn ask(State(client): State<Client>, Path(login): Path<String>) -> (Status
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // `Display` of an error is its own part; the causes say the rest.
+            let causes = successors(error.source(), |cause| (*cause).source());
+            eprintln!("{}", causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}")));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let client = Client::from_env()?;
     let listener =
         tokio::net::TcpListener::bind(env::var("LISTEN").as_deref().unwrap_or("127.0.0.1:8000")).await?;

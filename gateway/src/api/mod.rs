@@ -156,6 +156,15 @@ impl Api {
                     %peer,
                     "requests seem to come through a proxy, and `trusted_proxies` is not set: its clients share one budget"
                 ),
+                Hint::OtherProxy => warn!(
+                    %peer,
+                    "requests seem to come through a proxy that is in no network of `trusted_proxies`: its clients share one budget"
+                ),
+                Hint::NoAddress => warn!(
+                    %peer,
+                    header = self.proxies.header.name().as_str(),
+                    "a trusted proxy does not say from which address its clients come: they share one budget; let it write the header"
+                ),
                 Hint::OtherHeader => warn!(
                     %peer,
                     header = self.proxies.header.other().name().as_str(),

@@ -30,12 +30,18 @@ pub struct Settings {
 
 impl Settings {
     fn sources(&self) -> Sources<'_> {
-        Sources { file: self.config.as_deref(), set: &self.set }
+        Sources { file: self.config.as_deref(), set: &self.set, ..Sources::default() }
     }
 
     fn load(&self) -> Result<Config, Faults> {
-        config::load(&self.sources(), variable)
+        let variables = variables();
+        config::load(&Sources { variables: &variables, ..self.sources() }, variable)
     }
+}
+
+/// The names of all environment variables.
+fn variables() -> Vec<String> {
+    env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()).collect()
 }
 
 fn variable(name: &str) -> Option<String> {

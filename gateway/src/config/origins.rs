@@ -40,10 +40,30 @@ pub(super) fn public(reader: &mut Reader<'_>) -> Option<PublicOrigin> {
             reader.fault(PUBLIC_ORIGIN, "is not set, and `listen` is not loopback");
             None
         }
-        Some(_) => reader.parse(PUBLIC_ORIGIN, |text| {
-            public_origin(text).and_then(|origin| if origin.https || loopback { Ok(origin) } else { Err(()) })
-        }),
+        Some(_) => {
+            let origin = reader.parse(PUBLIC_ORIGIN, |text| {
+                public_origin(text)
+                    .and_then(|origin| if origin.https || loopback { Ok(origin) } else { Err(()) })
+            });
+            if let Some(origin) = origin.as_ref().filter(|origin| !keeps_cookies(origin)) {
+                reader.warn(
+                    PUBLIC_ORIGIN,
+                    format_args!(
+                        "browsers keep no `Secure` cookie for `{}`, so only clients that send `Reset-Flow` back can go on; use https",
+                        origin.text
+                    ),
+                );
+            }
+            origin
+        }
     }
+}
+
+/// Whether browsers keep a `Secure` cookie for an origin: over https, and from this machine.
+fn keeps_cookies(origin: &PublicOrigin) -> bool {
+    let is_near =
+        |url: Url| is_loopback(&url) || url.host_str().is_some_and(|host| host.ends_with(".localhost"));
+    origin.https || Url::parse(&origin.text).is_ok_and(is_near)
 }
 
 /// Empty unless set: pages of the public origin need no leave.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use axum::http::{HeaderName, header};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::{
     origins::{PUBLIC_ORIGIN, public_origin},
@@ -85,9 +85,22 @@ fn networks(text: &str) -> Result<Vec<IpNet>, ()> {
         let text = text.trim();
         let network =
             text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| ())?;
-        if network.prefix_len() == 0 { Err(()) } else { Ok(network.trunc()) }
+        let network = canonical(network.trunc());
+        if network.prefix_len() == 0 { Err(()) } else { Ok(network) }
     };
     text.split(',').map(network).collect()
+}
+
+/// An IPv6 network of mapped IPv4 addresses, such as `::ffff:10.0.0.0/104`, as the IPv4 network that it is: the gateway compares IPv4
+/// addresses as such, however they came.
+fn canonical(network: IpNet) -> IpNet {
+    let IpNet::V6(mapped) = network else { return network };
+    let address = mapped.network().to_ipv4_mapped();
+    let length = mapped.prefix_len().checked_sub(96);
+    match address.zip(length).and_then(|(address, length)| Ipv4Net::new(address, length).ok()) {
+        Some(network) => network.into(),
+        None => network,
+    }
 }
 
 #[cfg(test)]
@@ -99,7 +112,12 @@ mod tests {
         let read =
             |text: &str| networks(text).map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
         assert_eq!(read("10.1.2.3/8, 127.0.0.1,::1").unwrap(), ["10.0.0.0/8", "127.0.0.1/32", "::1/128"]);
-        for bad in ["", "here", "10.0.0.0/33", "0.0.0.0/0", "::/0", "10.0.0.0/8,"] {
+        assert_eq!(
+            read("::ffff:10.1.0.0/104, ::ffff:192.0.2.1").unwrap(),
+            ["10.0.0.0/8", "192.0.2.1/32"],
+            "mapped"
+        );
+        for bad in ["", "here", "10.0.0.0/33", "0.0.0.0/0", "::/0", "::ffff:0:0/96", "10.0.0.0/8,"] {
             assert_eq!(read(bad), Err(()), "{bad}");
         }
     }

@@ -1,10 +1,16 @@
 //! Finds the text of a setting in its sources, and collects everything that is wrong with a configuration.
 
 use std::{
-    collections::BTreeMap, fmt, fs, ops::RangeBounds, os::unix::fs::PermissionsExt, path::Path, str::FromStr,
+    collections::BTreeMap,
+    fmt, fs,
+    ops::{Range, RangeBounds},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    str::FromStr,
     time::Duration,
 };
 
+use toml::de::{DeTable, DeValue};
 use url::Url;
 
 use super::{Setting, settings};
@@ -16,6 +22,10 @@ pub struct Sources<'a> {
     pub file: Option<&'a Path>,
     /// `KEY=VALUE` from the command line.
     pub set: &'a [String],
+    /// The names of all environment variables, to find misspelt ones.
+    pub variables: &'a [String],
+    /// Defaults in place of the usual ones, as pairs of key and text. A command that has a purpose of its own sets them.
+    pub defaults: &'a [(&'static str, &'static str)],
 }
 
 /// Everything that is wrong with a configuration.
@@ -38,41 +48,75 @@ impl Faults {
     }
 }
 
+/// The text of a setting, and where it stands.
+#[derive(Clone, Debug)]
+struct Given {
+    text: String,
+    place: Place,
+}
+
+#[derive(Clone, Debug)]
+enum Place {
+    File {
+        name: String,
+        line: usize,
+    },
+    Variable(&'static str),
+    CommandLine,
+    /// A default of the command.
+    Command,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::File { name, line } => write!(f, "{name}, line {line}"),
+            Place::Variable(name) => f.write_str(name),
+            Place::CommandLine => f.write_str("--set"),
+            Place::Command => f.write_str("a default of this command"),
+        }
+    }
+}
+
 /// Every file of this folder reads its settings here. A setting that is faulty or missing is recorded and read as
 /// `None`, so that the other files go on and the operator is told about all faults at once.
 pub(super) struct Reader<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
-    file: BTreeMap<String, String>,
-    set: BTreeMap<String, String>,
+    file: BTreeMap<String, Given>,
+    set: BTreeMap<String, Given>,
+    defaults: &'a [(&'static str, &'static str)],
     faults: Vec<String>,
     pub(super) warnings: Vec<String>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(sources: &Sources<'_>, lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
+    pub(super) fn new(sources: &Sources<'a>, lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
         let mut faults = Vec::new();
         let file = sources.file.map(|path| read_file(path, &mut faults)).unwrap_or_default();
         let set = read_command_line(sources.set, &mut faults);
-        let keys = file.keys().map(|key| (key, "file")).chain(set.keys().map(|key| (key, "--set")));
-        for (key, source) in keys {
+        for (key, Given { place, .. }) in file.iter().chain(&set) {
             match settings().find(|setting| setting.key == key) {
-                None => faults.push(format!("{source}: {} is not a setting", shown(key))),
+                None => faults.push(format!("{place}: {} is not a setting{}", shown(key), suggestion(key))),
                 // A secret setting has a neighbour that names a file with the secret in it.
-                Some(setting) if setting.secret && source == "--set" => faults.push(format!(
-                    "--set: `{key}` is a secret, and `ps` shows the command line; use `{key}_file` or {}",
-                    setting.variable
-                )),
+                Some(Setting { secret: true, variable, .. }) if matches!(place, Place::CommandLine) => {
+                    faults.push(format!(
+                        "--set: `{key}` is a secret, and `ps` shows the command line; use `{key}_file` or {variable}"
+                    ));
+                }
                 Some(_) => {}
             }
         }
         let secret = settings().find(|setting| {
-            file.get(setting.key).is_some_and(|text| !text.is_empty() && is_secret(setting, text))
+            file.get(setting.key)
+                .is_some_and(|Given { text, .. }| !text.is_empty() && is_secret(setting, text))
         });
         let warning = secret.zip(sources.file).and_then(|(setting, path)| {
             let why = openness(path)?;
             Some(format!("{}: holds `{}`, and {why}", path.display(), setting.key))
         });
-        Self { lookup, file, set, faults, warnings: warning.into_iter().collect() }
+        let misspelt = sources.variables.iter().filter_map(|name| misspelt(name));
+        let warnings = warning.into_iter().chain(misspelt).collect();
+        Self { lookup, file, set, defaults: sources.defaults, faults, warnings }
     }
 
     /// Ends reading: the value that was read, or every fault that was found anywhere.
@@ -85,12 +129,21 @@ impl<'a> Reader<'a> {
 
     /// The text of a setting; an empty variable and an empty text in the file count as unset.
     pub(super) fn get(&self, setting: Setting) -> Option<String> {
-        let from_environment = || (self.lookup)(setting.variable).filter(|text| !text.is_empty());
-        self.set
-            .get(setting.key)
-            .cloned()
-            .or_else(from_environment)
-            .or_else(|| self.file.get(setting.key).filter(|text| !text.is_empty()).cloned())
+        self.given(setting).map(|given| given.text)
+    }
+
+    fn given(&self, setting: Setting) -> Option<Given> {
+        let from_environment = || {
+            let text = (self.lookup)(setting.variable).filter(|text| !text.is_empty())?;
+            Some(Given { text, place: Place::Variable(setting.variable) })
+        };
+        let from_file = || self.file.get(setting.key).filter(|given| !given.text.is_empty()).cloned();
+        let from_command = || {
+            let (_, text) = self.defaults.iter().find(|(key, _)| *key == setting.key)?;
+            Some(Given { text: (*text).to_owned(), place: Place::Command })
+        };
+        let set = self.set.get(setting.key).cloned();
+        set.or_else(from_environment).or_else(from_file).or_else(from_command)
     }
 
     /// Whether a variable is set that belongs to no setting.
@@ -149,10 +202,18 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// `wrong` follows the name of the setting and must not quote its value, for the value may be a secret.
+    /// `wrong` follows the name of the setting and must not quote its value, for the value may be a secret. Where it is none, it is told with
+    /// its place.
     pub(super) fn fault(&mut self, setting: Setting, wrong: impl fmt::Display) {
         let Setting { key, variable, expected, .. } = setting;
-        self.faults.push(format!("`{key}` ({variable}) {wrong}; expected: {expected}"));
+        let given = match self.given(setting) {
+            Some(Given { text, place }) if may_be_shown(&setting, &text) => {
+                format!("; given: `{}` ({place})", shortened(&text))
+            }
+            Some(Given { place, .. }) => format!("; given in {place}, and not shown, for it may be a secret"),
+            None => String::new(),
+        };
+        self.faults.push(format!("`{key}` ({variable}) {wrong}{given}; expected: {expected}"));
     }
 
     /// For a fault that does not lie in the text of one setting.
@@ -160,8 +221,11 @@ impl<'a> Reader<'a> {
         self.faults.push(fault);
     }
 
+    /// Warns of a setting, unless it is as the command wants it.
     pub(super) fn warn(&mut self, setting: Setting, why: impl fmt::Display) {
-        self.warnings.push(format!("`{}`: {why}", setting.key));
+        if !self.given(setting).is_some_and(|given| matches!(given.place, Place::Command)) {
+            self.warnings.push(format!("`{}`: {why}", setting.key));
+        }
     }
 
     /// For a setting that names a file with a secret in it.
@@ -188,18 +252,38 @@ fn is_secret(setting: &Setting, text: &str) -> bool {
     setting.secret || text.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
 }
 
+/// Whether the text of a setting may be told. What is no path of this machine may be the secret itself, given for the file that holds it.
+fn may_be_shown(setting: &Setting, text: &str) -> bool {
+    let has_folder =
+        || Path::new(text).parent().is_some_and(|folder| folder.is_absolute() && folder.is_dir());
+    !is_secret(setting, text) && !text.contains('@') && (!setting.key.ends_with("_file") || has_folder())
+}
+
+/// A text as a fault tells it: on one line, and not much of it. Of an address the path is left out, where people paste keys too.
+fn shortened(text: &str) -> String {
+    const MOST: usize = 80;
+    if let Some((before, rest)) = text.split_once("://")
+        && let Some(end) = rest.find(['/', '?', '#']).filter(|end| rest.len() > end + 1)
+    {
+        return shortened(&format!("{before}://{}", &rest[..end])) + "/…";
+    }
+    let short: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
+    if text.chars().count() > MOST { short + "…" } else { short }
+}
+
 /// Reads a duration such as `500ms`, if it lies within the bounds.
 pub(super) fn duration(text: &str, bounds: impl RangeBounds<Duration>) -> Result<Duration, ()> {
     let duration = humantime::parse_duration(text).map_err(|_| ())?;
     bounds.contains(&duration).then_some(duration).ok_or(())
 }
 
-fn read_command_line(pairs: &[String], faults: &mut Vec<String>) -> BTreeMap<String, String> {
+fn read_command_line(pairs: &[String], faults: &mut Vec<String>) -> BTreeMap<String, Given> {
     let mut set = BTreeMap::new();
     for pair in pairs {
         match pair.split_once('=') {
             Some((key, value)) => {
-                set.insert(key.to_owned(), value.to_owned());
+                let given = Given { text: value.to_owned(), place: Place::CommandLine };
+                set.insert(key.to_owned(), given);
             }
             // The whole text may be a secret that was pasted in the wrong place.
             None => faults.push("--set: expected `KEY=VALUE`".to_owned()),
@@ -214,52 +298,92 @@ fn shown(key: &str) -> String {
     if is_name { format!("`{key}`") } else { "a name that is not shown".to_owned() }
 }
 
+/// How much alike two names must be for one to be the other, misspelt.
+const ALIKE: f64 = 0.8;
+
+fn suggestion(key: &str) -> String {
+    let likeness = |setting: &&Setting| strsim::normalized_damerau_levenshtein(key, setting.key);
+    let nearest = settings().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
+    match nearest.filter(|setting| likeness(setting) >= ALIKE) {
+        Some(setting) => format!("; did you mean `{}`?", setting.key),
+        None => String::new(),
+    }
+}
+
+/// Warns of an environment variable that is no setting and looks like one. Others may begin with the same words: Kubernetes sets
+/// `GATEWAY_SERVICE_HOST` for a service that is called gateway.
+fn misspelt(name: &str) -> Option<String> {
+    let upper = name.to_ascii_uppercase().replace('-', "_");
+    let is_ours = ["GATEWAY_", "AUTOSHARES_"].iter().any(|prefix| upper.starts_with(prefix));
+    if !is_ours || settings().any(|setting| setting.variable == name) {
+        return None;
+    }
+    // The variable that one would make of the key.
+    let of_key =
+        |setting: &Setting| format!("GATEWAY_{}", setting.key.to_ascii_uppercase().replace('.', "_"));
+    let likeness = |setting: &Setting| {
+        [setting.variable, &of_key(setting)]
+            .map(|known| strsim::normalized_damerau_levenshtein(&upper, known))
+            .into_iter()
+            .fold(0.0, f64::max)
+    };
+    let nearest = settings().max_by(|one, other| likeness(one).total_cmp(&likeness(other)))?;
+    let warning = || format!("{name} is set, and is no setting; did you mean {}?", nearest.variable);
+    (likeness(nearest) >= ALIKE).then(warning)
+}
+
 /// The file as `key → text`, nested tables with dots. A list becomes text with commas.
-fn read_file(path: &Path, faults: &mut Vec<String>) -> BTreeMap<String, String> {
-    let place = path.display();
+fn read_file(path: &Path, faults: &mut Vec<String>) -> BTreeMap<String, Given> {
+    let name = path.display();
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
-            faults.push(format!("{place}: cannot be read ({})", error.kind()));
+            faults.push(format!("{name}: cannot be read ({})", error.kind()));
             return BTreeMap::new();
         }
     };
-    match text.parse::<toml::Table>() {
+    let line = |span: Range<usize>| text[..span.start].bytes().filter(|byte| *byte == b'\n').count() + 1;
+    match DeTable::parse(&text) {
         Ok(table) => {
             let mut flat = BTreeMap::new();
-            flatten(&table, "", &mut flat);
+            flatten(table.get_ref(), "", &mut |key, text, span| {
+                let place = Place::File { name: name.to_string(), line: line(span) };
+                flat.insert(key, Given { text, place });
+            });
             flat
         }
         Err(error) => {
-            // The parser's own text quotes the line, which may hold the key.
-            let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
-            faults.push(format!("{place}: not TOML, near line {line}"));
+            // `Display` quotes the line, which may hold the key; the message alone does not.
+            let line = error.span().map_or(1, line);
+            faults.push(format!("{name}, line {line}: not TOML: {}", error.message()));
             BTreeMap::new()
         }
     }
 }
 
-fn flatten(table: &toml::Table, prefix: &str, flat: &mut BTreeMap<String, String>) {
+fn flatten(table: &DeTable<'_>, prefix: &str, keep: &mut impl FnMut(String, String, Range<usize>)) {
     for (name, value) in table {
-        let key = format!("{prefix}{name}");
-        match value {
+        let key = format!("{prefix}{}", name.get_ref());
+        match value.get_ref() {
             // Only a table that some setting lies in is opened; any other is reported by its name as unknown.
-            toml::Value::Table(table)
+            DeValue::Table(table)
                 if settings().any(|setting| setting.key.starts_with(&format!("{key}."))) =>
             {
-                flatten(table, &format!("{key}."), flat);
+                flatten(table, &format!("{key}."), keep);
             }
-            value => {
-                flat.insert(key, plain(value));
-            }
+            value => keep(key, plain(value), name.span()),
         }
     }
 }
 
-fn plain(value: &toml::Value) -> String {
+fn plain(value: &DeValue<'_>) -> String {
     match value {
-        toml::Value::String(text) => text.clone(),
-        toml::Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(","),
-        value => value.to_string(),
+        DeValue::String(text) => text.to_string(),
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.to_string(),
+        DeValue::Boolean(flag) => flag.to_string(),
+        DeValue::Datetime(time) => time.to_string(),
+        DeValue::Array(items) => items.iter().map(|item| plain(item.get_ref())).collect::<Vec<_>>().join(","),
+        DeValue::Table(_) => "a table".to_owned(),
     }
 }

@@ -6,6 +6,7 @@ use url::Url;
 
 use super::{
     loopback::is_loopback,
+    origins::PUBLIC_ORIGIN,
     reader::{Reader, duration},
     setting::settings,
 };
@@ -47,6 +48,11 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Store> {
     let namespace = reader.value(NAMESPACE, namespace);
     if let Some(Some((url, _))) = &redis {
         reader.refuse_password_on_command_line(URL, url.as_str());
+        if reader.get(PUBLIC_ORIGIN).is_none() {
+            // Handles are sealed for the public origin, which then holds the port of this gateway.
+            reader
+                .warn(PUBLIC_ORIGIN, "is not set, and gateways that share a Redis need the same one: set it");
+        }
         if url.scheme() == "redis" && !is_loopback(url) {
             reader.warn(URL, "pseudonyms and counters travel in the clear; use rediss://");
         }

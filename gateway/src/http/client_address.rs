@@ -229,6 +229,10 @@ pub enum Hint {
     NoProxyTrusted,
     /// A trusted proxy sends only the header that is ignored: all of its clients share one budget.
     OtherHeader,
+    /// A trusted proxy sends neither header: all of its clients share one budget.
+    NoAddress,
+    /// Something near sends a header like a proxy, and no trusted network holds it: all of its clients share one budget.
+    OtherProxy,
 }
 
 /// Whether a request looks as if its client were not told apart from others, because of the settings.
@@ -236,14 +240,19 @@ pub fn hint(peer: IpAddr, headers: &HeaderMap, proxies: &Proxies) -> Option<Hint
     let [told, other] =
         [proxies.header, proxies.header.other()].map(|header| headers.contains_key(header.name()));
     let peer = peer.to_canonical();
-    if proxies.trusted.is_empty() {
-        let near = match peer {
-            IpAddr::V4(peer) => peer.is_private() || peer.is_loopback() && (told || other),
-            IpAddr::V6(peer) => peer.is_unique_local() || peer.is_loopback() && (told || other),
-        };
-        return near.then_some(Hint::NoProxyTrusted);
+    // A stranger can send these headers too, but not from such an address.
+    let is_private = match peer {
+        IpAddr::V4(peer) => peer.is_private(),
+        IpAddr::V6(peer) => peer.is_unique_local(),
+    };
+    let is_near_proxy = (is_private || peer.is_loopback()) && (told || other);
+    match (is_trusted(peer, &proxies.trusted), told, other) {
+        _ if proxies.trusted.is_empty() => (is_private || is_near_proxy).then_some(Hint::NoProxyTrusted),
+        (false, ..) => is_near_proxy.then_some(Hint::OtherProxy),
+        (true, true, _) => None,
+        (true, false, true) => Some(Hint::OtherHeader),
+        (true, false, false) => Some(Hint::NoAddress),
     }
-    (is_trusted(peer, &proxies.trusted) && other && !told).then_some(Hint::OtherHeader)
 }
 
 #[cfg(test)]
@@ -467,7 +476,13 @@ mod tests {
         let trusted = &["10.0.0.0/8"];
         assert_eq!(hint("10.0.0.1", trusted, Some("forwarded")), Some(Hint::OtherHeader));
         assert_eq!(hint("10.0.0.1", trusted, Some("x-forwarded-for")), None);
-        assert_eq!(hint("10.0.0.1", trusted, None), None);
-        assert_eq!(hint("192.0.2.1", trusted, Some("forwarded")), None);
+        assert_eq!(hint("10.0.0.1", trusted, None), Some(Hint::NoAddress));
+        for name in ["forwarded", "x-forwarded-for"] {
+            assert_eq!(hint("192.0.2.1", trusted, Some(name)), None, "a stranger can send it too");
+            for near in ["192.168.0.1", "127.0.0.1", "::ffff:172.16.0.1", "fd00::1"] {
+                assert_eq!(hint(near, trusted, Some(name)), Some(Hint::OtherProxy), "{near}");
+            }
+        }
+        assert_eq!(hint("192.168.0.1", trusted, None), None);
     }
 }

@@ -13,7 +13,9 @@ fn with(variables: &[(&str, &str)], file: &str, set: &[&str]) -> Result<Config, 
     fs::write(&path, file).unwrap();
     let set: Vec<_> = set.iter().map(ToString::to_string).collect();
     let variables: HashMap<_, _> = REQUIRED.iter().chain(variables).copied().collect();
-    load(&Sources { file: Some(&path), set: &set }, |name| variables.get(name).map(ToString::to_string))
+    load(&Sources { file: Some(&path), set: &set, ..Sources::default() }, |name| {
+        variables.get(name).map(ToString::to_string)
+    })
 }
 
 #[test]
@@ -105,6 +107,129 @@ fn every_fault_of_the_way_to_autoshares_names_its_setting() {
         let faults = with(&[(variable, text)], "", &[]).unwrap_err().to_string();
         assert!(faults.contains(fault) && faults.contains("1 fault"), "{faults}");
     }
+}
+
+/// A fault says what was given and where, so that nobody has to look for it.
+#[test]
+fn a_fault_tells_the_value_and_its_place() {
+    let faults = |variables: &[(&str, &str)], file: &str, set: &[&str]| {
+        with(variables, file, set).unwrap_err().to_string()
+    };
+    let long = "x".repeat(200);
+    for (variables, file, set, told) in [
+        (
+            &[][..],
+            "listen = \"127.0.0.1:1\"\n\n[flow]\nfloor = \"1h\"\n",
+            &[][..],
+            "given: `1h` (FILE, line 4)",
+        ),
+        (&[], "[limits]\n# three\ncodes_per_flow = 0\n", &[], "given: `0` (FILE, line 3)"),
+        (&[], "allowed_origins = [\n  \"https://a.example\",\n  \"*\",\n]", &[], "(FILE, line 1)"),
+        (&[("GATEWAY_FLOW_FLOOR", "1h")], "", &[], "given: `1h` (GATEWAY_FLOW_FLOOR)"),
+        (&[], "", &["flow.floor=1h"], "given: `1h` (--set)"),
+        (&[], "", &["flow.floor=a\nb\u{1b}"], "given: `a\\nb\\u{1b}` (--set)"),
+        (&[("GATEWAY_LISTEN", &long)], "", &[], "xxx…` (GATEWAY_LISTEN)"),
+        (
+            &[],
+            "[flow]\nflor = \"1s\"",
+            &[],
+            "FILE, line 2: `flow.flor` is not a setting; did you mean `flow.floor`?",
+        ),
+        (&[], "trusted_proxy = \"10.0.0.0/8\"", &[], "did you mean `trusted_proxies`?"),
+        (&[], "[nothing]\nlike = 1", &[], "FILE, line 1: `nothing` is not a setting\n"),
+        (&[], "listen = \"127.0.0.1:1\"\nadmin_listen = ", &[], "FILE, line 2: not TOML: "),
+        (&[], "a = 1\na = 2", &[], "FILE, line 2: not TOML: duplicate key"),
+    ] {
+        let faults = faults(variables, file, set);
+        let name = faults.split_whitespace().find(|word| word.contains("gateway.toml"));
+        let name = name.map(|name| name.trim_matches(['(', ',', ':'])).unwrap_or_default();
+        assert!(faults.contains(&told.replace("FILE", name)), "{told} missing in: {faults}");
+    }
+}
+
+/// What may be a secret is not told: addresses with a password, and what stands where the file of a secret is expected.
+#[test]
+fn a_fault_tells_no_secret() {
+    let no_key = ("AUTOSHARES_APP_KEY", "");
+    for (variables, file) in [
+        (&[no_key, ("AUTOSHARES_APP_KEY_FILE", "canary-key-5c1d")][..], ""),
+        (&[no_key, ("AUTOSHARES_APP_KEY_FILE", "/canary/key")], ""),
+        (&[("AUTOSHARES_APP_KEY", "canary")], ""),
+        (&[("GATEWAY_STORE", "redis://:canary@host/db")], ""),
+        (&[("AUTOSHARES_PROXY", "socks5://user:canary@host")], ""),
+        (&[("AUTOSHARES_BASE_URL", "https://user:canary@host")], ""),
+        (&[("GATEWAY_PUBLIC_ORIGIN", "https://user:canary@host")], ""),
+        (&[("GATEWAY_FLOW_KEYS_FILE", "canary")], ""),
+        (&[no_key], "[upstream]\napp_key = canary-key-5c1d"),
+        (&[no_key], "[upstream]\napp_key = \"canary-key-5c1d"),
+        (&[no_key], "[upstream]\napp_key = \"canary\\q\""),
+        (&[no_key], "[upstream]\napp_key = \"\"\"canary\n\ncanary"),
+        (&[no_key], "[upstream]\n\"canary-KEY\" = 1"),
+        (&[no_key], "canary-KEY-5c1d"),
+        (&[no_key], "[canary-KEY-5c1d\n"),
+    ] {
+        let faults = with(variables, file, &[]).unwrap_err().to_string();
+        assert!(!faults.contains("canary"), "{variables:?} {file}: {faults}");
+    }
+    // A path is told, for one looks for it.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("missing").display().to_string();
+    let faults = with(&[no_key, ("AUTOSHARES_APP_KEY_FILE", &path)], "", &[]).unwrap_err().to_string();
+    assert!(faults.contains(&format!("given: `{path}` (AUTOSHARES_APP_KEY_FILE)")), "{faults}");
+}
+
+#[test]
+fn a_misspelt_variable_is_warned_of_and_others_are_not() {
+    let warned = |name: &str| {
+        let names = [name.to_owned()];
+        let required: HashMap<_, _> = REQUIRED.into_iter().collect();
+        let sources = Sources { variables: &names, ..Sources::default() };
+        let config = load(&sources, |name| required.get(name).map(ToString::to_string)).unwrap();
+        config.warnings.into_iter().find(|warning| warning.contains("did you mean"))
+    };
+    for (name, meant) in [
+        ("GATEWAY_FLOW_FLOR", "GATEWAY_FLOW_FLOOR"),
+        ("GATEWAY_TRUSTED_PROXY", "GATEWAY_TRUSTED_PROXIES"),
+        ("GATEWAY_STORE_URL", "GATEWAY_STORE"),
+        ("GATEWAY_UPSTREAM_BASE_URL", "AUTOSHARES_BASE_URL"),
+        ("gateway_listen", "GATEWAY_LISTEN"),
+        ("AUTOSHARES_APPKEY_FILE", "AUTOSHARES_APP_KEY_FILE"),
+    ] {
+        assert_eq!(warned(name).unwrap(), format!("{name} is set, and is no setting; did you mean {meant}?"));
+    }
+    for name in [
+        "GATEWAY_LISTEN",
+        "GATEWAY_SERVICE_HOST",
+        "GATEWAY_PORT_8080_TCP_ADDR",
+        "GATEWAY_PORT",
+        "AUTOSHARES_TOKEN",
+        "PATH",
+    ] {
+        assert_eq!(warned(name), None, "{name}");
+    }
+}
+
+#[test]
+fn an_origin_without_cookies_and_one_that_nobody_set_are_warned_of() {
+    let warned = |variables: &[(&str, &str)]| {
+        let warnings = with(variables, "", &[]).unwrap().warnings;
+        warnings.into_iter().find(|warning| warning.starts_with("`public_origin`"))
+    };
+    let origin = |text| ("GATEWAY_PUBLIC_ORIGIN", text);
+    for text in ["http://reset.example.com", "http://192.168.1.5:8080"] {
+        assert!(warned(&[origin(text)]).unwrap().contains("keep no `Secure` cookie"), "{text}");
+    }
+    for text in
+        ["http://localhost:1", "http://127.0.0.1:1", "http://reset.localhost", "https://reset.example.com"]
+    {
+        assert_eq!(warned(&[origin(text)]), None, "{text}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("keys");
+    fs::write(&keys, autoshares_gateway::flow::Secrets::random().to_file()).unwrap();
+    let redis = [("GATEWAY_STORE", "redis://127.0.0.1"), ("GATEWAY_FLOW_KEYS_FILE", keys.to_str().unwrap())];
+    assert!(warned(&redis).unwrap().contains("need the same one"));
+    assert_eq!(warned(&[redis[0], redis[1], origin("http://localhost:8080")]), None);
 }
 
 #[test]
