@@ -7,20 +7,27 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Value, json};
 
 /// A fault that a call meets instead of its ordinary reply. Except for [`Delay`](Self::Delay), the sandbox then does nothing: no code
 /// is e-mailed or spent.
-#[derive(Clone, Debug)]
+///
+/// It is read from JSON as serde reads an enum, with names in snake case: `"hang_up"`, `{"delay": "2s"}`, `{"html": 502}`,
+/// `{"answer": [500, "server_failed"]}`, `{"refuse": {"errors": ["No."]}}`, `{"raw": [429, [["Retry-After", "120"]], ""]}`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Fault {
-    /// Waits this long before carrying out the call and replying as usual.
-    Delay(Duration),
+    /// Waits this long before carrying out the call and replying as usual. In JSON a text such as `"1500ms"`.
+    Delay(#[serde(deserialize_with = "duration")] Duration),
     /// Replies with an ordinary refusal, status 200 and `IsSucceed: false`.
     Refuse {
         /// The sentences for the trader, in `Errors`.
+        #[serde(default)]
         errors: Vec<String>,
         /// The machine-readable codes, in `ErrorsCode`.
+        #[serde(default)]
         codes: Vec<String>,
     },
     /// Reads the request and closes the connection without a reply.
@@ -41,7 +48,8 @@ pub enum Fault {
 }
 
 /// The forms of reply bodies that Autoshares is known to send, and one that it is not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Shape {
     /// A success that carries nothing: `{"Errors": [], "IsSucceed": true}`.
@@ -73,6 +81,11 @@ pub enum Shape {
 /// Marks a response, as an extension, that must not be sent: the server closes the connection instead.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HangUp;
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text).map_err(|_| D::Error::custom("expected a duration such as `1500ms`"))
+}
 
 impl Shape {
     /// A sample body of this shape; `None` for [`Empty`](Self::Empty).

@@ -121,6 +121,12 @@ impl Sandbox {
         format!("http://{}/api", self.address)
     }
 
+    /// The URL below which faults are set over HTTP, for tests in other languages: `PUT …/redeem_code` with a [`Fault`] as JSON, and
+    /// `?calls=2` for two calls alone; `DELETE …/redeem_code`, or of all of them, heals.
+    pub fn faults_url(&self) -> String {
+        format!("http://{}/sandbox/faults", self.address)
+    }
+
     /// The URL that serves the e-mails so far as a JSON array, for people and programs outside this process.
     pub fn outbox_url(&self) -> String {
         format!("http://{}/sandbox/outbox", self.address)
@@ -151,13 +157,13 @@ impl Sandbox {
 
     /// Makes every call of the operation meet this fault until [`heal`](Self::heal). Replaces the operation's earlier faults.
     pub fn fail(&self, operation: Operation, fault: Fault) {
-        self.shared.lock().faults.insert(operation, VecDeque::from([(fault, None)]));
+        self.shared.lock().fail(operation, fault);
     }
 
     /// Makes the next `calls` calls of the operation meet this fault. Faults set by several calls of this method take effect one
     /// after the other.
     pub fn fail_times(&self, operation: Operation, fault: Fault, calls: u32) {
-        self.shared.lock().faults.entry(operation).or_default().push_back((fault, Some(calls)));
+        self.shared.lock().fail_times(operation, fault, calls);
     }
 
     /// Removes the faults of all operations.
@@ -258,6 +264,14 @@ impl Shared {
 }
 
 impl State {
+    fn fail(&mut self, operation: Operation, fault: Fault) {
+        self.faults.insert(operation, VecDeque::from([(fault, None)]));
+    }
+
+    fn fail_times(&mut self, operation: Operation, fault: Fault, calls: u32) {
+        self.faults.entry(operation).or_default().push_back((fault, Some(calls)));
+    }
+
     /// Takes the fault that this call of the operation meets, if any.
     fn next_fault(&mut self, operation: Operation) -> Option<Fault> {
         let faults = self.faults.get_mut(&operation)?;

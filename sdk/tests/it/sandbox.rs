@@ -168,3 +168,70 @@ async fn two_keys_are_taken_while_one_is_replaced() {
     sandbox.set_app_key("another-key");
     assert!(matches!(ask().await.unwrap_err().kind(), ErrorKind::KeyRejected));
 }
+
+/// Every fault that the README lists, set over HTTP as a test in another language would.
+#[tokio::test]
+async fn faults_are_set_over_http() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let put = async |path: &str, fault: &str| {
+        let sent = http.put(format!("{}/{path}", sandbox.faults_url())).body(fault.to_owned()).send().await;
+        let reply = sent.unwrap();
+        (reply.status().as_u16(), reply.text().await.unwrap())
+    };
+    let client = sandbox.client().without_retries();
+    let redeem = async || client.redeem_code(&"741175".into()).await.unwrap_err();
+    let readme = include_str!("../../README.md");
+    let rows = readme.lines().filter(|line| line.starts_with("| `{\"") || line.starts_with("| `\""));
+    let faults: Vec<_> = rows
+        .flat_map(|row| {
+            row.split('|').nth(1).unwrap().split("`, `").map(|fault| fault.trim_matches([' ', '`']))
+        })
+        .collect();
+    assert_eq!(faults.len(), 9, "{faults:?}");
+    for fault in &faults {
+        assert_eq!(put("redeem_code", fault).await, (204, String::new()), "{fault}");
+        if !fault.contains("delay") {
+            redeem().await;
+        }
+    }
+    let shapes = readme.split("of a known shape: ").nth(1).unwrap().lines().next().unwrap();
+    for shape in shapes.trim_matches([' ', '|', '`']).split("`, `") {
+        assert_eq!(
+            put("redeem_code", &format!("{{\"answer\": [500, \"{shape}\"]}}")).await.0,
+            204,
+            "{shape}"
+        );
+    }
+
+    put("redeem_code", "{\"html\": 502}").await;
+    assert_eq!((redeem().await.status(), redeem().await.status()), (Some(502), Some(502)));
+    let healed = http.delete(format!("{}/redeem_code", sandbox.faults_url())).send().await.unwrap();
+    assert_eq!(healed.status(), 204);
+    assert!(matches!(redeem().await.kind(), ErrorKind::Refused(_)));
+    put("redeem_code?calls=1", "\"key_rejected\"").await;
+    assert!(matches!(redeem().await.kind(), ErrorKind::KeyRejected));
+    assert!(matches!(redeem().await.kind(), ErrorKind::Refused(_)));
+    put("redeem_code", "\"hang_up\"").await;
+    put("set_password", "\"hang_up\"").await;
+    assert_eq!(http.delete(sandbox.faults_url()).send().await.unwrap().status(), 204);
+    assert!(matches!(redeem().await.kind(), ErrorKind::Refused(_)));
+
+    for (path, fault, status, told) in [
+        (
+            "redeem",
+            "\"hang_up\"",
+            404,
+            "`redeem` is no operation; there are `request_reset`, `fetch_question`",
+        ),
+        ("redeem_code", "\"explode\"", 400, "unknown variant `explode`, expected one of `delay`"),
+        ("redeem_code", "{\"delay\": 2}", 400, "no fault: invalid type"),
+        ("redeem_code", "{\"delay\": \"soon\"}", 400, "expected a duration such as `1500ms`"),
+        ("redeem_code?calls=two", "\"hang_up\"", 400, "`calls` is not a number"),
+        ("redeem_code", "", 400, "no fault: EOF"),
+    ] {
+        let (got, text) = put(path, fault).await;
+        assert!(got == status && text.contains(told), "{path} {fault}: {got} {text}");
+    }
+    assert!(matches!(redeem().await.kind(), ErrorKind::Refused(_)), "a bad fault changes nothing");
+}
