@@ -59,7 +59,8 @@ pub struct App {
 
 /// Puts the gateway together, on a tokio runtime.
 pub fn build(config: Config, world: World) -> App {
-    let Config { public_origin: origin, allowed_origins, proxies, upstream, flow, password, .. } = config;
+    let Config { public_origin: origin, allowed_origins, loopback_origins, .. } = config;
+    let Config { proxies, upstream, flow, password, .. } = config;
     let (clock, lifetime, code_digits) = (world.clock.clone(), flow.lifetime, config.limits.code_digits);
     let metrics = Arc::<Metrics>::default();
     let store = Arc::new(open_store(config.store, &metrics));
@@ -67,7 +68,7 @@ pub fn build(config: Config, world: World) -> App {
     let autoshares = Arc::new(upstream.client.without_retries());
     let settings = (config.limits, flow, password, upstream.timeout);
     let (steps, watched) = wire(autoshares, store, settings, &origin, world, &metrics);
-    let site = Arc::new(Site::new(&origin, &allowed_origins));
+    let site = Arc::new(Site::new(&origin, &allowed_origins, loopback_origins));
     let api = Api {
         steps: Arc::clone(&steps),
         flow_lifetime: lifetime,
@@ -149,7 +150,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_becomes_a_problem_and_the_process_lives() {
         let origin = PublicOrigin { text: "http://localhost".to_owned(), https: false };
-        let site = Site::new(&origin, &[]).into();
+        let site = Site::new(&origin, &[], false).into();
         let routes = Router::new().route("/", get(panics));
         let app = surround(routes, &origin, site, Arc::default(), Clock::system());
         for _ in 0..2 {

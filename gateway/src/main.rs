@@ -24,7 +24,11 @@ enum Command {
     /// Run the gateway in front of Autoshares.
     Serve(Settings),
     /// Try it: gateway and an embedded Autoshares on loopback, without any configuration.
-    Dev,
+    Dev {
+        /// A setting, such as `flow.binding=prefer`; overrides the environment. Not upstream.* and store.*.
+        #[arg(long, value_name = "KEY=VALUE")]
+        set: Vec<String>,
+    },
     /// Check the configuration and say everything that is wrong with it.
     Check {
         #[command(flatten)]
@@ -74,7 +78,7 @@ fn main() -> ExitCode {
 async fn run(command: Command) -> commands::Outcome {
     match command {
         Command::Serve(settings) => serve::run(settings).await,
-        Command::Dev => dev::run().await,
+        Command::Dev { set } => dev::run(&set).await,
         Command::Check { settings, probe } => check::run(settings, probe).await,
         Command::Risk(settings) => risk::run(&settings),
         Command::Keygen => keygen::run(),

@@ -2,7 +2,7 @@
 
 use crate::command::{self, Failure, cargo};
 
-/// Builds the gateway and runs its subcommand `dev`.
-pub(crate) fn run() -> Result<(), Failure> {
-    command::run(&mut cargo(&["run", "--locked", "--package", "autoshares-gateway", "--", "dev"]))
+/// Builds the gateway and runs its subcommand `dev` with these arguments.
+pub(crate) fn run(arguments: &[&str]) -> Result<(), Failure> {
+    command::run(cargo(&["run", "--locked", "--package", "autoshares-gateway", "--", "dev"]).args(arguments))
 }

@@ -18,6 +18,7 @@ use command::Failure;
 
 const HELP: &str = "\
 cargo xtask dev                run the gateway with an embedded Autoshares sandbox, on loopback
+            --set KEY=VALUE    with this setting, such as flow.binding=prefer
 cargo xtask test               run every check, after installing the programs that the checks need
 cargo xtask codegen            write openapi/gateway.json from the route table, and the JSON Schema of the audit trail
 cargo xtask codegen --check    write nothing; name the documents that are out of date and exit with 4
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments[..] {
-        ["dev"] => dev::run(),
+        ["dev", ref more @ ..] => dev::run(more),
         ["test"] => test::run(),
         ["codegen"] => codegen::write(),
         ["codegen", "--check"] => codegen::check(),

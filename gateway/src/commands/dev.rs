@@ -5,12 +5,12 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
 };
 
-use autoshares_sdk::sandbox::Sandbox;
-use tracing::level_filters::LevelFilter;
+use autoshares_sdk::sandbox::{APP_KEY, Sandbox};
+use tracing::warn;
 
-use super::{Outcome, serve};
+use super::{Outcome, serve, variable, variables};
 use crate::{
-    config::{self, Config, PublicOrigin},
+    config::{self, Listeners, PublicOrigin, Sources},
     server::Listener,
     telemetry,
 };
@@ -22,52 +22,78 @@ const ADMIN_PORT: u16 = 9090;
 
 /// The running sandbox and the bound listeners of `dev`.
 #[derive(Debug)]
-pub struct Dev {
-    /// The embedded imitation of Autoshares.
-    pub sandbox: Sandbox,
-    /// The listener for clients.
-    pub public: Listener,
-    /// The listener for operators.
-    pub admin: Listener,
+struct Dev {
+    sandbox: Sandbox,
+    public: Listener,
+    admin: Listener,
+    /// The origin under which browsers see the gateway.
+    origin: String,
 }
 
-/// Runs the gateway with its defaults in front of an embedded Autoshares.
+/// Budgets that nobody who tries things out uses up.
+const AMPLE: &[(&str, &str)] = &[
+    ("limits.resets_per_login", "1000/h"),
+    ("limits.resets_per_address", "1000/h"),
+    ("limits.logins_per_address", "1000/h"),
+    ("limits.resets", "10000/h"),
+    ("limits.answers_per_login", "1000/h"),
+    ("limits.codes_per_login", "1000/h"),
+    ("limits.codes_per_address", "1000/h"),
+    ("limits.questions_per_flow", "100"),
+    ("limits.risk_per_hour", "1"),
+    ("limits.legacy_risk_per_hour", "1"),
+    ("log.format", "text"),
+];
+
+/// Runs the gateway in front of an embedded Autoshares. `set` are settings of the command line, `KEY=VALUE`.
 ///
 /// # Errors
 ///
-/// When no port is free, or a socket fails.
-pub async fn run() -> Outcome {
-    telemetry::init(config::Log { json: Some(false), level: LevelFilter::INFO });
-    let dev = Dev::start().await?;
-    print!("{dev}");
-    let origin = PublicOrigin::localhost(dev.public.address());
-    let config = Config::with_defaults(dev.sandbox.client(), origin)?;
-    serve::serve_on(dev.public, dev.admin, config).await
-}
-
-impl Dev {
-    /// Starts the sandbox and binds the listeners.
-    ///
-    /// # Errors
-    ///
-    /// An [`io::Error`] when no port is free.
-    pub async fn start() -> io::Result<Self> {
-        let public = next_free(GATEWAY_PORT)?;
-        let admin = next_free(ADMIN_PORT)?;
-        let mut sandbox = Err(io::ErrorKind::AddrInUse.into());
-        for port in nearby(SANDBOX_PORT) {
-            sandbox = Sandbox::builder().address(port).start().await;
-            if sandbox.is_ok() {
-                break;
-            }
-        }
-        Ok(Self { sandbox: sandbox?, public, admin })
+/// A bad setting, no free port, or a socket that fails.
+pub async fn run(set: &[String]) -> Outcome {
+    let sandbox = start_sandbox().await?;
+    let variables = variables();
+    let sources = Sources { set, variables: &variables, defaults: AMPLE, ..Sources::default() };
+    let mut config = config::for_dev(&sources, variable, sandbox.client())?;
+    telemetry::init(config.log);
+    let Listeners { listen, admin_listen } = config.listeners;
+    let dev = Dev {
+        sandbox,
+        public: next_free(listen, GATEWAY_PORT)?,
+        admin: next_free(admin_listen, ADMIN_PORT)?,
+        origin: String::new(),
+    };
+    if config.public_origin == PublicOrigin::localhost(listen) {
+        config.public_origin = PublicOrigin::localhost(dev.public.address());
     }
+    let dev = Dev { origin: config.public_origin.text.clone(), ..dev };
+    print!("{dev}");
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    // The sandbox stops when it is dropped.
+    let Dev { sandbox: _sandbox, public, admin, .. } = dev;
+    serve::serve_on(public, admin, config, true).await
 }
 
-fn next_free(port: u16) -> io::Result<Listener> {
-    let taken = || io::Error::new(io::ErrorKind::AddrInUse, format!("no port free from {port} on"));
-    nearby(port).find_map(|address| Listener::bind(address).ok()).ok_or_else(taken)
+async fn start_sandbox() -> io::Result<Sandbox> {
+    let mut sandbox = Err(io::ErrorKind::AddrInUse.into());
+    for port in nearby(SANDBOX_PORT) {
+        sandbox = Sandbox::builder().address(port).start().await;
+        if sandbox.is_ok() {
+            break;
+        }
+    }
+    sandbox
+}
+
+/// The address of a setting, or, where that is the usual one and taken, the next free port.
+fn next_free(wanted: SocketAddr, usual: u16) -> io::Result<Listener> {
+    if wanted != SocketAddr::from((Ipv4Addr::LOCALHOST, usual)) {
+        return Listener::bind(wanted);
+    }
+    let taken = || io::Error::new(io::ErrorKind::AddrInUse, format!("no port free from {usual} on"));
+    nearby(usual).find_map(|address| Listener::bind(address).ok()).ok_or_else(taken)
 }
 
 fn nearby(port: u16) -> impl Iterator<Item = SocketAddr> {
@@ -77,7 +103,7 @@ fn nearby(port: u16) -> impl Iterator<Item = SocketAddr> {
 /// Explains on the terminal which addresses to open and which commands make a first reset.
 impl fmt::Display for Dev {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let gateway = format!("http://localhost:{}", self.public.address().port());
+        let gateway = &self.origin;
         let admin = format!("http://{}", self.admin.address());
         let outbox = self.sandbox.outbox_url();
         let json = "-H 'Content-Type: application/json'";
@@ -85,8 +111,9 @@ impl fmt::Display for Dev {
             f,
             "\
 gateway        {gateway}   what it speaks: {gateway}/docs
-sandbox        {upstream}   Autoshares, embedded; traders robert.zak (answer Peterson) and anna.lee (no question)
+sandbox        {upstream}   Autoshares, embedded; application key {APP_KEY}; traders robert.zak (answer Peterson) and anna.lee (no question)
 outbox         {outbox}   the mails, with their codes
+faults         {faults}   curl -X PUT {faults}/redeem_code -d '{{\"html\": 502}}'; -X DELETE heals
 for operators  {admin}/readyz?verbose   {admin}/metrics
 
 The cookie jar keeps the handle of the flow; without cookies, send the header `Reset-Flow` of the last answer back.
@@ -102,9 +129,17 @@ The cookie jar keeps the handle of the flow; without cookies, send the header `R
 4. Set the password.
    ask -X PUT {gateway}/v1.0/users/passwords/reset/ -d '{{\"Token\": \"<token>\", \"Password\": \"new-password\", \"PasswordConfirmation\": \"new-password\"}}'
 
+Pages of every loopback origin may call. From a development server, either with its proxy, in vite.config.js:
+   server: {{ proxy: {{ '/v1.0': '{gateway}' }} }}
+or straight, with the cookie:
+   await fetch('{gateway}/v1.0/users/password/reset', {{ method: 'POST', credentials: 'include',
+     headers: {{ 'Content-Type': 'application/json' }}, body: JSON.stringify({{ User: 'anna.lee' }}) }})
+
+Budgets are ample here; `--set KEY=VALUE` and the environment set every other setting than upstream.* and store.*. What the guard does is explained below.
 Ctrl-C stops it.
 ",
             upstream = self.sandbox.base_url(),
+            faults = self.sandbox.faults_url(),
         )
     }
 }

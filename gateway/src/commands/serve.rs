@@ -33,14 +33,18 @@ pub async fn run(settings: Settings) -> Outcome {
         // The origin was derived from the setting, where the port may be 0; now the system has chosen one.
         config.public_origin = PublicOrigin::localhost(public.address());
     }
-    serve_on(public, admin, config).await
+    serve_on(public, admin, config, false).await
 }
 
-/// Serves a configuration on listeners that are bound, until the process gets a signal to stop.
-pub(super) async fn serve_on(public: Listener, admin: Listener, config: Config) -> Outcome {
+/// Serves a configuration on listeners that are bound, until the process gets a signal to stop. With `in_words`, the log explains what the
+/// guard does.
+pub(super) async fn serve_on(public: Listener, admin: Listener, config: Config, in_words: bool) -> Outcome {
     let (origin, timeout) = (config.public_origin.text.clone(), config.upstream.timeout);
     let idle = config.connections.idle;
     let app = app::build(config, World::of_the_system());
+    if in_words {
+        app.watched.report.trail.explain();
+    }
     // A store that is away may come back; one that is set up wrongly drops what was counted.
     if let Ok(Err(unusable)) = time::timeout(STORE_CHECK, app.watched.store.probe()).await
         && unusable.is_unfit

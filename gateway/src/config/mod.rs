@@ -58,6 +58,8 @@ pub struct Config {
     pub public_origin: PublicOrigin,
     /// Other origins whose pages may call, as browsers write them.
     pub allowed_origins: Vec<String>,
+    /// Whether pages of every loopback origin may call; only `dev` sets it.
+    pub loopback_origins: bool,
     /// The proxies that may say from which address a client came.
     pub proxies: Proxies,
     /// How Autoshares is called.
@@ -88,6 +90,36 @@ impl Config {
         let config = read(&mut reader, |_| Some(public_origin), upstream);
         reader.finish(config)
     }
+}
+
+/// Reads and checks the configuration of `dev`, which brings an Autoshares along and counts in memory, and lets in pages of every loopback
+/// origin.
+///
+/// # Errors
+///
+/// See [`load`].
+pub fn for_dev<'a>(
+    sources: &Sources<'a>,
+    lookup: impl Fn(&str) -> Option<String>,
+    client: Client,
+) -> Result<Config, Faults> {
+    let is_fixed =
+        |setting: &&Setting| ["upstream.", "store."].iter().any(|table| setting.key.starts_with(table));
+    let fixed = || settings().filter(is_fixed);
+    let others =
+        |name: &str| if fixed().any(|setting| setting.variable == name) { None } else { lookup(name) };
+    let mut reader = Reader::new(sources, &others);
+    for setting in fixed() {
+        let why = "`dev` calls its own Autoshares and counts in memory; use `serve` for others";
+        if sources.set.iter().any(|pair| pair.split('=').next() == Some(setting.key)) {
+            reader.fault_as_written(format!("--set: `{}` is fixed: {why}", setting.key));
+        }
+        if lookup(setting.variable).is_some_and(|text| !text.is_empty()) {
+            reader.warnings.push(format!("{} is ignored: {why}", setting.variable));
+        }
+    }
+    let config = read(&mut reader, origins::public, |reader| upstream::with_client(reader, client));
+    reader.finish(config.map(|config| Config { loopback_origins: true, ..config }))
 }
 
 /// Reads and checks the configuration. `lookup` reads an environment variable; an empty one counts as unset.
@@ -124,6 +156,7 @@ fn read(
         connections: connections?,
         public_origin: public_origin?,
         allowed_origins,
+        loopback_origins: false,
         proxies: proxies?,
         upstream: upstream?,
         store: store?,

@@ -9,6 +9,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use url::{Host, Url};
+
 use crate::{
     config::PublicOrigin,
     http::problem::{Kind, Problem},
@@ -30,12 +32,13 @@ const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 pub struct Site {
     public: String,
     allowed: Vec<String>,
+    loopback: bool,
 }
 
 impl Site {
-    /// Lets pages of the public origin and of the listed origins call.
-    pub fn new(public: &PublicOrigin, allowed: &[String]) -> Self {
-        Self { public: public.text.clone(), allowed: allowed.to_vec() }
+    /// Lets pages of the public origin and of the listed origins call, and with `loopback` those of every origin of this machine.
+    pub fn new(public: &PublicOrigin, allowed: &[String], loopback: bool) -> Self {
+        Self { public: public.text.clone(), allowed: allowed.to_vec(), loopback }
     }
 
     /// Refuses a call that changes something and comes from a page that may not make it. Clients that are no browsers send neither header,
@@ -109,7 +112,7 @@ impl Site {
 
     /// Adds the CORS headers that let a page of a listed origin read the reply.
     pub fn allow(&self, origin: Option<HeaderValue>, headers: &mut HeaderMap) {
-        if self.allowed.is_empty() {
+        if self.allowed.is_empty() && !self.loopback {
             return;
         }
         headers.append(header::VARY, HeaderValue::from_static("Origin"));
@@ -130,8 +133,20 @@ impl Site {
     }
 
     fn allowed_origin(&self, origin: &HeaderValue) -> Option<HeaderValue> {
-        self.allowed.iter().any(|allowed| *origin == *allowed).then(|| origin.clone())
+        let is_listed = self.allowed.iter().any(|allowed| *origin == *allowed);
+        (is_listed || self.loopback && is_loopback(origin)).then(|| origin.clone())
     }
+}
+
+/// Whether an origin is of this machine, such as that of a development server.
+fn is_loopback(origin: &HeaderValue) -> bool {
+    let url = origin.to_str().ok().and_then(|text| Url::parse(text).ok());
+    url.is_some_and(|url| match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    })
 }
 
 /// The reply to a preflight. [`Site::allow`] adds the origin that it is for. The page may send whatever headers it likes, such as those of a

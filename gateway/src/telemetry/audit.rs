@@ -6,7 +6,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,7 +21,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::metrics::Metrics;
-use crate::{clock::Clock, document};
+use crate::{clock::Clock, config, document};
 
 /// How long no further event of a kind is told for a network.
 const QUIET: Duration = Duration::from_secs(60);
@@ -90,6 +93,54 @@ impl Event {
     }
 }
 
+impl Event {
+    /// What happened and what a developer can do about it; `None` for what the reply says anyway.
+    fn in_words(self, reason: Option<&str>) -> Option<String> {
+        let words = match (self, reason) {
+            (Event::BudgetHit, Some(budget)) => {
+                let setting =
+                    config::settings().find(|setting| setting.key.strip_prefix("limits.") == Some(budget));
+                let more = setting.map_or_else(String::new, |setting| {
+                    format!(": raise it with `--set {}=…`, or start again", setting.key)
+                });
+                return Some(format!("the budget `{budget}` is used up, so nothing was forwarded{more}"));
+            }
+            (Event::FlowSuppressed, Some("refused")) => {
+                "step 1 only looks accepted: Autoshares refused it (is there such a trader?), no mail was sent, and no code of this flow will be forwarded"
+            }
+            (Event::AnswerSuppressed, Some("decoy")) => {
+                "step 1 only looks as if this login had a secret question: there is no such trader, and this is a decoy"
+            }
+            (Event::DeadFlowGuess, _) => {
+                "the code was not forwarded: its step 1 only looked accepted, so there is no mail with a code"
+            }
+            (Event::TriesExhausted, _) => {
+                "the code was not forwarded: the tries of this flow are used up (`limits.codes_per_flow`); ask for a new reset"
+            }
+            (Event::CodeRepeated, _) => {
+                "the same code was sent before in this flow: the reply is that of the first time, without a call"
+            }
+            (Event::LedgerEmpty, _) => {
+                "the code was not forwarded: guesses have used up the risk of this hour (`limits.risk_per_hour`)"
+            }
+            (Event::HandleMissing, _) => {
+                "the request brought no handle: send the cookie of step 1 or its header `Reset-Flow` back (in a browser: `credentials: \"include\"`)"
+            }
+            (Event::HandleInvalid, Some(_)) => {
+                "the handle is one of another step or login: go through the steps in order"
+            }
+            (Event::HandleInvalid, None) => {
+                "the handle is one of a flow that has ended, or of a gateway that was restarted"
+            }
+            (Event::TokenRefused, _) => {
+                "the token is not one that this flow got for its code, or it was used already"
+            }
+            _ => return None,
+        };
+        Some(words.to_owned())
+    }
+}
+
 /// A line of the audit trail, as `log.format = "json"` writes it. Lines with another `target` do not belong to the trail.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Described {
@@ -144,6 +195,8 @@ pub struct Trail {
     clock: Clock,
     metrics: Arc<Metrics>,
     told: Mutex<Told>,
+    /// Whether each event is also told in words, for a developer who tries the gateway.
+    explains: AtomicBool,
 }
 
 /// A network, an event and a reason.
@@ -160,11 +213,21 @@ struct Told {
 impl Trail {
     /// A trail that counts in these metrics what it withholds.
     pub fn new(clock: Clock, metrics: Arc<Metrics>) -> Self {
-        Self { clock, metrics, told: Mutex::default() }
+        Self { clock, metrics, told: Mutex::default(), explains: AtomicBool::new(false) }
+    }
+
+    /// From now on also tells events in words.
+    pub fn explain(&self) {
+        self.explains.store(true, Ordering::Relaxed);
     }
 
     /// Records an event that a request caused.
     pub fn record(&self, line: &Line<'_>) {
+        if self.explains.load(Ordering::Relaxed)
+            && let Some(words) = line.event.in_words(line.reason)
+        {
+            info!(request_id = line.request_id, "{words}");
+        }
         if !line.event.costs_nothing() {
             return write(line, None);
         }

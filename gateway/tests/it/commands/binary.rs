@@ -271,25 +271,6 @@ fn a_taken_port_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dev_needs_nothing_and_takes_the_next_free_port() {
-    let one = Gateway::start(&["dev"], &[]);
-    one.wait_for("Ctrl-C");
-    let two = Gateway::start(&["dev"], &[]);
-    two.wait_for("Ctrl-C");
-    let address = |gateway: &Gateway, name: &str| {
-        let line = gateway.wait_for(name);
-        line.split_whitespace().find(|word| word.starts_with("http")).unwrap().to_owned()
-    };
-    assert_ne!(address(&one, "gateway "), address(&two, "gateway "));
-    for gateway in [&one, &two] {
-        let reset = http().post(format!("{}{RESET}", address(gateway, "gateway "))).header(JSON.0, JSON.1);
-        assert_eq!(reset.body(r#"{"User": "anna.lee"}"#).send().await.unwrap().status(), 200);
-        let outbox = http().get(address(gateway, "outbox ")).send().await.unwrap().text().await.unwrap();
-        assert!(outbox.contains("anna.lee@example.com"), "{outbox}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn operators_have_a_listener_of_their_own() {
     let sandbox = Sandbox::start().await.unwrap();
     let (_gateway, public, admin) = Gateway::serve(&sandbox.base_url(), &[], &[]);
