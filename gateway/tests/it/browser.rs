@@ -72,12 +72,13 @@ fn chromium(profile: &TempDir, more: &[&str], address: &str) -> (String, String)
     (text(output.stdout), text(output.stderr))
 }
 
-/// A front end as it was written for Autoshares, key and all, that knows nothing of flows. `/code` stands for the trader's mailbox.
+/// A front end as it was written for Autoshares, key and all, that knows nothing of flows. `BASE` is where it calls, empty for its own origin;
+/// `/code` stands for the trader's mailbox.
 const FRONT_END: &str = r#"<!doctype html><title>Reset</title><pre id="told"></pre><script>
 const told = (text) => document.getElementById("told").append(text + "\n");
 const call = async (method, path, body) => {
   const headers = {"Content-Type": "application/json", "Et-App-Key": "the-old-key-of-the-bundle"};
-  const answer = await fetch(path, {method, headers, body: body && JSON.stringify(body)});
+  const answer = await fetch(BASE + path, {method, headers, body: body && JSON.stringify(body)});
   return answer.json();
 };
 (async () => {
@@ -97,33 +98,88 @@ const call = async (method, path, body) => {
 })().catch((error) => told("failed: " + error));
 </script>"#;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_unchanged_front_end_on_the_same_site_resets_a_password() {
-    let sandbox = Arc::new(Sandbox::start().await.unwrap());
-    let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let origin = format!("http://localhost:{}", listener.address().port());
-    let app = TestApp::guarded(&sandbox.client(), |config| config.public_origin.text.clone_from(&origin));
-    let mailbox = Arc::clone(&sandbox);
-    let site = Router::new()
-        .route("/app", get(async || Html(FRONT_END)))
-        .route("/code", get(async move || mailbox.outbox().pop().unwrap().code))
-        .fallback_service(app.router.clone());
-    tokio::spawn(listener.serve(site, Stop::new(), ConnectionLimits::new(32, Duration::from_secs(75))));
+/// What a front end shows that went through.
+const THROUGH: [&str; 5] = [
+    "1 ErrorIncorrectAnswer",
+    "2 What street did you live on in third grade?",
+    "3 0",
+    "4 true",
+    "5 true cookie visible to scripts: false",
+];
 
+/// A page, and the mailbox beside it.
+fn site(page: String, sandbox: &Arc<Sandbox>) -> Router {
+    let mailbox = Arc::clone(sandbox);
+    Router::new()
+        .route("/app", get(async move || Html(page.clone())))
+        .route("/code", get(async move || mailbox.outbox().pop().unwrap().code))
+}
+
+fn listen() -> (Listener, u16) {
+    let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = listener.address().port();
+    (listener, port)
+}
+
+fn serve(listener: Listener, site: Router) {
+    tokio::spawn(listener.serve(site, Stop::new(), ConnectionLimits::new(32, Duration::from_secs(75))));
+}
+
+/// Opens a page and waits until its calls have ended.
+async fn open(address: String) -> (String, String) {
     let profile = tempfile::tempdir().unwrap();
-    let told = tokio::task::spawn_blocking(move || {
-        chromium(&profile, &["--dump-dom", "--virtual-time-budget=20000"], &format!("{origin}/app"))
+    let opened = tokio::task::spawn_blocking(move || {
+        chromium(&profile, &["--dump-dom", "--virtual-time-budget=20000"], &address)
     });
-    let (page, log) = told.await.unwrap();
-    for line in [
-        "1 ErrorIncorrectAnswer",
-        "2 What street did you live on in third grade?",
-        "3 0",
-        "4 true",
-        "5 true cookie visible to scripts: false",
-    ] {
+    opened.await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unchanged_front_end_on_the_same_origin_resets_a_password() {
+    let sandbox = Arc::new(Sandbox::start().await.unwrap());
+    let (listener, port) = listen();
+    let origin = format!("http://localhost:{port}");
+    let app = TestApp::guarded(&sandbox.client(), |config| config.public_origin.text.clone_from(&origin));
+    let page = FRONT_END.replace("BASE + ", "");
+    serve(listener, site(page, &sandbox).fallback_service(app.router.clone()));
+
+    let (page, log) = open(format!("{origin}/app")).await;
+    for line in THROUGH {
         assert!(page.contains(line), "{line} missing in: {page}\n{log}");
     }
     assert_eq!(sandbox.password_of("robert.zak").as_deref(), Some("from-a-browser"));
     assert!(app.metrics.text().contains("gateway_client_keys_total 5\n"));
+}
+
+/// What the README says of pages elsewhere: on another origin of the same site the cookie goes along when the page asks for that; on
+/// another site it never does, and the header `Reset-Flow` takes its place. Both may send headers of a tracing library.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_other_origins_go_through_when_they_are_listed() {
+    let with_cookie = FRONT_END.replace("{method, headers,", "{method, headers, credentials: \"include\",");
+    let with_header = FRONT_END
+        .replace("const headers = {", "const headers = {...(handle && {\"Reset-Flow\": handle}), traceparent: \"00-1\", baggage: \"a=b\", ")
+        .replace("  return answer.json();", "  handle = answer.headers.get(\"Reset-Flow\") || handle;\n  return answer.json();")
+        .replace("const told =", "let handle;\nconst told =");
+    // To a browser, 127.0.0.1 is another site than localhost.
+    for (host, page, goes_through) in [
+        ("localhost", &with_cookie, true),
+        ("127.0.0.1", &with_cookie, false),
+        ("127.0.0.1", &with_header, true),
+        ("localhost", &with_header, true),
+    ] {
+        let sandbox = Arc::new(Sandbox::start().await.unwrap());
+        let ((gateway, gateway_port), (pages, port)) = (listen(), listen());
+        let (own, origin) = (format!("http://localhost:{gateway_port}"), format!("http://{host}:{port}"));
+        let app = TestApp::guarded(&sandbox.client(), |config| {
+            config.public_origin.text.clone_from(&own);
+            config.allowed_origins = vec![origin.clone()];
+        });
+        serve(gateway, app.router.clone());
+        serve(pages, site(page.replace("BASE", &format!("\"{own}\"")), &sandbox));
+        let (page, log) = open(format!("{origin}/app")).await;
+        assert!(page.contains(THROUGH[0]), "{host}: {page}\n{log}");
+        let is_through = THROUGH.iter().all(|line| page.contains(line));
+        assert_eq!(is_through, goes_through, "{host}: {page}\n{log}");
+        assert_eq!(sandbox.password_of("robert.zak").is_some(), goes_through, "{host}");
+    }
 }

@@ -69,18 +69,17 @@ async fn dev_needs_nothing_and_takes_the_next_free_port() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_of_this_machine_go_through_as_often_as_they_like() {
     let dev = Dev::start(&["flow.floor=0s"], &[]);
-    let origins = ["http://localhost:5173", "http://127.0.0.1:3000", "http://[::1]:4200", "https://app.localhost"];
+    let origins =
+        ["http://localhost:5173", "http://127.0.0.1:3000", "http://[::1]:4200", "https://app.localhost"];
     for round in 0..8 {
         let headers = [("origin", origins[round % origins.len()]), ("sec-fetch-site", "same-site")];
-        let (status, handle, _) =
-            dev.call(Method::POST, RESET, &headers, r#"{"User": "anna.lee"}"#).await;
+        let (status, handle, _) = dev.call(Method::POST, RESET, &headers, r#"{"User": "anna.lee"}"#).await;
         assert_eq!(status, 200);
         let headers = [headers[0], headers[1], ("reset-flow", &*handle)];
         let code = format!(r#"{{"Code": "{}"}}"#, dev.last_code().await);
         let (_, _, token) = dev.call(Method::POST, CODE, &headers, &code).await;
         let token = token["Model"].as_str().unwrap_or_else(|| panic!("round {round}: {token}"));
-        let (_, _, set) =
-            dev.call(Method::PUT, PASSWORD, &headers, &update(token, "a-new-password")).await;
+        let (_, _, set) = dev.call(Method::PUT, PASSWORD, &headers, &update(token, "a-new-password")).await;
         assert_eq!(set["IsSucceed"], true, "{set}");
     }
     let foreign = [("origin", "https://evil.example")];
@@ -88,7 +87,11 @@ async fn pages_of_this_machine_go_through_as_often_as_they_like() {
     assert_eq!(status, 403, "{problem}");
     for origin in ["http://localhost.evil.example", "http://127.0.0.1.evil.example", "null"] {
         let headers = [("origin", origin)];
-        assert_eq!(dev.call(Method::POST, RESET, &headers, r#"{"User": "anna.lee"}"#).await.0, 403, "{origin}");
+        assert_eq!(
+            dev.call(Method::POST, RESET, &headers, r#"{"User": "anna.lee"}"#).await.0,
+            403,
+            "{origin}"
+        );
     }
 }
 
@@ -122,7 +125,10 @@ async fn what_the_guard_does_is_told_in_words() {
 fn dev_keeps_its_own_autoshares_and_store() {
     let refused = |setting: &str| -> Output { bare().args(["dev", "--set", setting]).output().unwrap() };
     for (setting, told) in [
-        ("upstream.base_url=https://host.example/api", "`upstream.base_url` is fixed: `dev` calls its own Autoshares"),
+        (
+            "upstream.base_url=https://host.example/api",
+            "`upstream.base_url` is fixed: `dev` calls its own Autoshares",
+        ),
         ("store.url=redis://127.0.0.1", "`store.url` is fixed"),
         ("flow.flor=1s", "did you mean `flow.floor`?"),
         ("flow.floor=1h", "given: `1h` (--set)"),
@@ -131,9 +137,15 @@ fn dev_keeps_its_own_autoshares_and_store() {
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code() == Some(2) && text.contains(told), "{text}");
     }
-    let dev = Dev::start(&[], &[("AUTOSHARES_BASE_URL", "https://host.example/api"), ("GATEWAY_STORE", "redis://host")]);
+    let dev = Dev::start(
+        &[],
+        &[("AUTOSHARES_BASE_URL", "https://host.example/api"), ("GATEWAY_STORE", "redis://host")],
+    );
     dev.process.wait_for("AUTOSHARES_BASE_URL is ignored: `dev` calls its own Autoshares");
     dev.process.wait_for("GATEWAY_STORE is ignored");
     let noise = dev.process.output();
-    assert!(!noise.contains("`limits.") && !noise.contains("benchmark"), "its own settings are no reason to warn: {noise}");
+    assert!(
+        !noise.contains("`limits.") && !noise.contains("benchmark"),
+        "its own settings are no reason to warn: {noise}"
+    );
 }
