@@ -33,7 +33,7 @@ enum Command {
     Check {
         #[command(flatten)]
         settings: Settings,
-        /// Also ask Autoshares for the question of a trader that does not exist, to see whether it takes the key, and write to the store.
+        /// Also ask Autoshares for the question of a trader that does not exist, to see whether it takes the key, and the store whether it can be used.
         #[arg(long)]
         probe: bool,
     },

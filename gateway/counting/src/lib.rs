@@ -34,6 +34,7 @@ mod memory;
 mod presence;
 mod rate;
 mod redis;
+mod rehearsal;
 #[cfg(feature = "simulation")]
 mod shared;
 mod store;

@@ -11,12 +11,16 @@
 
 use std::{
     collections::VecDeque,
+    error::Error,
     fmt,
     sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
-use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, Script, aio::MultiplexedConnection};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, RedisError, RedisResult, Script,
+    aio::MultiplexedConnection,
+};
 use serde::Deserialize;
 use tokio::{
     sync::{Notify, watch},
@@ -31,6 +35,7 @@ use crate::{
     id::Id,
     ledger::Reading,
     presence::{Away, Presence},
+    rehearsal,
 };
 
 /// How long resolving, connecting, TLS, logging in and loading the scripts may take together.
@@ -40,6 +45,10 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// The last part of a deadline, in which the store still reads a reply that has already arrived. The timer may fire late because this
 /// process was busy, and that must not count as a failure of the server.
 const LATENESS: Duration = Duration::from_millis(20);
+/// Begins the reason when a user may not do what the gateway does.
+const NO_PERMISSION: &str = "no permission: ";
+/// How long what a rehearsal writes stays, in microseconds.
+const REHEARSED: Micros = 60_000_000;
 /// Settlements that are kept for a server that is away. Those beyond are dropped, and what they would undo stays charged.
 const MAX_KEPT: usize = 10_000;
 
@@ -257,6 +266,27 @@ impl Redis {
         Away { wait: PAUSE }
     }
 
+    /// What is told when a connection takes too long.
+    fn no_connection(&self) -> String {
+        // A server that does not speak TLS waits for the rest of what it takes for a command.
+        let hint = match self.settings.client.get_connection_info().addr() {
+            ConnectionAddr::TcpTls { .. } => "; does it speak TLS there? Else use redis://",
+            _ => "",
+        };
+        format!("no connection in time{hint}")
+    }
+
+    fn no_connection_for(&self, error: &RedisError) -> Failure {
+        let is_plain = matches!(self.settings.client.get_connection_info().addr(), ConnectionAddr::Tcp(..));
+        // A server that speaks TLS alone hangs up on whoever does not.
+        let hint = if is_plain && error.is_connection_dropped() && !error.is_connection_refusal() {
+            "; does it speak TLS there? Then use rediss://"
+        } else {
+            ""
+        };
+        format!("{}{hint}", reason(error)).into()
+    }
+
     fn keep(&self, decision: Id, settlement: &Settlement<'_>) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() < MAX_KEPT {
@@ -264,11 +294,11 @@ impl Redis {
         }
     }
 
-    /// Connects, sees that the server can be written to, and settles what was kept for it.
+    /// Connects, sees that the server runs what decisions run, and settles what was kept for it.
     async fn connect(&self) -> Result<(), Failure> {
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-        let mut connection =
-            self.settings.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let connection = self.settings.client.get_multiplexed_async_connection_with_config(&config).await;
+        let mut connection = connection.map_err(|error| self.no_connection_for(&error))?;
         for script in [&*DECIDE, &*SETTLE] {
             script.load_async(&mut connection).await?;
         }
@@ -285,12 +315,26 @@ impl Redis {
         Ok(())
     }
 
-    /// Writes, so that a server that cannot be written to is noticed, and reads which server it is. Refuses a
-    /// server that may drop what is counted, or that keeps some keys elsewhere.
+    /// Runs what decisions run, so that a server on which one of them would fail is noticed, and reads which server it is. Refuses a server
+    /// that may drop what is counted, or that keeps some keys elsewhere.
     async fn look(&self, connection: &mut MultiplexedConnection) -> Result<Arc<Identity>, Failure> {
+        match self.look_and_rehearse(connection).await {
+            Err(failure) if failure.reason.starts_with(NO_PERMISSION) => {
+                Err(self.missing_permissions(connection).await.unwrap_or(failure))
+            }
+            looked => looked,
+        }
+    }
+
+    async fn look_and_rehearse(
+        &self,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<Arc<Identity>, Failure> {
         let mut look = redis::pipe();
         look.cmd("INFO").arg("server").cmd("INFO").arg("replication").cmd("INFO").arg("memory");
-        let (server, replication, memory): (String, String, String) = look.query_async(connection).await?;
+        look.cmd("HMGET").arg(format!("{}:rehearsal", self.prefix)).arg("mark").arg("ends");
+        type Looked = (String, String, String, Vec<Option<String>>);
+        let (server, replication, memory, _): Looked = look.query_async(connection).await?;
         let field = |info: &str, name: &str| {
             let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
             line.map(str::trim).filter(|value| !value.is_empty()).map(str::to_owned)
@@ -301,19 +345,83 @@ impl Redis {
             )));
         }
         if let Some(mode) = field(&server, "redis_mode").filter(|mode| mode != "standalone") {
-            return Err(Failure::unfit(format!(
-                "it runs in {mode} mode; give the gateway the address of a single server"
-            )));
+            return Err(Failure::unfit(in_mode(&mode)));
         }
-        let mut write = redis::cmd("SET");
-        write.arg(format!("{}:looked", self.prefix)).arg(1).arg("PX").arg(60_000);
-        write.exec_async(connection).await?;
         // A server that does not say which one it is could come back as another one unnoticed.
         let run = field(&server, "run_id").zip(field(&replication, "master_replid"));
         let (run_id, replication) =
             run.ok_or_else(|| Failure::unfit("its INFO lacks run_id or master_replid".to_owned()))?;
         let records = format!("{}:{run_id}:{replication}", self.prefix);
+        self.rehearse(connection, &replication).await?;
         Ok(Arc::new(Identity { replication, records }))
+    }
+
+    /// Which commands the user may not run: the error of a script does not name the one that it failed at.
+    async fn missing_permissions(&self, connection: &mut MultiplexedConnection) -> Option<Failure> {
+        let key = format!("{}:rehearsal:permissions", self.prefix);
+        let mut missing = Vec::new();
+        for (name, arguments) in [
+            ("time", &[][..]),
+            ("exists", &[""]),
+            ("get", &[""]),
+            ("set", &["", "1", "PX", "1000"]),
+            ("del", &[""]),
+            ("hset", &["", "a", "1"]),
+            ("hget", &["", "a"]),
+            ("hmget", &["", "a"]),
+            ("hgetall", &[""]),
+            ("hincrby", &["", "a", "1"]),
+            ("hdel", &["", "b"]),
+            ("expire", &["", "1"]),
+            ("pexpire", &["", "1000"]),
+        ] {
+            let mut command = redis::cmd(name);
+            for argument in arguments {
+                command.arg(if argument.is_empty() { &key } else { *argument });
+            }
+            // Other errors say that the command may be run.
+            let refused =
+                command.exec_async(connection).await.err().filter(|error| error.code() == Some("NOPERM"));
+            let Some(text) = refused.map(|error| error.to_string()) else { continue };
+            if text.contains(" key") {
+                return Some(format!("{NO_PERMISSION}keys that begin with {}", self.prefix).into());
+            }
+            missing.push(name);
+        }
+        let missing = missing.join(", ");
+        (!missing.is_empty()).then(|| format!("{NO_PERMISSION}{missing}").into())
+    }
+
+    /// Makes a decision that costs nobody anything, and undoes it.
+    async fn rehearse(
+        &self,
+        connection: &mut MultiplexedConnection,
+        replication: &str,
+    ) -> Result<(), Failure> {
+        let decision = rehearsal::decision();
+        let json = serde_json::to_string(&decision).unwrap_or_default();
+        let prefix = format!("{}:rehearsal", self.prefix);
+        let mut script = DECIDE.prepare_invoke();
+        script.key(&prefix).arg(json).arg(&prefix).arg("").arg(REHEARSED).arg(REHEARSED).arg(replication);
+        let reply: String = script.invoke_async(connection).await?;
+        match read(&reply, &decision).map(|decided| decided.verdict) {
+            Some(Verdict::Charged) => {}
+            _ if reply.contains("other_server") => {
+                return Err("it became another server meanwhile".to_owned().into());
+            }
+            _ => return Err(Failure::unfit("it does not run the scripts as Redis does".to_owned())),
+        }
+        let everything = Settlement { undo: vec![EVERYTHING], ..Settlement::default() };
+        let json = serde_json::to_string(&everything).unwrap_or_default();
+        let mut script = SETTLE.prepare_invoke();
+        script.key(&prefix).arg(decision.id.to_string()).arg(json).arg("").arg(REHEARSED);
+        script.invoke_async::<u32>(connection).await?;
+        let mut clean = redis::cmd("DEL");
+        clean
+            .arg(format!("{prefix}:record:{}", decision.id))
+            .arg(format!("{prefix}:receipts:{}", decision.id));
+        clean.exec_async(connection).await?;
+        Ok(())
     }
 
     /// Checks the server through the connection that decisions use, and notices when another server replies there.
@@ -321,7 +429,8 @@ impl Redis {
         let Some(Connected { mut connection, .. }) = self.connection().clone() else {
             return Err("the connection was closed".to_owned().into());
         };
-        let looked = timeout(self.settings.timeout, self.look(&mut connection)).await;
+        // Four replies one after the other, each in the time of a decision.
+        let looked = timeout(4 * self.settings.timeout, self.look(&mut connection)).await;
         let server = looked.map_err(|_| "no reply in time".to_owned())??;
         if let Some(connected) = &mut *self.connection() {
             connected.server = server;
@@ -352,8 +461,13 @@ impl From<String> for Failure {
 
 impl From<RedisError> for Failure {
     fn from(error: RedisError) -> Self {
-        reason(&error).into()
+        // A node of a cluster that does not hold the slot of the keys.
+        if error.is_cluster_error() { Self::unfit(in_mode("cluster")) } else { reason(&error).into() }
     }
+}
+
+fn in_mode(mode: &str) -> String {
+    format!("it runs in {mode} mode; give the gateway the address of a single server")
 }
 
 /// Connects, and connects again whenever the connection was closed. Ends with the store.
@@ -363,7 +477,7 @@ async fn keep_connected(redis: Weak<Redis>, closed: Arc<Notify>) {
         let failure = match timeout(CONNECT_DEADLINE, connecting.connect()).await {
             Ok(Ok(())) => None,
             Ok(Err(failure)) => Some(failure),
-            Err(_) => Some("no connection in time".to_owned().into()),
+            Err(_) => Some(connecting.no_connection().into()),
         };
         if let Some(failure) = failure {
             connecting.close(&failure);
@@ -420,10 +534,42 @@ fn read(reply: &str, decision: &Decision<'_>) -> Option<Decided> {
     Some(Decided { verdict, record, reading, receipts, level })
 }
 
-/// What went wrong, in a few words: the text of an error may hold the address, and with it a password.
+/// What went wrong, in a few words, and what to do about it. The texts that are passed on come from the system, from TLS or from the server's
+/// own refusals; none of them holds the address or a password.
 fn reason(error: &RedisError) -> String {
-    match error.code() {
-        Some(code) => format!("{} ({code})", error.category()),
-        None => error.category().to_owned(),
+    let (code, category) = (error.code().unwrap_or_default(), error.category());
+    // The detail is lost where the error is one of several of a pipeline.
+    let whole = error.to_string();
+    let detail = error.detail().unwrap_or(&whole);
+    let cause = error.source().and_then(|source| source.downcast_ref::<Arc<dyn Error + Send + Sync>>());
+    match (code, cause) {
+        ("NOPERM", _) => format!("{NO_PERMISSION}{}", short(detail)),
+        ("NOAUTH", _) => "it wants a password (NOAUTH)".to_owned(),
+        // What a script was not allowed is told in its error.
+        (_, None) if detail.contains("permission") || detail.contains("can't run this command") => {
+            format!("{NO_PERMISSION}{}", short(detail))
+        }
+        (_, None) if error.kind() == ErrorKind::AuthenticationFailed => "wrong user or password".to_owned(),
+        (_, None) if error.kind() == ErrorKind::Parse => {
+            "no reply of Redis; does it speak TLS? Then use rediss://".to_owned()
+        }
+        ("", None) => category.to_owned(),
+        (code, None) => format!("{category} ({code})").trim_start().to_owned(),
+        (_, Some(cause)) => {
+            let text = cause.to_string();
+            let hint = match &*text {
+                _ if text.contains("UnknownIssuer") => {
+                    "; its certificate comes from an authority that this machine does not know (SSL_CERT_FILE names others)"
+                }
+                _ if text.contains("InvalidContentType") => "; it does not speak TLS there: use redis://",
+                _ => "",
+            };
+            format!("{}{hint}", short(&text))
+        }
     }
+}
+
+/// A text on one line, and not much of it.
+fn short(text: &str) -> String {
+    text.chars().take(200).map(|character| if character.is_control() { ' ' } else { character }).collect()
 }

@@ -230,10 +230,6 @@ async fn a_server_that_drops_what_is_counted_is_not_used() {
     let mut presence = first.presence().unwrap();
     let away = presence.wait_for(|presence| matches!(presence, Presence::Away { is_unfit: true, .. }));
     tokio::time::timeout(Duration::from_secs(10), away).await.unwrap().unwrap();
-
-    let cluster = Server::redis(&["--cluster-enabled", "yes"]);
-    let unusable = store(&cluster).probe().await.unwrap_err();
-    assert!(unusable.is_unfit && unusable.reason.contains("cluster mode"), "{unusable:?}");
 }
 
 #[tokio::test]
@@ -264,7 +260,7 @@ async fn a_server_that_stays_away_is_news_once() {
         reason.to_string()
     };
     let reason = away(&mut presence, false).await;
-    assert!(reason.contains("I/O"), "{reason}");
+    assert!(reason.contains("refused"), "{reason}");
     assert!(store.decide(&letter(1), 0).await.is_err());
     // Long enough for another try to connect.
     tokio::time::sleep(Duration::from_millis(2500)).await;

@@ -4,5 +4,6 @@
 #![allow(clippy::disallowed_methods, reason = "a test measures how long something really takes")]
 
 mod away;
+mod field;
 mod redis_server;
 mod twins;
