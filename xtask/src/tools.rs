@@ -1,27 +1,32 @@
-//! The programs that the checks need besides cargo. Missing ones are installed from Debian's packages or the npm registry.
+//! The programs that the checks need besides cargo. Missing ones are installed from Debian's packages, the npm registry or PyPI.
 
 use std::{env, fs, path::Path, process::Command, process::Stdio};
 
 use crate::command::{Failure, cargo, program, read, root, run};
 
 /// The programs, and the Debian packages that contain them. Chromium needs the fonts for screenshots.
-const PROGRAMS: [(&str, &[&str]); 9] = [
+const PROGRAMS: [(&str, &[&str]); 11] = [
     ("bash", &["bash"]),
     ("curl", &["curl"]),
     ("kill", &["procps"]),
     ("chromium", &["chromium", "fonts-dejavu-core"]),
     ("node", &["nodejs"]),
     ("npm", &["npm"]),
+    ("python3", &["python3", "python3-venv"]),
+    ("redis-cli", &["redis-tools"]),
     ("redis-server", &["redis-server"]),
     ("haproxy", &["haproxy"]),
     ("nginx", &["nginx"]),
 ];
 
 /// The path of the OpenAPI linter, relative to the root of the workspace.
-pub(crate) const LINTER: &str = "xtask/lint/node_modules/@redocly/cli/bin/cli.js";
-const LINT_FOLDER: &str = "xtask/lint";
+pub(crate) const LINTER: &str = "xtask/npm/node_modules/@redocly/cli/bin/cli.js";
+const NPM_FOLDER: &str = "xtask/npm";
+/// The Python packages that the examples of `docs/clients.md` need, and where they are installed.
+const PYTHON_PACKAGES: &str = "xtask/npm/requirements.txt";
+const PYTHON_FOLDER: &str = "target/python";
 /// The path of the Node that is installed when the system's is too old for the linter.
-const OWN_NODE: &str = "xtask/lint/node_modules/.bin/node";
+const OWN_NODE: &str = "xtask/npm/node_modules/.bin/node";
 const OLDEST_NODE: (u32, u32) = (20, 19);
 
 /// Installs whatever the checks need and this machine lacks.
@@ -42,7 +47,8 @@ pub(crate) fn install() -> Result<(), Failure> {
     if !missing.is_empty() {
         install_packages(&missing)?;
     }
-    install_linter()
+    install_npm_packages()?;
+    install_python_packages()
 }
 
 /// Installs a program that only one task needs, if it is missing. Its Debian package must have the same name.
@@ -78,8 +84,31 @@ fn install_packages(packages: &[&str]) -> Result<(), Failure> {
     run(install.stdout(Stdio::null())).map_err(|_| by_hand())
 }
 
-fn install_linter() -> Result<(), Failure> {
-    let folder = root().join(LINT_FOLDER);
+/// Installs the Python packages into a folder of their own.
+fn install_python_packages() -> Result<(), Failure> {
+    let folder = root().join(PYTHON_FOLDER);
+    let wanted = fs::read_to_string(root().join(PYTHON_PACKAGES)).map_err(Failure::new)?;
+    let installed = folder.join("installed-requirements.txt");
+    if fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    let place = folder.to_string_lossy().into_owned();
+    // Debian has `venv` in a package of its own, and says so when it is missing.
+    if !works(&mut program("python3", &["-m", "venv", &place])) {
+        install_packages(&["python3-venv"])?;
+        run(program("python3", &["-m", "venv", &place]).stdout(Stdio::null()))?;
+    }
+    let pip = folder.join("bin/pip").to_string_lossy().into_owned();
+    let packages = root().join(PYTHON_PACKAGES).to_string_lossy().into_owned();
+    run(&mut program(
+        &pip,
+        &["install", "--quiet", "--disable-pip-version-check", "--requirement", &packages],
+    ))?;
+    fs::write(installed, wanted).map_err(Failure::new)
+}
+
+fn install_npm_packages() -> Result<(), Failure> {
+    let folder = root().join(NPM_FOLDER);
     let text = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
     // After each installation the lock file is copied beside the packages; if the two differ, the packages are out of date.
     if text("package-lock.json") != text("node_modules/.installed-lock.json") || !root().join(LINTER).exists()

@@ -24,3 +24,4 @@ mod steps;
 mod telemetry;
 
 mod browser;
+mod clients;
