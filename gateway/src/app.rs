@@ -78,7 +78,7 @@ pub fn build(config: Config, world: World) -> App {
         proxies,
         proxy_hinted: AtomicBool::new(false),
     };
-    let routes = api::routes().with_state(Arc::new(api)).merge(docs::routes());
+    let routes = api::routes().with_state(Arc::new(api)).merge(docs::routes(&origin));
     App { public: surround(routes, &origin, site, metrics, clock), watched, steps }
 }
 

@@ -2,6 +2,7 @@
 //! sheet of the gateway; it runs no script and loads nothing from other hosts.
 
 use askama::Template;
+use autoshares_sdk::Operation;
 use axum::{
     Router,
     http::{HeaderValue, Method, header},
@@ -13,6 +14,7 @@ use serde_json::Value;
 use crate::{
     api::openapi,
     api::table::{COMMON_PROBLEMS, Input, ROUTES, Route},
+    config::PublicOrigin,
     http::problem::{Kind, Problem},
 };
 
@@ -24,6 +26,7 @@ const POLICY: &str =
 #[template(path = "docs.html")]
 struct Page {
     operations: Vec<Described>,
+    common: &'static [Kind],
     problems: Vec<Kind>,
 }
 
@@ -31,7 +34,10 @@ struct Described {
     route: &'static Route,
     example: Option<String>,
     members: Vec<Member>,
+    /// The problems that not every step shares.
     problems: Vec<Kind>,
+    curl: String,
+    fetch: String,
 }
 
 struct Member {
@@ -40,10 +46,10 @@ struct Member {
     description: String,
 }
 
-/// Mounts the document and the page. Both are rendered once, at start.
-pub fn routes() -> Router {
+/// Mounts the document and the page. Both are rendered once, at start. The samples call the public origin.
+pub fn routes(origin: &PublicOrigin) -> Router {
     let document = openapi::text();
-    let page = page(&document);
+    let page = page(&document, &origin.text);
     Router::new()
         .route("/openapi.json", any(move |method| fixed(method, "application/json", document.clone())))
         .route("/docs", any(move |method| fixed(method, "text/html; charset=utf-8", page.clone())))
@@ -61,15 +67,15 @@ async fn fixed(method: Method, content_type: &'static str, body: String) -> Resp
     (headers, body).into_response()
 }
 
-fn page(document: &str) -> String {
+fn page(document: &str, origin: &str) -> String {
     let document: Value = serde_json::from_str(document).unwrap_or_default();
-    let operations = ROUTES.iter().map(|route| describe(route, &document)).collect();
-    let page = Page { operations, problems: Kind::all().collect() };
+    let operations = ROUTES.iter().map(|route| describe(route, &document, origin)).collect();
+    let page = Page { operations, common: COMMON_PROBLEMS, problems: Kind::all().collect() };
     page.render().unwrap_or_else(|error| format!("the page could not be made: {error}"))
 }
 
 /// Describes a route for the page. The members of its input are read from the OpenAPI document, so that the page and the document agree.
-fn describe(route: &'static Route, document: &Value) -> Described {
+fn describe(route: &'static Route, document: &Value, origin: &str) -> Described {
     let operation = &document["paths"][route.path][route.method.as_str().to_ascii_lowercase()];
     let reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str();
     let schema = reference.and_then(|reference| document.pointer(reference.trim_start_matches('#')));
@@ -87,9 +93,48 @@ fn describe(route: &'static Route, document: &Value) -> Described {
         (Input::Body(_), None) => Vec::new(),
     };
     let example = schema.and_then(|schema| serde_json::to_string_pretty(&schema["example"]).ok());
-    let mut problems: Vec<Kind> = route.problems.iter().chain(COMMON_PROBLEMS).copied().collect();
+    let mut problems = route.problems.to_vec();
     problems.sort_by_key(|kind| kind.facts().status);
-    Described { route, example, members, problems }
+    let (curl, fetch) = samples(route, schema.map(|schema| &schema["example"]), origin);
+    Described { route, example, members, problems, curl, fetch }
+}
+
+/// A call with curl and one with `fetch`. What an earlier step gave stands in angle brackets.
+fn samples(route: &Route, example: Option<&Value>, origin: &str) -> (String, String) {
+    let is_first = route.operation == Operation::RequestReset;
+    let Route { method, path, .. } = route;
+    let Some(body) = example.map(sample_body) else {
+        let target = format!("{path}?username=robert.zak");
+        return (
+            format!("curl '{origin}{target}' -H 'Reset-Flow: <handle>'"),
+            format!(
+                "const reply = await fetch(\"{target}\");\nconst {{ Model, Errors }} = await reply.json();"
+            ),
+        );
+    };
+    let handle = if is_first { "" } else { " -H 'Reset-Flow: <handle>'" };
+    // `-i` shows the handle.
+    let options = if is_first { "-i " } else { "" };
+    let curl = format!(
+        "curl {options}-X {method} {origin}{path} \\\n  -H 'Content-Type: application/json'{handle} \\\n  -d '{body}'"
+    );
+    let fetch = format!(
+        "const reply = await fetch(\"{path}\", {{\n  method: \"{method}\",\n  headers: {{ \"Content-Type\": \"application/json\" }},\n  \
+         body: JSON.stringify({body}),\n}});\nconst {{ {members}Errors, ErrorsCode, IsSucceed }} = await reply.json();",
+        members = if route.model.is_some() { "Model, " } else { "" },
+    );
+    (curl, fetch)
+}
+
+/// The body of a sample: the documented one, with placeholders for what only an earlier step can give.
+fn sample_body(example: &Value) -> String {
+    let mut body = example.clone();
+    for (member, placeholder) in [("Code", "<code>"), ("Token", "<token>")] {
+        if let Some(value) = body.get_mut(member) {
+            *value = placeholder.into();
+        }
+    }
+    body.to_string()
 }
 
 fn parameter(parameter: &Value) -> Member {

@@ -3,15 +3,14 @@
 use std::{
     process::Command,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
-use autoshares_gateway::server::{ConnectionLimits, Listener, Stop};
+use autoshares_gateway::server::Listener;
 use autoshares_sdk::sandbox::Sandbox;
 use axum::{Router, extract::Request, middleware::from_fn, response::Html, routing::get};
 use tempfile::TempDir;
 
-use crate::support::TestApp;
+use crate::support::{TestApp, listener, serve};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_docs_show_in_a_browser_under_their_own_policy() {
@@ -23,9 +22,9 @@ async fn the_docs_show_in_a_browser_under_their_own_policy() {
         kept.lock().unwrap().push(request.uri().to_string());
         next.run(request)
     }));
-    let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = listener();
     let address = listener.address();
-    tokio::spawn(listener.serve(router, Stop::new(), ConnectionLimits::new(32, Duration::from_secs(75))));
+    tokio::spawn(serve(listener, router));
 
     let profile = tempfile::tempdir().unwrap();
     let screenshot = profile.path().join("docs.png");
@@ -116,13 +115,9 @@ fn site(page: String, sandbox: &Arc<Sandbox>) -> Router {
 }
 
 fn listen() -> (Listener, u16) {
-    let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = listener();
     let port = listener.address().port();
     (listener, port)
-}
-
-fn serve(listener: Listener, site: Router) {
-    tokio::spawn(listener.serve(site, Stop::new(), ConnectionLimits::new(32, Duration::from_secs(75))));
 }
 
 /// Opens a page and waits until its calls have ended.
@@ -141,7 +136,7 @@ async fn an_unchanged_front_end_on_the_same_origin_resets_a_password() {
     let origin = format!("http://localhost:{port}");
     let app = TestApp::guarded(&sandbox.client(), |config| config.public_origin.text.clone_from(&origin));
     let page = FRONT_END.replace("BASE + ", "");
-    serve(listener, site(page, &sandbox).fallback_service(app.router.clone()));
+    tokio::spawn(serve(listener, site(page, &sandbox).fallback_service(app.router.clone())));
 
     let (page, log) = open(format!("{origin}/app")).await;
     for line in THROUGH {
@@ -174,8 +169,8 @@ async fn pages_of_other_origins_go_through_when_they_are_listed() {
             config.public_origin.text.clone_from(&own);
             config.allowed_origins = vec![origin.clone()];
         });
-        serve(gateway, app.router.clone());
-        serve(pages, site(page.replace("BASE", &format!("\"{own}\"")), &sandbox));
+        tokio::spawn(serve(gateway, app.router.clone()));
+        tokio::spawn(serve(pages, site(page.replace("BASE", &format!("\"{own}\"")), &sandbox)));
         let (page, log) = open(format!("{origin}/app")).await;
         assert!(page.contains(THROUGH[0]), "{host}: {page}\n{log}");
         let is_through = THROUGH.iter().all(|line| page.contains(line));

@@ -126,3 +126,38 @@ async fn required_members_are_required_and_optional_ones_are_not() {
     }
     assert_eq!(checked, 6);
 }
+
+/// The samples of `/docs` that call with curl, run in their order with what the steps before gave.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_samples_of_the_docs_work_as_shown() {
+    let (sandbox, listener) = (Sandbox::start().await.unwrap(), crate::support::listener());
+    let origin = format!("http://{}", listener.address());
+    let app = TestApp::guarded(&sandbox.client(), |config| config.public_origin.text.clone_from(&origin));
+    tokio::spawn(crate::support::serve(listener, app.router.clone()));
+    let page = app.send(axum::http::Method::GET, "/docs", &[], "").await.body;
+    let page = page.replace("&#39;", "'").replace("&#34;", "\"").replace("&quot;", "\"");
+    let page = page.replace("&#60;", "<").replace("&lt;", "<").replace("&#62;", ">").replace("&gt;", ">");
+    let samples: Vec<_> =
+        page.split("<pre>").skip(1).map(|block| block.split("</pre>").next().unwrap()).collect();
+    let curls: Vec<_> = samples.iter().filter(|sample| sample.starts_with("curl")).collect();
+    let fetches: Vec<_> =
+        samples.iter().filter(|sample| sample.contains("await fetch(\"/v1.0/users")).collect();
+    assert_eq!((curls.len(), fetches.len()), (4, 4), "{page}");
+    let run = |sample: &str| {
+        let output =
+            std::process::Command::new("bash").args(["-c", &sample.replace("curl ", "curl -s ")]).output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    let refused = app.reset("robert.zak").await;
+    let question = run(&curls[1].replace("<handle>", &refused.handle()));
+    assert!(question.contains("third grade"), "{question}");
+    let asked = run(curls[0]);
+    let handle =
+        asked.lines().find_map(|line| line.strip_prefix("reset-flow: ")).unwrap_or_else(|| panic!("{asked}"));
+    let mail = sandbox.outbox().pop().unwrap().code;
+    let redeemed = run(&curls[2].replace("<handle>", handle.trim()).replace("<code>", &mail));
+    let redeemed: Value = serde_json::from_str(&redeemed).unwrap();
+    let token = redeemed["Model"].as_str().unwrap();
+    let set = run(&curls[3].replace("<handle>", handle.trim()).replace("<token>", token));
+    assert_eq!(set, r#"{"Errors":[],"IsSucceed":true}"#);
+}

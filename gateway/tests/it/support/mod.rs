@@ -285,15 +285,22 @@ impl TestApp {
 
     /// Serves it on a socket until the test ends.
     pub fn listen(&self) -> SocketAddr {
-        let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let listener = listener();
         let address = listener.address();
-        tokio::spawn(listener.serve(
-            self.router.clone(),
-            Stop::new(),
-            ConnectionLimits::new(32, Duration::from_secs(75)),
-        ));
+        tokio::spawn(serve(listener, self.router.clone()));
         address
     }
+}
+
+/// A listener on a free port.
+pub fn listener() -> Listener {
+    Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap()
+}
+
+/// Serves routes until the test ends.
+pub async fn serve(listener: Listener, router: Router) {
+    let limits = ConnectionLimits::new(32, Duration::from_secs(75));
+    listener.serve(router, Stop::new(), limits).await.unwrap();
 }
 
 impl Answered {
