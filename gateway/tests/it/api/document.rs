@@ -134,7 +134,7 @@ async fn the_samples_of_the_docs_work_as_shown() {
     let origin = format!("http://{}", listener.address());
     let app = TestApp::guarded(&sandbox.client(), |config| config.public_origin.text.clone_from(&origin));
     tokio::spawn(crate::support::serve(listener, app.router.clone()));
-    let page = app.send(axum::http::Method::GET, "/docs", &[], "").await.body;
+    let page = app.send(Method::GET, "/docs", &[], "").await.body;
     let page = page.replace("&#39;", "'").replace("&#34;", "\"").replace("&quot;", "\"");
     let page = page.replace("&#60;", "<").replace("&lt;", "<").replace("&#62;", ">").replace("&gt;", ">");
     let samples: Vec<_> =
