@@ -34,7 +34,7 @@ impl Breaker {
     /// How long a client should wait before it tries again; `None` when requests are forwarded, or one may be for trial.
     pub fn wait(&self, now: Instant) -> Option<Duration> {
         let state = self.state();
-        let open = state.as_ref().filter(|open| !open.may_try(now))?;
+        let open = state.as_ref().filter(|open| now < open.next_trial)?;
         let into = now.saturating_duration_since(open.since).as_nanos() % PROBE_EVERY.as_nanos();
         let until_probe = PROBE_EVERY - Duration::from_nanos(u64::try_from(into).unwrap_or_default());
         Some(until_probe.max(open.left_alone_for(now)))
@@ -44,7 +44,7 @@ impl Breaker {
     pub fn pass(&self, now: Instant) -> bool {
         match &mut *self.state() {
             None => true,
-            Some(open) if open.may_try(now) => {
+            Some(open) if now >= open.next_trial => {
                 open.next_trial = now + TRIAL_EVERY;
                 true
             }
@@ -96,10 +96,6 @@ impl Open {
         }
     }
 
-    fn may_try(&self, now: Instant) -> bool {
-        now >= self.next_trial && self.left_alone_for(now).is_zero()
-    }
-
     fn left_alone_for(&self, now: Instant) -> Duration {
         self.left_alone_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
     }
@@ -134,11 +130,12 @@ mod tests {
         let (seconds, after) = (Duration::from_secs, |seconds| began + Duration::from_secs(seconds));
         assert_eq!(breaker.probe_wait(began), PROBE_EVERY, "none was named");
         breaker.open(began, Some(seconds(90)));
-        assert_eq!((breaker.wait(after(0)), breaker.wait(after(88))), (Some(seconds(90)), Some(seconds(2))));
+        assert_eq!((breaker.wait(after(0)), breaker.wait(after(58))), (Some(seconds(90)), Some(seconds(32))));
         assert_eq!((breaker.probe_wait(after(0)), breaker.probe_wait(after(60))), (seconds(60), seconds(30)));
         assert_eq!(breaker.probe_wait(after(89)), PROBE_EVERY);
-        assert!(!breaker.pass(after(60)) && !breaker.pass(after(89)), "no trial either");
-        assert!(breaker.wait(after(90)).is_none() && breaker.pass(after(90)) && !breaker.pass(after(91)));
+        // What it said of one login must not stop everybody for longer than any other failure.
+        assert!(!breaker.pass(after(59)) && breaker.pass(after(60)) && !breaker.pass(after(61)));
+        assert_eq!(breaker.wait(after(61)), Some(seconds(29)));
         breaker.stay_open(after(92), Some(seconds(3)));
         breaker.stay_open(after(93), None);
         assert_eq!(breaker.wait(after(93)), Some(seconds(2)), "its last word stands");
