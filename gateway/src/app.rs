@@ -1,7 +1,7 @@
 //! What the gateway is made of: its state, its routes and its layers.
 
 use std::{
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, atomic::AtomicU8},
     time::Duration,
 };
 
@@ -76,7 +76,7 @@ pub fn build(config: Config, world: World) -> App {
         clock: clock.clone(),
         site: Arc::clone(&site),
         proxies,
-        proxy_hinted: AtomicBool::new(false),
+        proxy_hints: AtomicU8::default(),
     };
     let routes = api::routes().with_state(Arc::new(api)).merge(docs::routes(&origin));
     App { public: surround(routes, &origin, site, metrics, clock), watched, steps }

@@ -116,8 +116,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Sends all calls through this proxy, `http://host:port` or `https://host:port`, if need be with `user:password@`. The proxy is asked
-    /// for a tunnel (`CONNECT`) and sees neither the application key nor what is in a call. Without this setting no proxy is used, whatever
+    /// Sends all calls through this proxy, `http://host:port` or `https://host:port`, if need be with `user:password@`. For an https
+    /// base URL the proxy is asked for a tunnel (`CONNECT`) and sees neither the application key nor what is in a call; with an http one, which
+    /// is loopback, the proxy must be on loopback too. Without this setting no proxy is used, whatever
     /// `HTTPS_PROXY` and its like say.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = Some(url.into().into());

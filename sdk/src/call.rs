@@ -128,7 +128,8 @@ fn without_mark(mut body: Vec<u8>) -> Vec<u8> {
 
 /// Whether writing the request failed. Autoshares then has at most a part of it, and does nothing with a part. This happens on a connection
 /// that Autoshares has reset while it was idle, when the request comes before the reset has been noticed. (Where the reset has been noticed,
-/// hyper takes another connection by itself.) hyper shows this kind of error in its text alone, so a test compares the text.
+/// hyper takes another connection by itself.) hyper shows this kind of error in its text alone, so a test compares the text. (It also shows it when TLS owes
+/// the peer a message of its own after a whole request, such as a new key, and the peer resets the connection just then.)
 fn was_not_written(error: &reqwest::Error) -> bool {
     let mut source = error.source();
     while let Some(error) = source {

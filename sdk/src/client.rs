@@ -199,7 +199,7 @@ impl Client {
                 trace::attempt(attempts, &seen, outcome.as_ref().err());
                 let error = match outcome {
                     Ok(value) => {
-                        if attempts == 1 {
+                        if attempts == resent + 1 {
                             inner.budget.earn();
                         }
                         return Ok(Answered { value, attempts, request_id: seen.request_id });
@@ -220,17 +220,17 @@ impl Client {
                     }
                     continue;
                 }
-                // A connection that Autoshares had reset did not take the request, which therefore goes over another one at once. Each
-                // failure takes a connection out of the pool, and a new connection does not fail in this way.
-                if call.was_not_written() && resent < MAX_RESENT && Instant::now() < deadline {
-                    resent += 1;
-                    continue;
-                }
                 // Another attempt must have time to connect. If the deadline ended it while it was still connecting, the failure
                 // would look like a call that may have been sent.
                 let left =
                     deadline.saturating_duration_since(Instant::now()).saturating_sub(inner.connect_timeout);
-                match self.retries.wait(&error) {
+                // A connection that Autoshares had reset did not take the request, which therefore goes over another one at once. Each
+                // failure takes a connection out of the pool, and a new connection hardly fails in this way.
+                if call.was_not_written() && resent < MAX_RESENT && !left.is_zero() {
+                    resent += 1;
+                    continue;
+                }
+                match self.retries.wait(&error, resent) {
                     Some(wait) if wait < left && inner.budget.spend() => sleep(wait).await,
                     _ => return Err(error),
                 }

@@ -66,12 +66,14 @@ impl RetryPolicy {
         self.attempts == 1
     }
 
-    /// How long to wait before the next attempt; `None` when the call must not be tried again.
-    pub(crate) fn wait(self, error: &Error) -> Option<Duration> {
-        if error.attempts >= self.attempts || !may_be_repeated(error) {
+    /// How long to wait before the next attempt; `None` when the call must not be tried again. `resent` attempts do not count, for no
+    /// connection took them.
+    pub(crate) fn wait(self, error: &Error, resent: u32) -> Option<Duration> {
+        let attempts = error.attempts.saturating_sub(resent);
+        if attempts >= self.attempts || !may_be_repeated(error) {
             return None;
         }
-        let doublings = error.attempts.saturating_sub(1).min(16);
+        let doublings = attempts.saturating_sub(1).min(16);
         let bound = self.base.saturating_mul(1 << doublings).min(self.cap);
         // The random wait comes on top of `Retry-After`; otherwise all clients would return at the instant that Autoshares named.
         Some(error.retry_after.unwrap_or_default().saturating_add(bound.mul_f64(random_fraction())))
@@ -194,7 +196,7 @@ mod tests {
                 request_id: None,
                 source: None,
             };
-            policy.wait(&error)
+            policy.wait(&error, 0)
         };
         for (attempts, bound) in [(1, 100), (2, 200), (3, 300), (8, 300)] {
             let waits: Vec<_> = (0..50).map(|_| wait(attempts).unwrap()).collect();

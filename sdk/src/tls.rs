@@ -70,8 +70,12 @@ pub(crate) fn set_up(
         BuildFault::new(BuildPart::Tls, format!("could not be set up; {hint} {error}"))
     };
     let chain = |pem: &[u8], part| {
-        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(pem).flatten().collect();
-        if chain.is_empty() { Err(BuildFault::new(part, "holds no certificate in PEM")) } else { Ok(chain) }
+        let chain: Result<Vec<CertificateDer<'static>>, _> = CertificateDer::pem_slice_iter(pem).collect();
+        match chain {
+            Ok(chain) if chain.is_empty() => Err(BuildFault::new(part, "holds no certificate in PEM")),
+            Ok(chain) => Ok(chain),
+            Err(_) => Err(BuildFault::new(part, "holds a section that is no PEM")),
+        }
     };
 
     // Names ring explicitly; otherwise rustls would use the crypto provider that another crate of the process installed, if any.

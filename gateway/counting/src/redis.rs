@@ -45,6 +45,8 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// The last part of a deadline, in which the store still reads a reply that has already arrived. The timer may fire late because this
 /// process was busy, and that must not count as a failure of the server.
 const LATENESS: Duration = Duration::from_millis(20);
+/// How many kept settlements go to the server in one round trip.
+const SETTLED_AT_ONCE: usize = 100;
 /// Begins the reason when a user may not do what the gateway does.
 const NO_PERMISSION: &str = "no permission: ";
 /// How long what a rehearsal writes stays, in microseconds.
@@ -251,9 +253,13 @@ impl Redis {
     fn close(&self, failure: &Failure) -> Away {
         *self.connection() = None;
         self.presence.send_if_modified(|presence| {
-            // A fault that somebody has to mend is news also after another failure.
+            // A fault that somebody has to mend is news also after another failure, and why no connection comes about says more than how the
+            // last one broke.
             let is_news = match presence {
-                Presence::Away { is_unfit, .. } => failure.is_unfit && !*is_unfit,
+                Presence::Away { is_unfit: true, .. } => false,
+                Presence::Away { reason, .. } => {
+                    failure.is_unfit || failure.is_of_connection && **reason != *failure.reason
+                }
                 _ => true,
             };
             if is_news {
@@ -304,11 +310,22 @@ impl Redis {
         }
         let server = self.look(&mut connection).await?;
         loop {
-            let next = self.kept.lock().unwrap_or_else(PoisonError::into_inner).front().cloned();
-            let Some((decision, settlement)) = next else { break };
-            // With the server's clock also in tests, for nobody knows any more when it was.
-            self.settle_over(&mut connection, decision, &settlement, String::new()).await?;
-            self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let next: Vec<_> = {
+                let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.iter().take(SETTLED_AT_ONCE).cloned().collect()
+            };
+            if next.is_empty() {
+                break;
+            }
+            let mut settle = redis::pipe();
+            for (decision, settlement) in &next {
+                let mut script = SETTLE.prepare_invoke();
+                // With the server's clock also in tests, for nobody knows any more when it was.
+                script.key(&self.prefix).arg(decision.to_string()).arg(settlement).arg("").arg(SETTLEMENT);
+                settle.invoke_script(&script);
+            }
+            settle.exec_async(&mut connection).await?;
+            self.kept.lock().unwrap_or_else(PoisonError::into_inner).drain(..next.len());
         }
         *self.connection() = Some(Connected { connection, server });
         self.presence.send_replace(Presence::Back);
@@ -445,17 +462,19 @@ struct Failure {
     reason: String,
     /// Whether somebody has to change the server.
     is_unfit: bool,
+    /// Whether it kept a connection from being made.
+    is_of_connection: bool,
 }
 
 impl Failure {
     fn unfit(reason: String) -> Self {
-        Self { reason, is_unfit: true }
+        Self { reason, is_unfit: true, is_of_connection: false }
     }
 }
 
 impl From<String> for Failure {
     fn from(reason: String) -> Self {
-        Self { reason, is_unfit: false }
+        Self { reason, is_unfit: false, is_of_connection: false }
     }
 }
 
@@ -480,7 +499,7 @@ async fn keep_connected(redis: Weak<Redis>, closed: Arc<Notify>) {
             Err(_) => Some(connecting.no_connection().into()),
         };
         if let Some(failure) = failure {
-            connecting.close(&failure);
+            connecting.close(&Failure { is_of_connection: true, ..failure });
             drop(connecting);
             sleep(PAUSE).await;
             continue;

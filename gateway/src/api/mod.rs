@@ -10,7 +10,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
     time::Duration,
 };
@@ -56,8 +56,8 @@ pub struct Api {
     pub code_digits: u32,
     /// The proxies whose header names the client's address.
     pub proxies: Proxies,
-    /// Whether the operator got a hint about the proxies in front, which happens once.
-    pub proxy_hinted: AtomicBool,
+    /// Which hints about the proxies in front the operator got, a bit for each: each is given once.
+    pub proxy_hints: AtomicU8,
 }
 
 /// Mounts each operation at its path and at its other spelling, if it has one. Every method is routed here, so that a wrong one gets a
@@ -145,10 +145,10 @@ impl Api {
 
     /// Warns the operator once that the settings about proxies do not fit the requests that come: many clients then share one budget.
     fn hint_at_proxy(&self, head: &Parts) {
-        if !self.proxy_hinted.load(Ordering::Relaxed)
-            && let Some(ConnectInfo(peer)) = head.extensions.get::<ConnectInfo<SocketAddr>>()
+        if let Some(ConnectInfo(peer)) = head.extensions.get::<ConnectInfo<SocketAddr>>()
             && let Some(hint) = client_address::hint(peer.ip(), &head.headers, &self.proxies)
-            && !self.proxy_hinted.swap(true, Ordering::Relaxed)
+            && self.proxy_hints.load(Ordering::Relaxed) & (1 << hint as u8) == 0
+            && self.proxy_hints.fetch_or(1 << hint as u8, Ordering::Relaxed) & (1 << hint as u8) == 0
         {
             let peer = peer.ip();
             match hint {

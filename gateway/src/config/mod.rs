@@ -1,8 +1,8 @@
 //! Every setting, one file for each concern: its struct with the reasons for its defaults, its rows of the table, how it
 //! is read, checked and warned of. Defaults give way to the TOML file, that to the environment, that to `--set`.
 //!
-//! The operator is told about all faults at once, each with the key, the variable and the expected value, and never with
-//! the value itself, which may be a secret in the wrong place. Crates such as figment and config-rs deserialize the
+//! The operator is told about all faults at once, each with the key, the variable, what is expected, and what was given and where, unless that
+//! may be a secret in the wrong place. Crates such as figment and config-rs deserialize the
 //! merged sources through serde: that ends at the first value that does not fit, their errors quote this value, and a
 //! key that no field takes is ignored unless every struct denies it. So the sources are merged here, in `reader.rs`.
 //!

@@ -4,7 +4,12 @@ use std::{net::SocketAddr, str::FromStr};
 
 use url::Url;
 
-use super::{listeners::LISTEN, loopback::is_loopback, reader::Reader, setting::settings};
+use super::{
+    listeners::LISTEN,
+    loopback::is_loopback,
+    reader::{Reader, shortened},
+    setting::settings,
+};
 
 /// The origin under which browsers see the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,13 +90,14 @@ pub(super) fn public_origin(text: &str) -> Result<PublicOrigin, ()> {
 
 /// Origins as browsers write them.
 fn allowed_origins(text: &str) -> Result<Vec<String>, String> {
+    if text.contains('@') {
+        return Err("holds a user name or password, which no browser sends; take it out".to_owned());
+    }
     text.split(',').map(|text| allowed_origin(text.trim())).collect()
 }
 
 fn allowed_origin(text: &str) -> Result<String, String> {
-    // A user name and a password may stand before an `@`.
-    let shown = text.rsplit('@').next().unwrap_or_default();
-    let fault = |why: &str| Err(format!("holds `{shown}`, {why}"));
+    let fault = |why: &str| Err(format!("holds `{}`, {why}", shortened(text)));
     if text.contains('*') {
         return fault("and a star is no origin: list each origin");
     }
@@ -170,7 +176,7 @@ mod tests {
             "",
         ] {
             let fault = allowed_origins(bad).unwrap_err();
-            assert!(fault.starts_with("holds `"), "{bad}: {fault}");
+            assert!(fault.starts_with("holds "), "{bad}: {fault}");
         }
         let secret = allowed_origins("https://user:canary@a.example").unwrap_err();
         assert!(!secret.contains("canary"), "{secret}");

@@ -254,13 +254,14 @@ fn is_secret(setting: &Setting, text: &str) -> bool {
 
 /// Whether the text of a setting may be told. What is no path of this machine may be the secret itself, given for the file that holds it.
 fn may_be_shown(setting: &Setting, text: &str) -> bool {
-    let has_folder =
-        || Path::new(text).parent().is_some_and(|folder| folder.is_absolute() && folder.is_dir());
+    // A key may begin with a slash too, so the root is not folder enough.
+    let is_folder = |folder: &Path| folder.is_absolute() && folder.parent().is_some() && folder.is_dir();
+    let has_folder = || Path::new(text).parent().is_some_and(is_folder);
     !is_secret(setting, text) && !text.contains('@') && (!setting.key.ends_with("_file") || has_folder())
 }
 
 /// A text as a fault tells it: on one line, and not much of it. Of an address the path is left out, where people paste keys too.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     const MOST: usize = 80;
     if let Some((before, rest)) = text.split_once("://")
         && let Some(end) = rest.find(['/', '?', '#']).filter(|end| rest.len() > end + 1)

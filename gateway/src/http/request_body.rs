@@ -7,8 +7,7 @@
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use autoshares_sdk::{ConfirmationCode, Login, Password, ResetToken, SecretAnswer};
-use axum::http::{HeaderMap, header};
-use mime::Mime;
+use axum::http::{HeaderMap, HeaderValue, header};
 use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer,
@@ -39,6 +38,10 @@ const MAX_VALUES: usize = 64;
 const MAX_QUERY: usize = 2 * 9 * MAX_LOGIN;
 /// The most parameters in a query. The documented one has one.
 const MAX_PARAMETERS: usize = 32;
+/// The longest `Content-Type`, in bytes.
+const MAX_MEDIA_TYPE: usize = 256;
+/// What the reader of members says of a body with more values than [`MAX_VALUES`].
+const TOO_MANY: &str = "too many values";
 
 /// Whose password is reset.
 #[derive(Debug, JsonSchema)]
@@ -227,7 +230,11 @@ impl Members {
         let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
         serde_json::from_slice(body).map_err(|error| {
             let (line, column) = (error.line(), error.column());
+            let text = error.to_string();
             match error.classify() {
+                _ if text.starts_with(TOO_MANY) || text.starts_with("recursion limit") => invalid(format!(
+                    "the body holds more than any documented one: {MAX_VALUES} values at most"
+                )),
                 // The other texts of the parser quote what the client sent.
                 serde_json::error::Category::Data => {
                     invalid(format!("send one JSON object, each member once (line {line}, column {column})"))
@@ -267,37 +274,57 @@ fn check_content(headers: &HeaderMap) -> Result<(), Problem> {
     let unsupported = |detail| Err(Problem::new(Kind::UnsupportedMediaType, detail));
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
     let media_type = match (types.next(), types.next()) {
-        (Some(value), None) => value.to_str().ok().and_then(|text| text.parse::<Mime>().ok()),
+        (Some(value), None) if value.len() <= MAX_MEDIA_TYPE => value.to_str().unwrap_or_default(),
+        (Some(_), None) => return unsupported("send a shorter `Content-Type`, such as `application/json`"),
         _ => return unsupported("send exactly one header `Content-Type: application/json`"),
     };
-    let Some(media_type) = media_type.filter(is_json) else {
+    let mut parts = parts(media_type);
+    if !parts.next().is_some_and(is_json) {
         return unsupported("send `Content-Type: application/json`");
+    }
+    let is_other_charset = |parameter: &str| {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let value = value.trim().trim_matches('"');
+        // ASCII is UTF-8 too.
+        let is_utf8 = ["utf-8", "utf8", "us-ascii"].iter().any(|known| value.eq_ignore_ascii_case(known));
+        name.trim().eq_ignore_ascii_case("charset") && !is_utf8
     };
-    // A parameter may stand twice. ASCII is UTF-8 too.
-    let mut charsets = media_type.params().filter(|(name, _)| *name == mime::CHARSET);
-    let is_utf8 =
-        |name: &str| ["utf-8", "utf8", "us-ascii"].iter().any(|known| name.eq_ignore_ascii_case(known));
-    if charsets.any(|(_, name)| !is_utf8(name.as_str())) {
+    if parts.any(is_other_charset) {
         return unsupported("send the body in UTF-8");
     }
-    if headers
-        .get_all(header::CONTENT_ENCODING)
-        .iter()
-        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
-    {
+    let is_coded = |coding: &HeaderValue| !coding.as_bytes().eq_ignore_ascii_case(b"identity");
+    if headers.get_all(header::CONTENT_ENCODING).iter().any(is_coded) {
         return unsupported("send the body without `Content-Encoding`");
     }
     Ok(())
 }
 
-/// The media types that .NET reads as JSON.
-fn is_json(media_type: &Mime) -> bool {
-    let (kind, subtype) = (media_type.type_(), media_type.subtype());
-    match kind {
-        mime::APPLICATION => subtype == mime::JSON || media_type.suffix() == Some(mime::JSON),
-        mime::TEXT => subtype == mime::JSON && media_type.suffix().is_none(),
-        _ => false,
-    }
+/// The media type and its parameters, each without the white space around it. By hand, for the crate `mime` refuses the space that clients
+/// write before a semicolon.
+fn parts(media_type: &str) -> impl Iterator<Item = &str> {
+    let (mut in_string, mut escaped) = (false, false);
+    media_type
+        .split(move |character| {
+            let was_escaped = std::mem::take(&mut escaped);
+            match character {
+                '"' if !was_escaped => in_string = !in_string,
+                '\\' if in_string => escaped = !was_escaped,
+                _ => {}
+            }
+            character == ';' && !in_string
+        })
+        .map(str::trim)
+}
+
+/// Whether .NET reads a media type as JSON.
+fn is_json(media_type: &str) -> bool {
+    let Some((kind, subtype)) = media_type.split_once('/') else { return false };
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&byte);
+    let ends_in_json = || subtype.len() > 5 && subtype[subtype.len() - 5..].eq_ignore_ascii_case("+json");
+    let is_application = kind.eq_ignore_ascii_case("application");
+    subtype.bytes().all(is_token)
+        && (is_application && ends_in_json()
+            || (is_application || kind.eq_ignore_ascii_case("text")) && subtype.eq_ignore_ascii_case("json"))
 }
 
 fn invalid(detail: impl Into<Cow<'static, str>>) -> Problem {
@@ -339,7 +366,7 @@ impl<'de> DeserializeSeed<'de> for OneValue<'_> {
     type Value = Member;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Member, D::Error> {
-        *self.left = self.left.checked_sub(1).ok_or_else(|| de::Error::custom("too many values"))?;
+        *self.left = self.left.checked_sub(1).ok_or_else(|| de::Error::custom(TOO_MANY))?;
         deserializer.deserialize_any(self)
     }
 }

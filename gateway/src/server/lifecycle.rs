@@ -15,6 +15,9 @@ use crate::{app::App, http::edge::BODY_DEADLINE};
 /// How long the gateway waits for a first request before it looks by itself whether Autoshares answers, so that a wrong address shows.
 const LOOK_AFTER: Duration = Duration::from_secs(10);
 
+/// How long a connection of operators may be idle: longer than their tools wait between two looks, commonly.
+const OPERATORS_IDLE: Duration = Duration::from_secs(75);
+
 /// Serves until SIGTERM or SIGINT, then lets requests under way end. Operators can look in until the last of them has its reply. A second
 /// signal ends them at once.
 ///
@@ -35,7 +38,8 @@ pub async fn run(
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     info!(listen = %public.address(), admin_listen = %admin.address(), public_origin, "listening");
     let health = watched.report.health.clone();
-    let operators = ConnectionLimits::new(MAX_OPERATORS, idle);
+    // Not as long as clients' may be, or monitors that never hang up would keep others out.
+    let operators = ConnectionLimits::new(MAX_OPERATORS, OPERATORS_IDLE);
     let operators = tokio::spawn(admin.serve(admin::routes(watched), stop_admin.clone(), operators));
     let (stopping, stop_at_once) = (stop_public.clone(), CancellationToken::new());
     let at_once = stop_at_once.clone();

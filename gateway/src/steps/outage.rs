@@ -140,7 +140,9 @@ impl Steps {
             Some((breaker, outage))
                 if self.guard.is_enabled() && Breakers::is_opened_by(operation, trouble) =>
             {
-                if !breaker.open(self.clock.now(), retry_after) {
+                // In steps 1 and 2 Autoshares may have meant one login, which a stranger chooses: its time counts once a probe has got one.
+                let named = retry_after.filter(|_| operation == Operation::RedeemCode);
+                if !breaker.open(self.clock.now(), named) {
                     return;
                 }
                 self.report.health.set_outage(outage, Some((trouble.name(), status)));

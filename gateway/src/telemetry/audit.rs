@@ -124,7 +124,7 @@ impl Event {
                 "the code was not forwarded: guesses have used up the risk of this hour (`limits.risk_per_hour`)"
             }
             (Event::HandleMissing, _) => {
-                "the request brought no handle: send the cookie of step 1 or its header `Reset-Flow` back (in a browser: `credentials: \"include\"`)"
+                "the request brought no handle: send the cookie of step 1 or its header `Reset-Flow` back (in a browser: `credentials: \"include\"`, and the page under the same name as the gateway, for 127.0.0.1 is another site than localhost)"
             }
             (Event::HandleInvalid, Some(_)) => {
                 "the handle is one of another step or login: go through the steps in order"

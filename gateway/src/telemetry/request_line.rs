@@ -59,8 +59,8 @@ pub async fn observe(
     response
 }
 
-/// Everything that logs and metrics report about a request. It holds no header, body, query or login, and no path as the client typed
-/// it.
+/// Everything that logs and metrics report about a request. It holds no body, query or login, no path as the client typed it, and of the
+/// headers at most the `Origin` of a page that may not call.
 ///
 /// It reports when it is dropped. A request that is cut short when the gateway stops is dropped in the middle, and may have reached
 /// Autoshares, so it must leave a line too.

@@ -2,7 +2,7 @@
 
 use autoshares_counting::Presence;
 use tokio::sync::watch;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use std::sync::Arc;
 
@@ -11,9 +11,14 @@ use super::{
     metrics::Metrics,
 };
 
+/// How many reasons of one outage are told.
+const MAX_TOLD: usize = 5;
+
 /// Watches a store until it is dropped.
 pub async fn watch_store(mut presence: watch::Receiver<Presence>, metrics: Arc<Metrics>) {
     let mut was_away = false;
+    // The reasons that were told of this outage. A server that stays away for many reasons in turn does not fill the log.
+    let mut told: Vec<Arc<str>> = Vec::new();
     loop {
         let now = presence.borrow_and_update().clone();
         match now {
@@ -26,6 +31,13 @@ pub async fn watch_store(mut presence: watch::Receiver<Presence>, metrics: Arc<M
                         "the store is away: every step is refused until Redis replies again"
                     );
                 }
+                if was_away && !told.contains(&reason) && told.len() < MAX_TOLD {
+                    warn!(reason = &*reason, "the store stays away, for another reason");
+                }
+                if !told.contains(&reason) {
+                    told.push(reason);
+                    told.truncate(MAX_TOLD);
+                }
                 was_away = true;
             }
             Presence::Back => {
@@ -35,6 +47,7 @@ pub async fn watch_store(mut presence: watch::Receiver<Presence>, metrics: Arc<M
                     info!("the store is back: steps are served again");
                 }
                 was_away = false;
+                told.clear();
             }
             Presence::Connecting => {}
         }

@@ -154,6 +154,9 @@ fn a_fault_tells_no_secret() {
     for (variables, file) in [
         (&[no_key, ("AUTOSHARES_APP_KEY_FILE", "canary-key-5c1d")][..], ""),
         (&[no_key, ("AUTOSHARES_APP_KEY_FILE", "/canary/key")], ""),
+        (&[no_key, ("AUTOSHARES_APP_KEY_FILE", "/canary-key-5c1d")], ""),
+        (&[("GATEWAY_ALLOWED_ORIGINS", "https://user:can,canary@host")], ""),
+        (&[("GATEWAY_ALLOWED_ORIGINS", "https://host/?token=canary")], ""),
         (&[("AUTOSHARES_APP_KEY", "canary")], ""),
         (&[("GATEWAY_STORE", "redis://:canary@host/db")], ""),
         (&[("AUTOSHARES_PROXY", "socks5://user:canary@host")], ""),

@@ -43,7 +43,7 @@ pub enum Fault {
     /// Replies that the application key is rejected, in the documented form with status 403.
     KeyRejected,
     /// Replies with this status, these headers and this body. The content type is JSON unless a header sets another; headers that HTTP
-    /// does not allow are left out.
+    /// does not allow, and those that frame the body, are left out. A status that ends no reply (1xx) becomes 500.
     Raw(u16, Vec<(String, String)>, String),
 }
 
@@ -152,7 +152,9 @@ impl Fault {
             Fault::KeyRejected => shaped(403, Shape::KeyRejected.body()),
             Fault::Raw(status, headers, body) => {
                 let mut response = raw(status, "application/json", &body);
-                for (name, value) in headers {
+                let frames = ["content-length", "transfer-encoding"];
+                let is_frame = |name: &str| frames.iter().any(|frame| name.eq_ignore_ascii_case(frame));
+                for (name, value) in headers.into_iter().filter(|(name, _)| !is_frame(name)) {
                     if let (Ok(name), Ok(value)) =
                         (header::HeaderName::try_from(name), HeaderValue::try_from(value))
                     {
@@ -174,7 +176,8 @@ pub(super) fn shaped(status: u16, body: Option<Value>) -> Response {
 }
 
 fn raw(status: u16, content_type: &'static str, body: &str) -> Response {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status = StatusCode::from_u16(status).ok().filter(|status| !status.is_informational());
+    let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, [(header::CONTENT_TYPE, content_type)], body.to_owned()).into_response()
 }
 

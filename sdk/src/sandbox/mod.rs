@@ -161,7 +161,7 @@ impl Sandbox {
     }
 
     /// Makes the next `calls` calls of the operation meet this fault. Faults set by several calls of this method take effect one
-    /// after the other.
+    /// after the other, and then the one of [`fail`](Self::fail), if one was set before.
     pub fn fail_times(&self, operation: Operation, fault: Fault, calls: u32) {
         self.shared.lock().fail_times(operation, fault, calls);
     }
@@ -269,7 +269,10 @@ impl State {
     }
 
     fn fail_times(&mut self, operation: Operation, fault: Fault, calls: u32) {
-        self.faults.entry(operation).or_default().push_back((fault, Some(calls)));
+        let faults = self.faults.entry(operation).or_default();
+        // Before one that lasts, or it would never come about.
+        let place = faults.iter().position(|(_, calls)| calls.is_none()).unwrap_or(faults.len());
+        faults.insert(place, (fault, Some(calls)));
     }
 
     /// Takes the fault that this call of the operation meets, if any.

@@ -166,10 +166,13 @@ fn a_file_that_holds_something_else_is_a_fault() {
     let mixed = Pem::new("mixed", &format!("{}{}", own.cert.pem(), other.signing_key.serialize_pem()));
     let garbage = Pem::new("garbage", "-----BEGIN CERTIFICATE-----\nY2FuYXJ5\n-----END CERTIFICATE-----\n");
     let builder = || Client::builder("https://localhost/api").app_key(AppKey::new(KEY).unwrap());
+    let half = own.cert.pem() + "-----BEGIN CERTIFICATE-----\n!canary!\n-----END CERTIFICATE-----\n";
+    let half = Pem::new("half", &half);
     let missing = PathBuf::from("/nonexistent/ca.pem");
     for (build, fault) in [
         (builder().ca_file(&missing).build(), "the CA file cannot be read: No such file or directory"),
         (builder().ca_file(&empty.0).build(), "the CA file holds no certificate in PEM"),
+        (builder().ca_file(&half.0).build(), "the CA file holds a section that is no PEM"),
         (builder().ca_file(&garbage.0).build(), "the CA file holds a certificate that cannot be used"),
         (builder().client_certificate_file(&missing).build(), "the client certificate file cannot be read"),
         (

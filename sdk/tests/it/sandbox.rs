@@ -210,6 +210,12 @@ async fn faults_are_set_over_http() {
 
     put("redeem_code", "{\"html\": 502}").await;
     assert_eq!((redeem().await.status(), redeem().await.status()), (Some(502), Some(502)));
+    put("redeem_code?calls=1", "{\"html\": 504}").await;
+    assert_eq!((redeem().await.status(), redeem().await.status()), (Some(504), Some(502)));
+    let framed =
+        "{\"raw\": [101, [[\"Content-Length\", \"7\"], [\"Transfer-Encoding\", \"chunked\"]], \"{}\"]}";
+    put("redeem_code?calls=1", framed).await;
+    assert_eq!(redeem().await.status(), Some(500), "a status that ends no reply becomes 500");
     let healed = http.delete(format!("{}/redeem_code", sandbox.faults_url())).send().await.unwrap();
     assert_eq!(healed.status(), 204);
     assert!(matches!(redeem().await.kind(), ErrorKind::Refused(_)));

@@ -25,6 +25,7 @@ async fn app() -> (Sandbox, TestApp) {
 #[tokio::test]
 async fn a_bad_body_is_told_what_to_mend() {
     let (sandbox, app) = app().await;
+    let many = format!("{{\"User\": [{}1]}}", "1,".repeat(64));
     let deep = format!("{{\"User\": {}1{}}}", "[".repeat(5000), "]".repeat(5000));
     for (method, target, body, detail) in [
         (Method::POST, RESET, "", "not valid JSON (line 1, column 0)"),
@@ -32,7 +33,8 @@ async fn a_bad_body_is_told_what_to_mend() {
         (Method::POST, RESET, r#"{"User": "a"} x"#, "not valid JSON (line 1, column 15)"),
         (Method::POST, RESET, r#"{"User": "a"}{"User": "b"}"#, "not valid JSON"),
         (Method::POST, RESET, "\u{feff}\u{feff}{\"User\": \"a\"}", "not valid JSON"),
-        (Method::POST, RESET, &deep, "send one JSON object, each member once"),
+        (Method::POST, RESET, &deep, "the body holds more than any documented one: 64 values at most"),
+        (Method::POST, RESET, &many, "the body holds more than any documented one"),
         (Method::POST, RESET, "[]", "send one JSON object, each member once"),
         (Method::POST, RESET, "\"robert.zak\"", "send one JSON object, each member once"),
         (Method::POST, RESET, r#"{"User": "a", "User": "b"}"#, "send one JSON object, each member once"),
@@ -214,7 +216,11 @@ async fn a_bad_query_is_told_what_to_mend() {
 async fn only_json_in_utf_8_is_read() {
     let (sandbox, app) = app().await;
     let body = r#"{"User": "anna.lee"}"#;
-    let refused: [&[(&str, &str)]; 15] = [
+    let long = format!("application/json;{}", "a=b;".repeat(100));
+    let refused: [&[(&str, &str)]; 18] = [
+        &[("content-type", &long)],
+        &[("content-type", "application/json; charset=\"\"")],
+        &[("content-type", "application/json; a=\"\\\"; charset=utf-8\"; charset=utf-16")],
         &[],
         &[("content-type", "")],
         &[("content-type", "text/plain")],
@@ -243,6 +249,10 @@ async fn only_json_in_utf_8_is_read() {
         "application/json;",
         "text/json",
         "text/json; charset=utf-8",
+        "application/json ; charset=utf-8",
+        "application/json;\tcharset=utf-8 ; version=1",
+        "application/json;;charset=utf-8",
+        "application/json; a=\"\\\"; charset=utf-16\"",
         "application/vnd.broker.v2+json",
         "application/problem+JSON",
         "application/json; version=1.0",

@@ -205,6 +205,14 @@ async fn the_time_that_autoshares_names_is_passed_on() {
             Upstream::answering(response(status, &[("Retry-After", named)], "<html>not now</html>"));
         for guarded in [true, false] {
             let app = TestApp::quick(&client(&upstream.base_url()), |config| config.limits.enabled = guarded);
+            // Steps 1 and 2 learn of it from a probe, for it may have been meant for one login.
+            for index in [0, 1] {
+                app.documented(index).await.problem(503, "unavailable");
+            }
+            while guarded && upstream.requests().len() < 2 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
             for index in (0..DOCUMENTED.len()).chain(0..DOCUMENTED.len()) {
                 let answered = app.documented(index).await;
                 let problem = answered.problem(503, "unavailable");
@@ -213,6 +221,24 @@ async fn the_time_that_autoshares_names_is_passed_on() {
             }
         }
     }
+    // What is said of one login stops nobody else for longer than it takes to look.
+    let one_login = |request: &str| match request.contains("throttled") {
+        true => response(429, &[("Retry-After", "3600")], ""),
+        false => response(200, &[], r#"{"Errors": [], "IsSucceed": false}"#),
+    };
+    let upstream = Upstream::deciding(move |request| {
+        // The probe takes its time.
+        thread::sleep(Duration::from_millis(if request.contains("probe") { 200 } else { 0 }));
+        one_login(request)
+    });
+    let app = TestApp::quick(&client(&upstream.base_url()), |config| config.limits.enabled = true);
+    app.reset("throttled").await.problem(503, "unavailable");
+    let meanwhile = app.reset("anna.lee").await;
+    meanwhile.problem(503, "unavailable");
+    let wait: u32 = meanwhile.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!(wait <= 5, "{wait}");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(app.reset("anna.lee").await.status, 200);
     // What may have been applied is no less unknown for it.
     let upstream = Upstream::answering(response(502, &[("Retry-After", "7")], ""));
     let answered = faithful(&upstream).documented(3).await;
