@@ -51,6 +51,11 @@ async fn a_large_request_that_is_refused_costs_little_more_than_a_small_one() {
     let members: String = (0..1500).map(|number| format!(r#""{number}":0,"#)).collect();
     let query = format!("{QUESTION}?{}", fill("a&"));
     let encoded = format!("{QUESTION}?username={}", "%EF%B7%BA".repeat(1700));
+    let media_type = format!("application/json;{}charset=utf-16", fill("a=b;"));
+    let capitals = format!("/{}", fill("A"));
+    let asked = fill("a,");
+    let foreign = [("origin", "https://evil.example"), ("access-control-request-method", "POST")];
+    let preflight = [&foreign[..], &[("access-control-request-headers", &asked)]].concat();
     let cases = [
         (
             "a login that grows when it is normalised",
@@ -75,6 +80,15 @@ async fn a_large_request_that_is_refused_costs_little_more_than_a_small_one() {
         ("white space", Method::POST, CODE, vec![JSON], fill(" ")),
         ("cookies of nothing", Method::POST, RESET, vec![JSON, ("cookie", &header)], reset.to_owned()),
         ("many handles", Method::POST, RESET, vec![JSON, ("cookie", &cookies)], reset.to_owned()),
+        (
+            "a media type of parameters",
+            Method::POST,
+            CODE,
+            vec![("content-type", &media_type)],
+            r#"{"Code": "000001"}"#.to_owned(),
+        ),
+        ("a path in capitals", Method::POST, &capitals, vec![JSON], reset.to_owned()),
+        ("a preflight of headers", Method::OPTIONS, RESET, preflight, String::new()),
         ("many parameters", Method::GET, &query, vec![], String::new()),
         ("a long parameter", Method::GET, &encoded, vec![], String::new()),
     ];
