@@ -1,6 +1,6 @@
 //! `trusted_proxies` and `forwarded_header`: the proxies that may say from which address a client came, and where they say it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use axum::http::{HeaderName, header};
 use ipnet::{IpNet, Ipv4Net};
@@ -86,7 +86,9 @@ fn networks(text: &str) -> Result<Vec<IpNet>, ()> {
         let network =
             text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| ())?;
         let network = canonical(network.trunc());
-        if network.prefix_len() == 0 { Err(()) } else { Ok(network) }
+        // Also one that holds all of IPv4, mapped, which would never match.
+        let holds_ipv4 = network.contains(&IpAddr::from(Ipv4Addr::UNSPECIFIED.to_ipv6_mapped()));
+        if network.prefix_len() == 0 || holds_ipv4 { Err(()) } else { Ok(network) }
     };
     text.split(',').map(network).collect()
 }
@@ -117,7 +119,16 @@ mod tests {
             ["10.0.0.0/8", "192.0.2.1/32"],
             "mapped"
         );
-        for bad in ["", "here", "10.0.0.0/33", "0.0.0.0/0", "::/0", "::ffff:0:0/96", "10.0.0.0/8,"] {
+        for bad in [
+            "",
+            "here",
+            "10.0.0.0/33",
+            "0.0.0.0/0",
+            "::/0",
+            "::ffff:0:0/96",
+            "::ffff:10.0.0.0/95",
+            "10.0.0.0/8,",
+        ] {
             assert_eq!(read(bad), Err(()), "{bad}");
         }
     }
