@@ -257,7 +257,15 @@ fn may_be_shown(setting: &Setting, text: &str) -> bool {
     // A key may begin with a slash too, so the root is not folder enough.
     let is_folder = |folder: &Path| folder.is_absolute() && folder.parent().is_some() && folder.is_dir();
     let has_folder = || Path::new(text).parent().is_some_and(is_folder);
-    !is_secret(setting, text) && !text.contains('@') && (!setting.key.ends_with("_file") || has_folder())
+    // An address with a password may be mistyped, so that no `@` stands where one is looked for; only one that is read whole is told.
+    let is_address = ["store.url", "upstream.base_url", "upstream.proxy"].contains(&setting.key);
+    let is_read_whole =
+        || Url::parse(text).is_ok_and(|url| url.host_str().is_some_and(|host| !host.is_empty()));
+    !is_secret(setting, text)
+        && !text.contains('@')
+        && !text.contains("%40")
+        && (!is_address || is_read_whole())
+        && (!setting.key.ends_with("_file") || has_folder())
 }
 
 /// A text as a fault tells it: on one line, and not much of it. Of an address the path is left out, where people paste keys too.
