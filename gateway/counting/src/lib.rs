@@ -28,6 +28,7 @@
 
 mod budgets;
 mod decision;
+mod failure;
 mod id;
 mod ledger;
 mod memory;
