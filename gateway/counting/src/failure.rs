@@ -43,36 +43,43 @@ pub(crate) fn in_mode(mode: &str) -> String {
 /// What went wrong, in a few words, and what to do about it. The texts that are passed on come from the system, from TLS or from the server's
 /// own refusals; none of them holds the address or a password.
 pub(crate) fn reason(error: &RedisError) -> String {
-    let (code, category) = (error.code().unwrap_or_default(), error.category());
+    let code = error.code().unwrap_or_default();
     // The detail is lost where the error is one of several of a pipeline.
     let whole = error.to_string();
     let detail = error.detail().unwrap_or(&whole);
-    let cause = error.source().and_then(|source| source.downcast_ref::<Arc<dyn Error + Send + Sync>>());
-    match (code, cause) {
-        ("NOPERM", _) => format!("{NO_PERMISSION}{}", short(detail)),
-        ("NOAUTH", _) => "it wants a password (NOAUTH)".to_owned(),
+    if code == "NOPERM" {
+        return format!("{NO_PERMISSION}{}", short(detail));
+    }
+    if code == "NOAUTH" {
+        return "it wants a password (NOAUTH)".to_owned();
+    }
+    if let Some(cause) =
+        error.source().and_then(|source| source.downcast_ref::<Arc<dyn Error + Send + Sync>>())
+    {
+        return of_transport(&cause.to_string());
+    }
+    match error.kind() {
         // What a script was not allowed is told in its error.
-        (_, None) if detail.contains("permission") || detail.contains("can't run this command") => {
+        _ if detail.contains("permission") || detail.contains("can't run this command") => {
             format!("{NO_PERMISSION}{}", short(detail))
         }
-        (_, None) if error.kind() == ErrorKind::AuthenticationFailed => "wrong user or password".to_owned(),
-        (_, None) if error.kind() == ErrorKind::Parse => {
-            "no reply of Redis; does it speak TLS? Then use rediss://".to_owned()
-        }
-        ("", None) => category.to_owned(),
-        (code, None) => format!("{category} ({code})").trim_start().to_owned(),
-        (_, Some(cause)) => {
-            let text = cause.to_string();
-            let hint = match &*text {
-                _ if text.contains("UnknownIssuer") => {
-                    "; its certificate comes from an authority that this machine does not know (SSL_CERT_FILE names others)"
-                }
-                _ if text.contains("InvalidContentType") => "; it does not speak TLS there: use redis://",
-                _ => "",
-            };
-            format!("{}{hint}", short(&text))
-        }
+        ErrorKind::AuthenticationFailed => "wrong user or password".to_owned(),
+        ErrorKind::Parse => "no reply of Redis; does it speak TLS? Then use rediss://".to_owned(),
+        _ if code.is_empty() => error.category().to_owned(),
+        _ => format!("{} ({code})", error.category()).trim_start().to_owned(),
     }
+}
+
+/// What the system or TLS says of a connection, with what to do where that is known.
+fn of_transport(text: &str) -> String {
+    let hint = if text.contains("UnknownIssuer") {
+        "; its certificate comes from an authority that this machine does not know (SSL_CERT_FILE names others)"
+    } else if text.contains("InvalidContentType") {
+        "; it does not speak TLS there: use redis://"
+    } else {
+        ""
+    };
+    format!("{}{hint}", short(text))
 }
 
 /// A text on one line, and not much of it.

@@ -17,7 +17,7 @@ use std::{
 };
 
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, RedisError, RedisResult, Script,
+    AsyncConnectionConfig, Client, ConnectionAddr, RedisError, RedisResult, Script, ScriptInvocation,
     aio::MultiplexedConnection,
 };
 use serde::Deserialize;
@@ -148,8 +148,8 @@ impl Redis {
     pub(crate) async fn decide(&self, decision: &Decision<'_>, now: Micros) -> Result<Decided, Away> {
         let connected = self.connected().await?;
         let json = serde_json::to_string(decision).unwrap_or_default();
-        let mut script = DECIDE.prepare_invoke();
         let server = &connected.server;
+        let mut script = DECIDE.prepare_invoke();
         script.key(&self.prefix).arg(json).arg(&server.records).arg(self.time(now));
         script.arg(DISTINCT).arg(SETTLEMENT).arg(&server.replication);
         let mut connection = connected.connection;
@@ -171,7 +171,8 @@ impl Redis {
         let settled = match self.connected().await {
             Ok(Connected { mut connection, .. }) => {
                 let json = serde_json::to_string(settlement).unwrap_or_default();
-                self.within(self.settle_over(&mut connection, decision, &json, self.time(now))).await
+                let script = settling(&self.prefix, decision, &json, &self.time(now), SETTLEMENT);
+                self.within(script.invoke_async::<u32>(&mut connection)).await
             }
             Err(Away { .. }) => Err(String::new()),
         };
@@ -181,18 +182,6 @@ impl Redis {
                 self.close(&failure.into());
             }
         }
-    }
-
-    async fn settle_over(
-        &self,
-        connection: &mut MultiplexedConnection,
-        decision: Id,
-        settlement: &str,
-        time: String,
-    ) -> RedisResult<u32> {
-        let mut script = SETTLE.prepare_invoke();
-        script.key(&self.prefix).arg(decision.to_string()).arg(settlement).arg(time).arg(SETTLEMENT);
-        script.invoke_async(connection).await
     }
 
     pub(crate) async fn recall(&self, record: Id, mark: Id, now: Micros) -> Result<Recalled, Away> {
@@ -270,25 +259,20 @@ impl Redis {
         Away { wait: PAUSE }
     }
 
-    /// What is told when a connection takes too long.
-    fn no_connection(&self) -> String {
-        // A server that does not speak TLS waits for the rest of what it takes for a command.
-        let hint = match self.settings.client.get_connection_info().addr() {
-            ConnectionAddr::TcpTls { .. } => "; does it speak TLS there? Else use redis://",
+    /// Why no connection came about: `error`, or `None` when it took too long. Asks about TLS where one side may speak it alone.
+    fn no_connection(&self, error: Option<&RedisError>) -> Failure {
+        let hangs_up = |error: &RedisError| error.is_connection_dropped() && !error.is_connection_refusal();
+        let hint = match (self.settings.client.get_connection_info().addr(), error) {
+            // A server without TLS waits for the rest of what it takes for a command.
+            (ConnectionAddr::TcpTls { .. }, None) => "; does it speak TLS there? Else use redis://",
+            // A server with TLS alone hangs up on whoever does not speak it.
+            (ConnectionAddr::Tcp(..), Some(error)) if hangs_up(error) => {
+                "; does it speak TLS there? Then use rediss://"
+            }
             _ => "",
         };
-        format!("no connection in time{hint}")
-    }
-
-    fn no_connection_for(&self, error: &RedisError) -> Failure {
-        let is_plain = matches!(self.settings.client.get_connection_info().addr(), ConnectionAddr::Tcp(..));
-        // A server that speaks TLS alone hangs up on whoever does not.
-        let hint = if is_plain && error.is_connection_dropped() && !error.is_connection_refusal() {
-            "; does it speak TLS there? Then use rediss://"
-        } else {
-            ""
-        };
-        format!("{}{hint}", reason(error)).into()
+        let reason = error.map_or_else(|| "no connection in time".to_owned(), reason);
+        format!("{reason}{hint}").into()
     }
 
     fn keep(&self, decision: Id, settlement: &Settlement<'_>) {
@@ -302,7 +286,7 @@ impl Redis {
     async fn connect(&self) -> Result<(), Failure> {
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
         let connection = self.settings.client.get_multiplexed_async_connection_with_config(&config).await;
-        let mut connection = connection.map_err(|error| self.no_connection_for(&error))?;
+        let mut connection = connection.map_err(|error| self.no_connection(Some(&error)))?;
         for script in [&*DECIDE, &*SETTLE] {
             script.load_async(&mut connection).await?;
         }
@@ -317,10 +301,8 @@ impl Redis {
             }
             let mut settle = redis::pipe();
             for (decision, settlement) in &next {
-                let mut script = SETTLE.prepare_invoke();
                 // With the server's clock also in tests, for nobody knows any more when it was.
-                script.key(&self.prefix).arg(decision.to_string()).arg(settlement).arg("").arg(SETTLEMENT);
-                settle.invoke_script(&script);
+                settle.invoke_script(&settling(&self.prefix, *decision, settlement, "", SETTLEMENT));
             }
             settle.exec_async(&mut connection).await?;
             self.kept.lock().unwrap_or_else(PoisonError::into_inner).drain(..next.len());
@@ -428,9 +410,7 @@ impl Redis {
         }
         let everything = Settlement { undo: vec![EVERYTHING], ..Settlement::default() };
         let json = serde_json::to_string(&everything).unwrap_or_default();
-        let mut script = SETTLE.prepare_invoke();
-        script.key(&prefix).arg(decision.id.to_string()).arg(json).arg("").arg(REHEARSED);
-        script.invoke_async::<u32>(connection).await?;
+        settling(&prefix, decision.id, &json, "", REHEARSED).invoke_async::<u32>(connection).await?;
         let mut clean = redis::cmd("DEL");
         clean
             .arg(format!("{prefix}:record:{}", decision.id))
@@ -454,6 +434,19 @@ impl Redis {
     }
 }
 
+/// A call of `settle.lua`. `within` is how long it is remembered that the decision is settled, in microseconds.
+fn settling(
+    prefix: &str,
+    decision: Id,
+    settlement: &str,
+    time: &str,
+    within: Micros,
+) -> ScriptInvocation<'static> {
+    let mut script = SETTLE.prepare_invoke();
+    script.key(prefix).arg(decision.to_string()).arg(settlement).arg(time).arg(within);
+    script
+}
+
 /// Connects, and connects again whenever the connection was closed. Ends with the store.
 async fn keep_connected(redis: Weak<Redis>, closed: Arc<Notify>) {
     loop {
@@ -461,7 +454,7 @@ async fn keep_connected(redis: Weak<Redis>, closed: Arc<Notify>) {
         let failure = match timeout(CONNECT_DEADLINE, connecting.connect()).await {
             Ok(Ok(())) => None,
             Ok(Err(failure)) => Some(failure),
-            Err(_) => Some(connecting.no_connection().into()),
+            Err(_) => Some(connecting.no_connection(None)),
         };
         if let Some(failure) = failure {
             connecting.close(&Failure { is_of_connection: true, ..failure });
