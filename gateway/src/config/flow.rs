@@ -64,13 +64,13 @@ settings! {
     DECOY_SHARE: "flow.decoy_share", "GATEWAY_FLOW_DECOY_SHARE",
         "a share from `0` to `1`: as many of the unknown logins as of the known ones should have a question", "0.5";
     DECOY_QUESTIONS_FILE: "flow.decoy_questions_file", "GATEWAY_FLOW_DECOY_QUESTIONS_FILE",
-        "a file of questions such as your traders choose, one on each line, at least two", "none; required with decoy";
+        "a file of questions such as your traders choose, one on each line, at least two", "none; required with decoy", file;
     FLOOR: "flow.floor", "GATEWAY_FLOW_FLOOR",
         "a duration up to `10s`, such as `500ms`; `0s` only for a benchmark", "500ms";
     LIFETIME: "flow.lifetime", "GATEWAY_FLOW_LIFETIME",
         "a duration from `1m` up to `limits.code_lifetime`, such as `10m`", "10m";
     KEYS_FILE: "flow.keys_file", "GATEWAY_FLOW_KEYS_FILE",
-        "a file made by `autoshares-gateway keygen`", "random at each start; required with Redis";
+        "a file made by `autoshares-gateway keygen`", "random at each start; required with Redis", file;
     FOREIGN_TOKENS: "flow.foreign_tokens", "GATEWAY_FLOW_FOREIGN_TOKENS",
         "`true` or `false`: whether tokens that this gateway did not issue are passed on", "false";
 }

@@ -13,7 +13,7 @@ use std::{
 use toml::de::{DeTable, DeValue};
 use url::Url;
 
-use super::{Setting, settings};
+use super::{Setting, setting::Holds, settings};
 
 /// Where settings come from, beside the environment.
 #[derive(Debug, Default)]
@@ -98,7 +98,9 @@ impl<'a> Reader<'a> {
             match settings().find(|setting| setting.key == key) {
                 None => faults.push(format!("{place}: {} is not a setting{}", shown(key), suggestion(key))),
                 // A secret setting has a neighbour that names a file with the secret in it.
-                Some(Setting { secret: true, variable, .. }) if matches!(place, Place::CommandLine) => {
+                Some(Setting { holds: Holds::Secret, variable, .. })
+                    if matches!(place, Place::CommandLine) =>
+                {
                     faults.push(format!(
                         "--set: `{key}` is a secret, and `ps` shows the command line; use `{key}_file` or {variable}"
                     ));
@@ -249,23 +251,26 @@ fn openness(path: &Path) -> Option<&'static str> {
 
 /// Whether a setting holds a secret, as an address with a password does.
 fn is_secret(setting: &Setting, text: &str) -> bool {
-    setting.secret || text.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
+    setting.holds == Holds::Secret || text.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
 }
 
-/// Whether the text of a setting may be told. What is no path of this machine may be the secret itself, given for the file that holds it.
+/// Whether a fault may tell the text of a setting.
 fn may_be_shown(setting: &Setting, text: &str) -> bool {
-    // A key may begin with a slash too, so the root is not folder enough.
-    let is_folder = |folder: &Path| folder.is_absolute() && folder.parent().is_some() && folder.is_dir();
-    let has_folder = || Path::new(text).parent().is_some_and(is_folder);
-    // An address with a password may be mistyped, so that no `@` stands where one is looked for; only one that is read whole is told.
-    let is_address = ["store.url", "upstream.base_url", "upstream.proxy"].contains(&setting.key);
-    let is_read_whole =
-        || Url::parse(text).is_ok_and(|url| url.host_str().is_some_and(|host| !host.is_empty()));
-    !is_secret(setting, text)
-        && !text.contains('@')
-        && !text.contains("%40")
-        && (!is_address || is_read_whole())
-        && (!setting.key.ends_with("_file") || has_folder())
+    // What stands before an `@` may be a password, in whatever setting.
+    let may_hold_password = text.contains('@') || text.contains("%40");
+    let is_harmless = match setting.holds {
+        Holds::Secret => false,
+        Holds::Plain => true,
+        // One that is mistyped may hold a password where none is looked for.
+        Holds::Address => {
+            Url::parse(text).is_ok_and(|url| url.host_str().is_some_and(|host| !host.is_empty()))
+        }
+        // What is no path of this machine may be the secret itself. A key may begin with a slash too, so the root is not folder enough.
+        Holds::File => Path::new(text)
+            .parent()
+            .is_some_and(|folder| folder.is_absolute() && folder.parent().is_some() && folder.is_dir()),
+    };
+    is_harmless && !may_hold_password
 }
 
 /// A text as a fault tells it: on one line, and not much of it. Of an address the path is left out, where people paste keys too.
@@ -310,13 +315,16 @@ fn shown(key: &str) -> String {
 /// How much alike two names must be for one to be the other, misspelt.
 const ALIKE: f64 = 0.8;
 
+/// The setting that is most like something else, if it is like it enough.
+fn nearest(likeness: impl Fn(&Setting) -> f64) -> Option<&'static Setting> {
+    let all = settings().map(|setting| (likeness(setting), setting));
+    let (likeness, nearest) = all.max_by(|(one, _), (other, _)| one.total_cmp(other))?;
+    (likeness >= ALIKE).then_some(nearest)
+}
+
 fn suggestion(key: &str) -> String {
-    let likeness = |setting: &&Setting| strsim::normalized_damerau_levenshtein(key, setting.key);
-    let nearest = settings().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
-    match nearest.filter(|setting| likeness(setting) >= ALIKE) {
-        Some(setting) => format!("; did you mean `{}`?", setting.key),
-        None => String::new(),
-    }
+    let nearest = nearest(|setting| strsim::normalized_damerau_levenshtein(key, setting.key));
+    nearest.map_or_else(String::new, |setting| format!("; did you mean `{}`?", setting.key))
 }
 
 /// Warns of an environment variable that is no setting and looks like one. Others may begin with the same words: Kubernetes sets
@@ -327,18 +335,13 @@ fn misspelt(name: &str) -> Option<String> {
     if !is_ours || settings().any(|setting| setting.variable == name) {
         return None;
     }
-    // The variable that one would make of the key.
-    let of_key =
-        |setting: &Setting| format!("GATEWAY_{}", setting.key.to_ascii_uppercase().replace('.', "_"));
-    let likeness = |setting: &Setting| {
-        [setting.variable, &of_key(setting)]
-            .map(|known| strsim::normalized_damerau_levenshtein(&upper, known))
-            .into_iter()
-            .fold(0.0, f64::max)
-    };
-    let nearest = settings().max_by(|one, other| likeness(one).total_cmp(&likeness(other)))?;
-    let warning = || format!("{name} is set, and is no setting; did you mean {}?", nearest.variable);
-    (likeness(nearest) >= ALIKE).then(warning)
+    let likeness = |known: &str| strsim::normalized_damerau_levenshtein(&upper, known);
+    let nearest = nearest(|setting| {
+        // The variable that one would make of the key.
+        let of_key = format!("GATEWAY_{}", setting.key.to_ascii_uppercase().replace('.', "_"));
+        likeness(setting.variable).max(likeness(&of_key))
+    })?;
+    Some(format!("{name} is set, and is no setting; did you mean {}?", nearest.variable))
 }
 
 /// The file as `key → text`, nested tables with dots. A list becomes text with commas.

@@ -11,25 +11,40 @@ pub struct Setting {
     pub expected: &'static str,
     /// A value that the setting is read from when it is not set, or a phrase such as `required`.
     pub default: &'static str,
-    /// Refused after `--set`, for `ps` shows the command line to every user of the machine.
-    pub(super) secret: bool,
+    /// What its text may give away.
+    pub(super) holds: Holds,
 }
 
-/// Gives each row (key, variable, expected, default, and `secret` where it is one) a name, and lists all of them
+/// What the text of a setting may give away, which decides where it may stand and whether a fault tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// Nothing.
+    Plain,
+    /// A secret. Refused after `--set`, for `ps` shows the command line to every user of the machine.
+    Secret,
+    /// An address, in which a password may stand.
+    Address,
+    /// The path of a file. People give what belongs into the file in its place.
+    File,
+}
+
+/// Gives each row (key, variable, expected, default, and `secret`, `address` or `file` where it holds one) a name, and lists all of them
 /// as `SETTINGS`. A file can therefore read no setting that the table lacks.
 macro_rules! settings {
-    ($($name:ident: $key:expr, $variable:expr, $expected:expr, $default:expr $(, $secret:ident)?;)*) => {
+    ($($name:ident: $key:expr, $variable:expr, $expected:expr, $default:expr $(, $holds:ident)?;)*) => {
         $(pub(super) const $name: $crate::config::Setting = $crate::config::Setting {
             key: $key,
             variable: $variable,
             expected: $expected,
             default: $default,
-            secret: settings!(@ $($secret)?),
+            holds: settings!(@ $($holds)?),
         };)*
         pub(super) const SETTINGS: &[$crate::config::Setting] = &[$($name),*];
     };
-    (@ secret) => { true };
-    (@) => { false };
+    (@ secret) => { $crate::config::setting::Holds::Secret };
+    (@ address) => { $crate::config::setting::Holds::Address };
+    (@ file) => { $crate::config::setting::Holds::File };
+    (@) => { $crate::config::setting::Holds::Plain };
 }
 
 pub(super) use settings;

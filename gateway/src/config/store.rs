@@ -36,7 +36,7 @@ impl fmt::Debug for Store {
 }
 
 settings! {
-    URL: "store.url", "GATEWAY_STORE", "`memory`, `redis://host:port/0` or `rediss://host:port/0`", "memory";
+    URL: "store.url", "GATEWAY_STORE", "`memory`, `redis://host:port/0` or `rediss://host:port/0`", "memory", address;
     TIMEOUT: "store.timeout", "GATEWAY_STORE_TIMEOUT", "a duration from `10ms` to `10s`, such as `1s`", "1s";
     NAMESPACE: "store.namespace", "GATEWAY_STORE_NAMESPACE",
         "letters, digits, `-`, `_` and `.`, 1 to 64 characters", "password-reset";

@@ -19,9 +19,9 @@ pub struct Upstream {
 
 settings! {
     BASE_URL: "upstream.base_url", "AUTOSHARES_BASE_URL",
-        "where Autoshares is, such as `https://host/api`; https, or http to loopback", "required";
+        "where Autoshares is, such as `https://host/api`; https, or http to loopback", "required", address;
     APP_KEY_FILE: "upstream.app_key_file", "AUTOSHARES_APP_KEY_FILE",
-        "a file that holds the application key", "required, unless upstream.app_key is set";
+        "a file that holds the application key", "required, unless upstream.app_key is set", file;
     APP_KEY: "upstream.app_key", "AUTOSHARES_APP_KEY",
         "the application key, 8 characters or more", "instead of the file", secret;
     API_VERSION: "upstream.api_version", "AUTOSHARES_API_VERSION", "a version, such as `1.0`", "1.0";
@@ -31,11 +31,11 @@ settings! {
         "a duration such as `15s`, shorter than the idle timeout of what stands in front of Autoshares; `0s` opens a connection for each call",
         "15s";
     PROXY: "upstream.proxy", "AUTOSHARES_PROXY",
-        "the proxy that calls go through, `http://host:port` or `https://host:port`", "none";
+        "the proxy that calls go through, `http://host:port` or `https://host:port`", "none", address;
     CA_FILE: "upstream.ca_file", "AUTOSHARES_CA_FILE",
-        "a PEM file with certificates that are trusted beside those of the platform", "none";
+        "a PEM file with certificates that are trusted beside those of the platform", "none", file;
     CLIENT_CERTIFICATE_FILE: "upstream.client_certificate_file", "AUTOSHARES_CLIENT_CERTIFICATE_FILE",
-        "a PEM file with a certificate and its private key in PKCS#8, for a server that asks for one", "none";
+        "a PEM file with a certificate and its private key in PKCS#8, for a server that asks for one", "none", file;
     USER_AGENT: "upstream.user_agent", "AUTOSHARES_USER_AGENT",
         "visible ASCII characters", "autoshares-sdk/<version>";
 }
