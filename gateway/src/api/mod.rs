@@ -147,8 +147,8 @@ impl Api {
     fn hint_at_proxy(&self, head: &Parts) {
         if let Some(ConnectInfo(peer)) = head.extensions.get::<ConnectInfo<SocketAddr>>()
             && let Some(hint) = client_address::hint(peer.ip(), &head.headers, &self.proxies)
-            && self.proxy_hints.load(Ordering::Relaxed) & (1 << hint as u8) == 0
-            && self.proxy_hints.fetch_or(1 << hint as u8, Ordering::Relaxed) & (1 << hint as u8) == 0
+            && let bit = 1 << hint as u8
+            && self.proxy_hints.fetch_or(bit, Ordering::Relaxed) & bit == 0
         {
             let peer = peer.ip();
             match hint {

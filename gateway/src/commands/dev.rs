@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::{Outcome, serve, variable, variables};
 use crate::{
-    config::{self, Listeners, PublicOrigin, Sources},
+    config::{self, Listeners, Sources},
     server::Listener,
     telemetry,
 };
@@ -20,12 +20,12 @@ const GATEWAY_PORT: u16 = 8080;
 const SANDBOX_PORT: u16 = 8090;
 const ADMIN_PORT: u16 = 9090;
 
-/// The running sandbox and the bound listeners of `dev`.
+/// What `dev` tells its user.
 #[derive(Debug)]
 struct Dev {
     sandbox: Sandbox,
-    public: Listener,
-    admin: Listener,
+    /// The address of the listener for operators.
+    admin: SocketAddr,
     /// The origin under which browsers see the gateway.
     origin: String,
 }
@@ -57,22 +57,14 @@ pub async fn run(set: &[String]) -> Outcome {
     let mut config = config::for_dev(&sources, variable, sandbox.client())?;
     telemetry::init(config.log);
     let Listeners { listen, admin_listen } = config.listeners;
-    let dev = Dev {
-        sandbox,
-        public: next_free(listen, GATEWAY_PORT)?,
-        admin: next_free(admin_listen, ADMIN_PORT)?,
-        origin: String::new(),
-    };
-    if config.public_origin == PublicOrigin::localhost(listen) {
-        config.public_origin = PublicOrigin::localhost(dev.public.address());
-    }
-    let dev = Dev { origin: config.public_origin.text.clone(), ..dev };
+    let (public, admin) = (next_free(listen, GATEWAY_PORT)?, next_free(admin_listen, ADMIN_PORT)?);
+    config.bound_to(public.address());
+    let dev = Dev { sandbox, admin: admin.address(), origin: config.public_origin.text.clone() };
     print!("{dev}");
     for warning in &config.warnings {
         warn!("{warning}");
     }
-    // The sandbox stops when it is dropped.
-    let Dev { sandbox: _sandbox, public, admin, .. } = dev;
+    // The sandbox stops when it is dropped, at the end.
     serve::serve_on(public, admin, config, true).await
 }
 
@@ -104,7 +96,7 @@ fn nearby(port: u16) -> impl Iterator<Item = SocketAddr> {
 impl fmt::Display for Dev {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let gateway = &self.origin;
-        let admin = format!("http://{}", self.admin.address());
+        let admin = format!("http://{}", self.admin);
         let outbox = self.sandbox.outbox_url();
         let json = "-H 'Content-Type: application/json'";
         write!(

@@ -8,7 +8,7 @@ use tracing::warn;
 use super::{Outcome, Settings};
 use crate::{
     app::{self, World},
-    config::{Config, Faults, PublicOrigin},
+    config::{Config, Faults},
     server::{self, Listener},
     telemetry,
 };
@@ -29,10 +29,7 @@ pub async fn run(settings: Settings) -> Outcome {
     }
     let public = Listener::bind(config.listeners.listen)?;
     let admin = Listener::bind(config.listeners.admin_listen)?;
-    if config.public_origin == PublicOrigin::localhost(config.listeners.listen) {
-        // The origin was derived from the setting, where the port may be 0; now the system has chosen one.
-        config.public_origin = PublicOrigin::localhost(public.address());
-    }
+    config.bound_to(public.address());
     serve_on(public, admin, config, false).await
 }
 

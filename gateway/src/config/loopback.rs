@@ -16,6 +16,11 @@ pub(super) fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// Whether a page comes from this machine. Browsers resolve every name below `localhost` to it.
+pub fn is_loopback_origin(url: &Url) -> bool {
+    is_loopback(url) || url.host_str().is_some_and(|host| host.ends_with(".localhost"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -28,7 +28,7 @@ mod log;
 mod loopback;
 mod reader;
 
-use std::mem;
+use std::{mem, net::SocketAddr};
 
 use autoshares_sdk::Client;
 
@@ -37,6 +37,7 @@ pub use flow::{Answers, Binding, Flow};
 pub use limits::Limits;
 pub use listeners::Listeners;
 pub use log::Log;
+pub use loopback::is_loopback_origin;
 pub use origins::PublicOrigin;
 pub use password::Password;
 pub use proxies::{ForwardedHeader, Proxies};
@@ -79,6 +80,14 @@ pub struct Config {
 }
 
 impl Config {
+    /// Learns the address that the system gave to `listen`, where another port may be free: a public origin that was derived from the setting
+    /// follows it.
+    pub fn bound_to(&mut self, address: SocketAddr) {
+        if self.public_origin == PublicOrigin::localhost(self.listeners.listen) {
+            self.public_origin = PublicOrigin::localhost(address);
+        }
+    }
+
     /// Every setting but these two at its default.
     ///
     /// # Errors

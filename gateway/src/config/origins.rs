@@ -6,7 +6,7 @@ use url::Url;
 
 use super::{
     listeners::LISTEN,
-    loopback::is_loopback,
+    loopback::{is_loopback, is_loopback_origin},
     reader::{Reader, shortened},
     setting::settings,
 };
@@ -66,9 +66,7 @@ pub(super) fn public(reader: &mut Reader<'_>) -> Option<PublicOrigin> {
 
 /// Whether browsers keep a `Secure` cookie for an origin: over https, and from this machine.
 fn keeps_cookies(origin: &PublicOrigin) -> bool {
-    let is_near =
-        |url: Url| is_loopback(&url) || url.host_str().is_some_and(|host| host.ends_with(".localhost"));
-    origin.https || Url::parse(&origin.text).is_ok_and(is_near)
+    origin.https || Url::parse(&origin.text).is_ok_and(|url| is_loopback_origin(&url))
 }
 
 /// Empty unless set: pages of the public origin need no leave.

@@ -9,10 +9,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use url::{Host, Url};
+use url::Url;
 
 use crate::{
-    config::PublicOrigin,
+    config::{self, PublicOrigin},
     http::problem::{Kind, Problem},
 };
 
@@ -134,19 +134,12 @@ impl Site {
 
     fn allowed_origin(&self, origin: &HeaderValue) -> Option<HeaderValue> {
         let is_listed = self.allowed.iter().any(|allowed| *origin == *allowed);
-        (is_listed || self.loopback && is_loopback(origin)).then(|| origin.clone())
+        let is_loopback = || {
+            let url = origin.to_str().ok().and_then(|text| Url::parse(text).ok());
+            url.is_some_and(|url| config::is_loopback_origin(&url))
+        };
+        (is_listed || self.loopback && is_loopback()).then(|| origin.clone())
     }
-}
-
-/// Whether an origin is of this machine, such as that of a development server.
-fn is_loopback(origin: &HeaderValue) -> bool {
-    let url = origin.to_str().ok().and_then(|text| Url::parse(text).ok());
-    url.is_some_and(|url| match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => false,
-    })
 }
 
 /// The reply to a preflight. [`Site::allow`] adds the origin that it is for. The page may send whatever headers it likes, such as those of a
