@@ -184,15 +184,11 @@ impl ClientBuilder {
         if self.keep_alive > LONGEST_TIMEOUT {
             faults.push(BuildFault::new(BuildPart::KeepAlive, "is longer than a day"));
         }
-        let proxy =
-            match self.proxy.as_ref().map(|url| check_proxy(url.expose_secret(), base_url.as_ref().ok())) {
-                None => None,
-                Some(Ok(proxy)) => Some(proxy),
-                Some(Err(problem)) => {
-                    faults.push(BuildFault::new(BuildPart::Proxy, problem));
-                    None
-                }
-            };
+        let proxy = self.proxy.as_ref().map(|url| check_proxy(url.expose_secret(), base_url.as_ref().ok()));
+        let proxy = proxy.transpose().unwrap_or_else(|problem| {
+            faults.push(BuildFault::new(BuildPart::Proxy, problem));
+            None
+        });
         if self.user_agent.trim().is_empty() || HeaderValue::from_str(&self.user_agent).is_err() {
             faults.push(BuildFault::new(BuildPart::UserAgent, "is not a text of visible ASCII characters"));
         }
@@ -207,7 +203,7 @@ impl ClientBuilder {
         // An attempt must not reach its deadline while it is still connecting: that would look like a call that may have been sent.
         let connect_timeout = self.connect_timeout.min(attempt_timeout.min(self.timeout) * 3 / 4);
         let https = base_url.scheme() == "https";
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder()
             // reqwest sends custom headers such as `Et-App-Key` along when it follows a redirect, to any host that the redirect names.
             .redirect(reqwest::redirect::Policy::none())
             .https_only(https)
@@ -219,8 +215,11 @@ impl ClientBuilder {
             .pool_idle_timeout(self.keep_alive)
             .pool_max_idle_per_host(if self.keep_alive.is_zero() { 0 } else { usize::MAX })
             .user_agent(self.user_agent);
-        let needs_tls = https || proxy.as_ref().is_some_and(|(_, proxy_speaks_tls)| *proxy_speaks_tls);
-        let http = proxy.into_iter().fold(http, |http, (proxy, _)| http.proxy(proxy));
+        let mut needs_tls = https;
+        if let Some((proxy, speaks_tls)) = proxy {
+            http = http.proxy(proxy);
+            needs_tls |= speaks_tls;
+        }
         let http = tls::set_up(http, needs_tls, &certificates)
             .map_err(|fault| BuildError { faults: vec![fault], source: None })?;
         let http = http.build().map_err(|error| BuildError {

@@ -85,7 +85,7 @@ pub(crate) fn set_up(
     let roots =
         certificates.ca.as_deref().map(|pem| chain(pem, BuildPart::CaFile)).transpose()?.unwrap_or_default();
     let config = if needed {
-        let verifier = match Verifier::new_with_extra_roots(roots.iter().cloned(), Arc::clone(&provider)) {
+        let verifier = match Verifier::new_with_extra_roots(roots, Arc::clone(&provider)) {
             Ok(verifier) => verifier,
             // One of the two is at fault: a file that holds something else, or a machine without certificates.
             Err(error) => {

@@ -51,17 +51,16 @@ async fn outbox(State(shared): State<Arc<Shared>>) -> Response {
 async fn fail(State(shared): State<Arc<Shared>>, Path(id): Path<String>, request: Request) -> Response {
     let query = request.uri().query().unwrap_or_default().to_owned();
     let body = to_bytes(request.into_body(), MAX_BODY).await.unwrap_or_default();
-    let fault = match (operation_of(&id), serde_json::from_slice::<Fault>(&body)) {
-        (None, _) => return no_such_operation(&id),
-        (Some(operation), Ok(fault)) => (operation, fault),
-        (_, Err(error)) => return said(400, &format!("no fault: {error}")),
+    let Some(operation) = operation_of(&id) else { return no_such_operation(&id) };
+    let fault: Fault = match serde_json::from_slice(&body) {
+        Ok(fault) => fault,
+        Err(error) => return said(400, &format!("no fault: {error}")),
     };
     let calls = match query.split('&').find_map(|pair| pair.strip_prefix("calls=")).map(str::parse) {
         None => None,
         Some(Ok(calls)) => Some(calls),
         Some(Err(_)) => return said(400, "`calls` is not a number"),
     };
-    let (operation, fault) = fault;
     let mut state = shared.lock();
     match calls {
         None => state.fail(operation, fault),
