@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use crate::support::Gateway;
+use crate::support::Dev;
 
 /// The blocks of a language in the document, in their order.
 fn blocks(language: &str) -> Vec<String> {
@@ -31,17 +31,12 @@ fn printed(command: &mut Command) -> String {
 }
 
 /// `dev`, and the examples with its addresses in place of the usual ones.
-fn with_dev(examples: &[String]) -> (Gateway, Vec<String>) {
-    let dev = Gateway::start(&["dev", "--set", "flow.floor=0s"], &[]);
-    dev.wait_for("Ctrl-C");
-    let address = |name: &str| {
-        let line = dev.wait_for(name);
-        line.split_whitespace().find(|word| word.starts_with("http")).unwrap().to_owned()
-    };
-    let (gateway, sandbox) = (address("gateway "), address("sandbox "));
+fn with_dev(examples: &[String]) -> (Dev, Vec<String>) {
+    let dev = Dev::start(&["flow.floor=0s"], &[]);
     let replaced = |example: &String| {
         let usual = "http://127.0.0.1:8090";
-        example.replace("http://localhost:8080", &gateway).replace(usual, sandbox.trim_end_matches("/api"))
+        let sandbox = dev.sandbox.trim_end_matches("/api");
+        example.replace("http://localhost:8080", &dev.gateway).replace(usual, sandbox)
     };
     let examples = examples.iter().map(replaced).collect();
     (dev, examples)

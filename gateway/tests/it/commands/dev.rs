@@ -6,30 +6,10 @@ use std::process::Output;
 use axum::http::Method;
 use serde_json::Value;
 
-use crate::support::{CODE, Gateway, JSON, PASSWORD, RESET, bare, http, update};
+use crate::support::{CODE, Dev, JSON, PASSWORD, RESET, bare, http, update};
 
-/// `dev`, and the addresses that it printed.
-struct Dev {
-    process: Gateway,
-    gateway: String,
-    outbox: String,
-    faults: String,
-}
-
+/// Talks to `dev` as a client would.
 impl Dev {
-    fn start(settings: &[&str], variables: &[(&str, &str)]) -> Self {
-        let set = settings.iter().flat_map(|setting| ["--set", setting]);
-        let arguments: Vec<_> = ["dev"].into_iter().chain(set).collect();
-        let process = Gateway::start(&arguments, variables);
-        process.wait_for("Ctrl-C");
-        let address = |name: &str| {
-            let line = process.wait_for(name);
-            line.split_whitespace().find(|word| word.starts_with("http")).unwrap().to_owned()
-        };
-        let (gateway, outbox, faults) = (address("gateway "), address("outbox "), address("faults "));
-        Self { process, gateway, outbox, faults }
-    }
-
     /// One call: the status, the handle and the body.
     async fn call(
         &self,

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::Gateway;
+use crate::support::Dev;
 
 #[test]
 fn the_walk_through_works_as_written() {
@@ -13,18 +13,13 @@ fn the_walk_through_works_as_written() {
         section.split("```sh\n").skip(1).map(|block| block.split_once("```").unwrap().0).collect();
     assert_eq!(blocks.len(), 4, "one for each step");
 
-    let dev = Gateway::start(&["dev"], &[]);
-    let address = |name: &str| {
-        let line = dev.wait_for(name);
-        line.split_whitespace().find(|word| word.starts_with("http")).unwrap().to_owned()
-    };
-    let (gateway, outbox) = (address("gateway "), address("outbox "));
+    let dev = Dev::start(&[], &[]);
     // Another copy of `dev` may hold the usual ports.
     let script = blocks.concat();
     let script = script
-        .replace("http://localhost:8080", &gateway)
-        .replace("http://127.0.0.1:8090/sandbox/outbox", &outbox);
-    assert!(script.contains(&gateway) && script.contains(&outbox));
+        .replace("http://localhost:8080", &dev.gateway)
+        .replace("http://127.0.0.1:8090/sandbox/outbox", &dev.outbox);
+    assert!(script.contains(&dev.gateway) && script.contains(&dev.outbox));
 
     // A shell that nobody types into leaves aliases alone unless told.
     let script = format!("shopt -s expand_aliases\n{script}");

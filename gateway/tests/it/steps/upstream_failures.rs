@@ -7,9 +7,10 @@ use std::{
 };
 
 use autoshares_gateway::config::Answers;
+use autoshares_sdk::{AppKey, Client};
 
 use crate::{
-    support::{DOCUMENTED, TestApp, client},
+    support::{Answered, DOCUMENTED, TestApp, client},
     upstream::{Upstream, response},
 };
 
@@ -190,6 +191,8 @@ async fn a_slow_call_does_not_hold_up_others() {
 #[tokio::test]
 async fn the_time_that_autoshares_names_is_passed_on() {
     let past = "Sun, 06 Nov 1994 08:49:37 GMT";
+    let wait =
+        |answered: &Answered| answered.headers["retry-after"].to_str().unwrap().parse::<u32>().unwrap();
     let in_two_days = httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(172_800));
     for (status, named, told) in [
         (429, "120", 115..=120),
@@ -206,39 +209,47 @@ async fn the_time_that_autoshares_names_is_passed_on() {
         for guarded in [true, false] {
             let app = TestApp::quick(&client(&upstream.base_url()), |config| config.limits.enabled = guarded);
             // Steps 1 and 2 learn of it from a probe, for it may have been meant for one login.
-            for index in [0, 1] {
-                app.documented(index).await.problem(503, "unavailable");
-            }
-            while guarded && upstream.requests().len() < 2 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            let learned = async {
+                while !told.contains(&wait(&app.documented(0).await)) {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(10), learned).await.expect("a probe to be told");
             for index in (0..DOCUMENTED.len()).chain(0..DOCUMENTED.len()) {
                 let answered = app.documented(index).await;
                 let problem = answered.problem(503, "unavailable");
-                let wait = answered.headers["retry-after"].to_str().unwrap().parse().unwrap();
+                let wait = wait(&answered);
                 assert!(told.contains(&wait), "{status} {named} {guarded} {index}: {wait} {problem}");
             }
         }
     }
     // What is said of one login stops nobody else for longer than it takes to look.
-    let one_login = |request: &str| match request.contains("throttled") {
-        true => response(429, &[("Retry-After", "3600")], ""),
-        false => response(200, &[], r#"{"Errors": [], "IsSucceed": false}"#),
-    };
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
     let upstream = Upstream::deciding(move |request| {
-        // The probe takes its time.
-        thread::sleep(Duration::from_millis(if request.contains("probe") { 200 } else { 0 }));
-        one_login(request)
+        if request.contains("throttled") {
+            return response(429, &[("Retry-After", "3600")], "");
+        }
+        // The probe takes until it is let go.
+        if request.contains("probe") {
+            let _ = released.lock().unwrap().recv();
+        }
+        response(200, &[], r#"{"Errors": [], "IsSucceed": false}"#)
     });
-    let app = TestApp::quick(&client(&upstream.base_url()), |config| config.limits.enabled = true);
+    let key = AppKey::new("canary-key-5c1d").unwrap();
+    let patient = Client::builder(upstream.base_url()).app_key(key).timeout(Duration::from_secs(60));
+    let app = TestApp::quick(&patient.build().unwrap(), |config| config.limits.enabled = true);
     app.reset("throttled").await.problem(503, "unavailable");
     let meanwhile = app.reset("anna.lee").await;
     meanwhile.problem(503, "unavailable");
-    let wait: u32 = meanwhile.headers["retry-after"].to_str().unwrap().parse().unwrap();
-    assert!(wait <= 5, "{wait}");
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(app.reset("anna.lee").await.status, 200);
+    assert!(wait(&meanwhile) <= 5, "{}", wait(&meanwhile));
+    release.send(()).unwrap();
+    let well = async {
+        while app.reset("anna.lee").await.status != 200 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), well).await.expect("the others go on");
     // What may have been applied is no less unknown for it.
     let upstream = Upstream::answering(response(502, &[("Retry-After", "7")], ""));
     let answered = faithful(&upstream).documented(3).await;

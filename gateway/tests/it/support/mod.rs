@@ -443,6 +443,33 @@ fn keep(stream: impl std::io::Read + Send + 'static, output: &Arc<Mutex<String>>
     });
 }
 
+/// `dev`, and the addresses that it printed.
+pub struct Dev {
+    pub process: Gateway,
+    pub gateway: String,
+    /// The base URL of the sandbox.
+    pub sandbox: String,
+    pub outbox: String,
+    pub faults: String,
+}
+
+impl Dev {
+    /// Starts it with these settings and variables.
+    pub fn start(settings: &[&str], variables: &[(&str, &str)]) -> Self {
+        let set = settings.iter().flat_map(|setting| ["--set", setting]);
+        let arguments: Vec<_> = ["dev"].into_iter().chain(set).collect();
+        let process = Gateway::start(&arguments, variables);
+        process.wait_for("Ctrl-C");
+        let address = |name: &str| {
+            let line = process.wait_for(name);
+            line.split_whitespace().find(|word| word.starts_with("http")).unwrap().to_owned()
+        };
+        let (gateway, sandbox) = (address("gateway "), address("sandbox "));
+        let (outbox, faults) = (address("outbox "), address("faults "));
+        Self { process, gateway, sandbox, outbox, faults }
+    }
+}
+
 /// A plain HTTP client for driving a gateway on a socket.
 pub fn http() -> reqwest::Client {
     http_builder().build().unwrap()
