@@ -10,6 +10,7 @@ use progenitor_client::{ClientHooks, ClientInfo, Error as GeneratedError, Operat
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
+    body,
     error::{Error, ErrorKind, Unreadable},
     generated::{self, types},
     operation::Operation,
@@ -17,11 +18,6 @@ use crate::{
     retry,
     secret::AppKey,
 };
-
-/// The largest reply body that is read, in bytes; the documented ones have a few hundred.
-const MAX_BODY: usize = 64 * 1024;
-
-const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// The longest request id of Autoshares that is kept, in bytes.
 const MAX_REQUEST_ID: usize = 128;
@@ -83,7 +79,7 @@ impl ClientHooks<Call> for generated::Client {
             seen.request_id = id.filter(|id| call.is_request_id(id)).map(Box::from);
         });
 
-        let body = read_capped(response).await?.map(without_mark);
+        let body = body::read(response).await?;
         let shape = outcome::shape(status, body.as_deref(), &call.key);
         call.note(|seen| {
             seen.shape = Some(shape);
@@ -101,29 +97,6 @@ impl ClientHooks<Call> for generated::Client {
         *answer.status_mut() = declared;
         Ok(answer.into())
     }
-}
-
-/// Reads the whole body. Returns `None`, and leaves the rest unread, when it is larger than [`MAX_BODY`].
-async fn read_capped(mut response: reqwest::Response) -> reqwest::Result<Option<Vec<u8>>> {
-    if response.content_length().is_some_and(|length| length > MAX_BODY as u64) {
-        return Ok(None);
-    }
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > MAX_BODY {
-            return Ok(None);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Some(body))
-}
-
-/// A body without the byte order mark that .NET writes easily, and that no JSON parser takes.
-fn without_mark(mut body: Vec<u8>) -> Vec<u8> {
-    if body.starts_with(BYTE_ORDER_MARK) {
-        body.drain(..BYTE_ORDER_MARK.len());
-    }
-    body
 }
 
 /// Whether writing the request failed. Autoshares then has at most a part of it, and does nothing with a part. This happens on a connection

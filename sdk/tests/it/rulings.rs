@@ -1,7 +1,14 @@
 //! The meaning of a reply is read from its body, whatever its status. The rulings are listed in `src/outcome.rs`.
 
+use std::io::Read;
+
 use autoshares_sdk::{
     Answered, AppKey, Client, ErrorCode, ErrorKind, RefusalShape, ResetRequested, Unreadable,
+};
+
+use flate2::{
+    Compression,
+    read::{DeflateEncoder, GzEncoder, ZlibEncoder},
 };
 
 use crate::upstream::{Upstream, response};
@@ -254,17 +261,23 @@ const COMPRESSED: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\xf2
 #[tokio::test]
 async fn a_byte_order_mark_and_gzip_are_read() {
     let plain = r#"{"Model": "token-1", "Errors": [], "IsSucceed": true}"#;
-    let answer = |headers: &[(&str, &str)], body: &[u8]| {
-        let head = response(200, headers, "");
-        let head = head.replace("Content-Length: 0", &format!("Content-Length: {}", body.len()));
-        [head.as_bytes(), body].concat()
-    };
     let mark = "\u{feff}";
+    let marked = packed(GzEncoder::new([mark, plain].concat().as_bytes(), Compression::fast()));
+    let zlib = packed(ZlibEncoder::new(plain.as_bytes(), Compression::fast()));
+    let deflated = packed(DeflateEncoder::new(plain.as_bytes(), Compression::fast()));
     for (headers, body) in [
         (&[("Content-Type", "application/json")][..], [mark, plain].concat().into_bytes()),
         (&[("Content-Type", "text/html")], [mark, " \r\n", plain, "\r\n"].concat().into_bytes()),
         (&[], plain.as_bytes().to_vec()),
         (&[("Content-Encoding", "gzip")], COMPRESSED.to_vec()),
+        (&[("Content-Encoding", "GZIP")], COMPRESSED.to_vec()),
+        (&[("Content-Encoding", "x-gzip")], COMPRESSED.to_vec()),
+        (&[("Content-Encoding", "identity, gzip")], COMPRESSED.to_vec()),
+        (&[("Content-Encoding", "gzip")], plain.as_bytes().to_vec()),
+        (&[], COMPRESSED.to_vec()),
+        (&[], marked),
+        (&[("Content-Encoding", "deflate")], zlib),
+        (&[("Content-Encoding", "deflate")], deflated),
     ] {
         let upstream = Upstream::answering(answer(headers, &body));
         let client = client(&upstream);
@@ -277,11 +290,11 @@ async fn a_byte_order_mark_and_gzip_are_read() {
         client.set_password(&token, &"new-password".into()).await.unwrap();
         assert!(upstream.requests().iter().all(|request| request.contains("accept-encoding: identity")));
     }
-    // A second mark is none, and what claims to be compressed and is not cannot be read.
+    // A second mark is none, and neither brotli nor a packed body without its end can be read.
     for (headers, body) in [
         (&[][..], [mark, mark, plain].concat().into_bytes()),
-        (&[("Content-Encoding", "gzip")], plain.as_bytes().to_vec()),
-        (&[("Content-Encoding", "br")], COMPRESSED.to_vec()),
+        (&[("Content-Encoding", "br")], b"\x0b\x02\x80{\"a\":1}\x03".to_vec()),
+        (&[("Content-Encoding", "gzip")], COMPRESSED[..40].to_vec()),
     ] {
         let upstream = Upstream::answering(answer(headers, &body));
         let error = client(&upstream).redeem_code(&"741175".into()).await.unwrap_err();
@@ -289,16 +302,26 @@ async fn a_byte_order_mark_and_gzip_are_read() {
     }
 }
 
+/// A body in the bytes that an encoder makes of it.
+fn packed(mut encoder: impl Read) -> Vec<u8> {
+    let mut packed = Vec::new();
+    encoder.read_to_end(&mut packed).unwrap();
+    packed
+}
+
+fn answer(headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let head = response(200, headers, "");
+    let head = head.replace("Content-Length: 0", &format!("Content-Length: {}", body.len()));
+    [head.as_bytes(), body].concat()
+}
+
 /// Ten megabytes in ten kilobytes are not unpacked.
 #[tokio::test]
 async fn a_compressed_answer_has_the_same_cap() {
-    use std::io::Write;
-    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    packed.write_all(&vec![b' '; 10_000_000]).unwrap();
-    let packed = packed.finish().unwrap();
-    let head = response(200, &[("Content-Encoding", "gzip")], "");
-    let head = head.replace("Content-Length: 0", &format!("Content-Length: {}", packed.len()));
-    let upstream = Upstream::answering([head.as_bytes(), &packed].concat());
-    let error = client(&upstream).redeem_code(&"741175".into()).await.unwrap_err();
-    assert_eq!(unreadable(error.kind()), Unreadable::TooLarge);
+    for headers in [&[("Content-Encoding", "gzip")][..], &[]] {
+        let spaces = packed(GzEncoder::new(&*vec![b' '; 10_000_000], Compression::best()));
+        let upstream = Upstream::answering(answer(headers, &spaces));
+        let error = client(&upstream).redeem_code(&"741175".into()).await.unwrap_err();
+        assert_eq!(unreadable(error.kind()), Unreadable::TooLarge);
+    }
 }
