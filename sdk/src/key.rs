@@ -156,7 +156,7 @@ impl File {
 }
 
 fn unreadable(error: &io::Error) -> KeyError {
-    format!("cannot be read: {}", error.kind()).into()
+    format!("cannot be read: {error}").into()
 }
 
 fn stamp(path: &Path) -> io::Result<Stamp> {

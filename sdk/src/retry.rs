@@ -104,15 +104,37 @@ fn may_be_repeated(error: &Error) -> bool {
     }
 }
 
-/// Parses `Retry-After`, which holds seconds or a date, into the time to wait from `now`.
+/// Parses `Retry-After` into the time to wait from `now`. RFC 9110 allows whole seconds and a date in GMT; servers also write fractions of a
+/// second, other names of GMT, a date by ISO 8601, and a list where a proxy has added its own time, of which the longest counts.
 pub(crate) fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     let text = text.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+    if let Some(date) = date(text) {
+        // A date in the past means that there is nothing to wait for.
+        return Some(date.duration_since(now).unwrap_or_default());
     }
-    let date = httpdate::parse_http_date(text).ok()?;
-    // A date in the past means that there is nothing to wait for.
-    Some(date.duration_since(now).unwrap_or_default())
+    let times: Option<Vec<Duration>> = text.split(',').map(|time| seconds(time.trim())).collect();
+    times?.into_iter().max()
+}
+
+/// A number of seconds, rounded up to a whole one. One that no counter holds is as good as for ever.
+fn seconds(text: &str) -> Option<Duration> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number(whole) || !is_number(fraction) {
+        return None;
+    }
+    let is_whole = fraction.bytes().all(|digit| digit == b'0');
+    Some(Duration::from_secs(whole.parse::<u64>().unwrap_or(u64::MAX).saturating_add((!is_whole).into())))
+}
+
+fn date(text: &str) -> Option<SystemTime> {
+    let without_zone =
+        ["UTC", "Z", "+0000", "-0000", "+00:00"].iter().find_map(|zone| text.strip_suffix(zone));
+    let in_gmt = |text: &str| httpdate::parse_http_date(&format!("{} GMT", text.trim_end())).ok();
+    httpdate::parse_http_date(text)
+        .ok()
+        .or_else(|| in_gmt(without_zone?))
+        .or_else(|| humantime::parse_rfc3339_weak(without_zone.unwrap_or(text)).ok())
 }
 
 /// A random number from 0 to 1. The standard library seeds each `RandomState` from the system's randomness, which saves a dependency.
@@ -163,7 +185,30 @@ mod tests {
         assert_eq!(after(" 0 "), Some(Duration::ZERO));
         assert_eq!(after("Tue, 24 Nov 2026 03:00:07 GMT"), Some(Duration::from_secs(7)));
         assert_eq!(after("Tue, 24 Nov 2026 02:00:00 GMT"), Some(Duration::ZERO));
-        for text in ["", "soon", "-1", "1.5"] {
+        assert_eq!(after("1.5"), Some(Duration::from_secs(2)));
+        assert_eq!(after("2.0"), Some(Duration::from_secs(2)));
+        assert_eq!(after("120, 120"), Some(Duration::from_secs(120)));
+        assert_eq!(after("5,60"), Some(Duration::from_secs(60)), "one for each proxy");
+        assert_eq!(after("99999999999999999999999"), Some(Duration::from_secs(u64::MAX)));
+        for zone in ["UTC", "+0000", "-0000", "Z", "+00:00"] {
+            let date = format!("Tue, 24 Nov 2026 03:00:07 {zone}");
+            assert_eq!(retry_after(&date, now), Some(Duration::from_secs(7)), "{zone}");
+        }
+        for date in ["2026-11-24T03:00:07Z", "2026-11-24T03:00:07+00:00", "2026-11-24 03:00:07"] {
+            assert_eq!(after(date), Some(Duration::from_secs(7)), "{date}");
+        }
+        for text in [
+            "",
+            "soon",
+            "-1",
+            "+1",
+            "1.",
+            ".5",
+            "1e3",
+            "120, soon",
+            "120,",
+            "Tue, 24 Nov 2026 03:00:07 +0200",
+        ] {
             assert_eq!(after(text), None, "{text}");
         }
     }

@@ -19,8 +19,8 @@ use crate::{
 };
 
 const STYLE: &str = include_str!("../../templates/docs.css");
-const POLICY: &str =
-    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// With `connect-src`, so that the samples run in the console of the browser that shows the page.
+const POLICY: &str = "default-src 'none'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 #[derive(Template)]
 #[template(path = "docs.html")]

@@ -9,7 +9,7 @@ use autoshares_sdk::{
 
 use crate::{
     guard::Outcome,
-    http::problem::{Problem, named_wait},
+    http::problem::{Problem, wait_from_retry_after},
 };
 
 /// A call that is under way. Boxed, for its future is large, and a request that is refused should not carry it around.
@@ -196,7 +196,7 @@ impl From<SdkError> for Failure {
             reach,
             trouble,
             status: error.status(),
-            retry_after: named_wait(&error),
+            retry_after: wait_from_retry_after(&error),
             sentences: refusal.map(Sentences::from).unwrap_or_default(),
             in_envelope: shape == Some(RefusalShape::Envelope),
             key,

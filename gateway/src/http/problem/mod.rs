@@ -8,5 +8,5 @@ mod value;
 
 pub use catalogue::{Blame, Facts, Kind};
 pub use document::ProblemDocument;
-pub use upstream::named_wait;
+pub use upstream::wait_from_retry_after;
 pub use value::Problem;

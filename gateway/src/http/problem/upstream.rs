@@ -17,7 +17,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(30);
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// How long Autoshares wants no calls, if it said so in `Retry-After`: an hour at most. `None` for a time that has passed.
-pub fn named_wait(error: &SdkError) -> Option<Duration> {
+pub fn wait_from_retry_after(error: &SdkError) -> Option<Duration> {
     error.retry_after().filter(|wait| !wait.is_zero()).map(|wait| wait.min(LONGEST_RETRY_AFTER))
 }
 
@@ -51,7 +51,9 @@ impl From<SdkError> for Problem {
             }
             _ => None,
         };
-        let wait = named_wait(&error).or((kind == Kind::Unavailable).then_some(RETRY_AFTER));
+        // Clients repeat what carries `Retry-After`, and a call that may have been applied must not be repeated.
+        let named = wait_from_retry_after(&error).filter(|_| !may_have_been_applied);
+        let wait = named.or((kind == Kind::Unavailable).then_some(RETRY_AFTER));
         Self {
             errors,
             retry_after: wait.map(seconds),
