@@ -92,7 +92,7 @@ impl Api {
             .into_response();
         }
         self.hint_at_proxy(&head);
-        if let Err(cross_site) = self.site.refuse(&head) {
+        if let Err(cross_site) = self.site.check(&head) {
             return self.refuse_cross_site(&head, cross_site);
         }
         let caller = self.caller(&head);

@@ -154,7 +154,7 @@ fn decoy_questions(reader: &mut Reader<'_>, answers: Option<Answers>) -> Option<
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) => {
-            reader.fault(DECOY_QUESTIONS_FILE, format_args!("cannot be read: {}", error.kind()));
+            reader.fault(DECOY_QUESTIONS_FILE, format_args!("cannot be read: {error}"));
             return None;
         }
     };
@@ -203,7 +203,7 @@ fn keys(reader: &mut Reader<'_>) -> Option<Secrets> {
         return Some(Secrets::random());
     };
     reader.warn_of_open_file(KEYS_FILE, &path);
-    let text = fs::read_to_string(&path).map_err(|error| format!("cannot be read: {}", error.kind()));
+    let text = fs::read_to_string(&path).map_err(|error| format!("cannot be read: {error}"));
     match text.and_then(|text| Secrets::parse(&text)) {
         Ok(keys) => Some(keys),
         Err(wrong) => {

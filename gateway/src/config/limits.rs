@@ -68,13 +68,13 @@ const TRIES: &str = "a number, 1 to 100";
 
 settings! {
     ENABLED: "limits.enabled", "GATEWAY_LIMITS_ENABLED", "`true` or `false`", "true";
-    RESETS_PER_LOGIN: "limits.resets_per_login", "GATEWAY_LIMITS_RESETS_PER_LOGIN", RATES, "3/h, 10/day";
-    RESETS_PER_ADDRESS: "limits.resets_per_address", "GATEWAY_LIMITS_RESETS_PER_ADDRESS", RATES, "10/h";
-    LOGINS_PER_ADDRESS: "limits.logins_per_address", "GATEWAY_LIMITS_LOGINS_PER_ADDRESS", RATES, "10/h";
-    RESETS: "limits.resets", "GATEWAY_LIMITS_RESETS", RATES, "600/h";
-    ANSWERS_PER_LOGIN: "limits.answers_per_login", "GATEWAY_LIMITS_ANSWERS_PER_LOGIN", RATES, "3/h, 10/day";
-    CODES_PER_LOGIN: "limits.codes_per_login", "GATEWAY_LIMITS_CODES_PER_LOGIN", RATES, "15/h";
-    CODES_PER_ADDRESS: "limits.codes_per_address", "GATEWAY_LIMITS_CODES_PER_ADDRESS", RATES, "15/h";
+    RESETS_PER_LOGIN: "limits.resets_per_login", "GATEWAY_LIMITS_RESETS_PER_LOGIN", RATES, "3/h, 10/day", list;
+    RESETS_PER_ADDRESS: "limits.resets_per_address", "GATEWAY_LIMITS_RESETS_PER_ADDRESS", RATES, "10/h", list;
+    LOGINS_PER_ADDRESS: "limits.logins_per_address", "GATEWAY_LIMITS_LOGINS_PER_ADDRESS", RATES, "10/h", list;
+    RESETS: "limits.resets", "GATEWAY_LIMITS_RESETS", RATES, "600/h", list;
+    ANSWERS_PER_LOGIN: "limits.answers_per_login", "GATEWAY_LIMITS_ANSWERS_PER_LOGIN", RATES, "3/h, 10/day", list;
+    CODES_PER_LOGIN: "limits.codes_per_login", "GATEWAY_LIMITS_CODES_PER_LOGIN", RATES, "15/h", list;
+    CODES_PER_ADDRESS: "limits.codes_per_address", "GATEWAY_LIMITS_CODES_PER_ADDRESS", RATES, "15/h", list;
     CODES_PER_FLOW: "limits.codes_per_flow", "GATEWAY_LIMITS_CODES_PER_FLOW", TRIES, "5";
     QUESTIONS_PER_FLOW: "limits.questions_per_flow", "GATEWAY_LIMITS_QUESTIONS_PER_FLOW", TRIES, "10";
     UPDATES_PER_FLOW: "limits.updates_per_flow", "GATEWAY_LIMITS_UPDATES_PER_FLOW", TRIES, "5";

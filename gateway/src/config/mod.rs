@@ -25,7 +25,10 @@ mod limits;
 
 mod log;
 
+mod file;
+mod given;
 mod loopback;
+mod names;
 mod reader;
 
 use std::{mem, net::SocketAddr};
@@ -38,7 +41,7 @@ pub use limits::Limits;
 pub use listeners::Listeners;
 pub use log::Log;
 pub use loopback::is_loopback_origin;
-pub use origins::PublicOrigin;
+pub use origins::{PublicOrigin, allowed_origin};
 pub use password::Password;
 pub use proxies::{ForwardedHeader, Proxies};
 pub use reader::{Faults, Sources};

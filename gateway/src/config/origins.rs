@@ -5,10 +5,7 @@ use std::{net::SocketAddr, str::FromStr};
 use url::Url;
 
 use super::{
-    listeners::LISTEN,
-    loopback::{is_loopback, is_loopback_origin},
-    reader::{Reader, shortened},
-    setting::settings,
+    given::shortened, listeners::LISTEN, loopback::is_loopback_origin, reader::Reader, setting::settings,
 };
 
 /// The origin under which browsers see the gateway.
@@ -32,7 +29,7 @@ settings! {
         "an origin without a path, such as `https://reset.example.com`; https when `listen` is not loopback",
         "http://localhost:<port>";
     ALLOWED_ORIGINS: "allowed_origins", "GATEWAY_ALLOWED_ORIGINS",
-        "exact origins, separated by commas, such as `https://www.example.com` or `capacitor://localhost`; never `*`", "none";
+        "exact origins, separated by commas, such as `https://www.example.com` or `capacitor://localhost`; never `*`", "none", list;
 }
 
 /// A gateway that others can reach has no default: its name is not known here, and passwords must not travel in the clear.
@@ -91,43 +88,105 @@ fn allowed_origins(text: &str) -> Result<Vec<String>, String> {
     if text.contains('@') {
         return Err("holds a user name or password, which no browser sends; take it out".to_owned());
     }
-    text.split(',').map(|text| allowed_origin(text.trim())).collect()
+    let checked =
+        |text: &str| allowed_origin(text).map_err(|why| format!("holds `{}`, {why}", shortened(text)));
+    text.split(',').map(|text| checked(text.trim())).collect()
 }
 
-fn allowed_origin(text: &str) -> Result<String, String> {
-    let fault = |why: &str| Err(format!("holds `{}`, {why}", shortened(text)));
+/// An origin as browsers write it.
+///
+/// # Errors
+///
+/// Why no page of such an origin can be let in, as the rest of a sentence that begins with the origin.
+pub fn allowed_origin(text: &str) -> Result<String, &'static str> {
     if text.contains('*') {
-        return fault("and a star is no origin: list each origin");
+        return Err("and a star is no origin: list each origin");
     }
     if text.eq_ignore_ascii_case("null") {
-        return fault("which every page in a sandbox and every file sends, whoever made it");
+        return Err("which every page in a sandbox and every file sends, whoever made it");
     }
     let Ok(url) = Url::parse(text) else {
-        return fault("which is no origin, such as `https://www.example.com`");
+        return Err("which is no origin, such as `https://www.example.com`");
     };
     if NEVER_SENT.contains(&url.scheme()) || !text.contains("://") {
-        return fault("which no browser sends as an origin");
+        return Err("which no browser sends as an origin");
+    }
+    let is_near = |scheme| strsim::damerau_levenshtein(url.scheme(), scheme) <= 2;
+    let is_http = matches!(url.scheme(), "http" | "https");
+    if !is_http && (is_near("http") || is_near("https")) {
+        return Err("whose scheme is nearly `https`: is that meant?");
     }
     if !is_bare(&url) || url.host_str().is_none_or(str::is_empty) {
-        return fault("which is more or less than scheme, host and port: browsers send nothing else");
+        return Err("which is more or less than scheme, host and port: browsers send nothing else");
+    }
+    if url.port() == Some(0) {
+        return Err("and no page comes from port 0");
     }
     match url.scheme() {
         "https" => Ok(url.origin().ascii_serialization()),
-        "http" if is_loopback(&url) => Ok(url.origin().ascii_serialization()),
+        "http" if is_loopback_origin(&url) => Ok(url.origin().ascii_serialization()),
         // A page that came without https may have been changed on its way, unless it came from this machine.
-        "http" => fault("whose pages anybody on the way can change: use https"),
+        "http" => Err("whose pages anybody on the way can change: use https"),
         // A hybrid app; its pages come with the app. The parser gives such an origin no text of its own.
         _ => {
             let host = url.host_str().unwrap_or_default();
             let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-            Ok(format!("{}://{host}{port}", url.scheme()))
+            Ok(format!("{}://{host}{port}", url.scheme()).to_ascii_lowercase())
         }
     }
 }
 
 /// Schemes whose pages have the origin `null`, or that have no pages.
-const NEVER_SENT: &[&str] =
-    &["about", "blob", "data", "file", "filesystem", "ftp", "javascript", "mailto", "ws", "wss"];
+const NEVER_SENT: &[&str] = &[
+    "about",
+    "blob",
+    "cid",
+    "data",
+    "dns",
+    "file",
+    "filesystem",
+    "ftp",
+    "ftps",
+    "geo",
+    "git",
+    "gopher",
+    "imap",
+    "intent",
+    "irc",
+    "javascript",
+    "ldap",
+    "ldaps",
+    "mailto",
+    "market",
+    "mysql",
+    "news",
+    "nfs",
+    "pop",
+    "postgres",
+    "postgresql",
+    "redis",
+    "rediss",
+    "rtsp",
+    "sftp",
+    "sip",
+    "sips",
+    "smb",
+    "sms",
+    "smtp",
+    "socks",
+    "socks5",
+    "ssh",
+    "svn",
+    "tcp",
+    "tel",
+    "telnet",
+    "udp",
+    "unix",
+    "urn",
+    "view-source",
+    "ws",
+    "wss",
+];
 
 fn is_origin(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https") && is_bare(url)
@@ -148,6 +207,13 @@ mod tests {
 
     #[test]
     fn origins_are_read_as_browsers_write_them() {
+        assert_eq!(
+            allowed_origins(
+                "http://tauri.localhost,http://Shop.LOCALHOST:8080,http://127.0.0.1:5173,http://[::1]"
+            )
+            .unwrap(),
+            ["http://tauri.localhost", "http://shop.localhost:8080", "http://127.0.0.1:5173", "http://[::1]"]
+        );
         assert_eq!(
             allowed_origins("https://WWW.example.com/, https://m.example.com:8443,http://localhost:3000")
                 .unwrap(),
@@ -172,6 +238,16 @@ mod tests {
             "wss://a.example",
             "https://a.example,",
             "",
+            "htps://a.example",
+            "httpss://a.example",
+            "htttp://localhost",
+            "ssh://a.example",
+            "tel://5",
+            "intent://a.example",
+            "https://a.example:0",
+            "capacitor://localhost:0",
+            "http://localhost.example",
+            "http://10.0.0.1",
         ] {
             let fault = allowed_origins(bad).unwrap_err();
             assert!(fault.starts_with("holds "), "{bad}: {fault}");
@@ -183,7 +259,7 @@ mod tests {
     #[test]
     fn a_hybrid_app_has_an_origin_of_its_own() {
         let apps = "capacitor://localhost,ionic://localhost/, tauri://localhost,app://localhost:8080,\
-            chrome-extension://abcdefghijklmnopabcdefghijklmnop,Capacitor://localhost";
+            chrome-extension://abcdefghijklmnopabcdefghijklmnop,Capacitor://LocalHost";
         assert_eq!(
             allowed_origins(apps).unwrap(),
             [

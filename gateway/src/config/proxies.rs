@@ -51,7 +51,7 @@ impl ForwardedHeader {
 
 settings! {
     TRUSTED_PROXIES: "trusted_proxies", "GATEWAY_TRUSTED_PROXIES",
-        "networks, separated by commas, such as `10.0.0.0/8, 127.0.0.1/32`; not the whole internet", "none";
+        "networks, separated by commas, such as `10.0.0.0/8, 127.0.0.1/32`; not the whole internet", "none", list;
     FORWARDED_HEADER: "forwarded_header", "GATEWAY_FORWARDED_HEADER",
         "`x-forwarded-for` or `forwarded`: the one header that the trusted proxies write", "x-forwarded-for";
 }

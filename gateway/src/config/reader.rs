@@ -1,19 +1,19 @@
 //! Finds the text of a setting in its sources, and collects everything that is wrong with a configuration.
 
 use std::{
-    collections::BTreeMap,
-    fmt, fs,
-    ops::{Range, RangeBounds},
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    str::FromStr,
+    collections::BTreeMap, fmt, fs, ops::RangeBounds, os::unix::fs::PermissionsExt, path::Path, str::FromStr,
     time::Duration,
 };
 
-use toml::de::{DeTable, DeValue};
 use url::Url;
 
-use super::{Setting, setting::Holds, settings};
+use super::{
+    Setting, file,
+    given::{Given, Place, is_secret, may_be_shown, shortened},
+    names,
+    setting::Holds,
+    settings,
+};
 
 /// Where settings come from, beside the environment.
 #[derive(Debug, Default)]
@@ -48,41 +48,13 @@ impl Faults {
     }
 }
 
-/// The text of a setting, and where it stands.
-#[derive(Clone, Debug)]
-struct Given {
-    text: String,
-    place: Place,
-}
-
-#[derive(Clone, Debug)]
-enum Place {
-    File {
-        name: String,
-        line: usize,
-    },
-    Variable(&'static str),
-    CommandLine,
-    /// A default of the command.
-    Command,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Place::File { name, line } => write!(f, "{name}, line {line}"),
-            Place::Variable(name) => f.write_str(name),
-            Place::CommandLine => f.write_str("--set"),
-            Place::Command => f.write_str("a default of this command"),
-        }
-    }
-}
-
 /// Every file of this folder reads its settings here. A setting that is faulty or missing is recorded and read as
 /// `None`, so that the other files go on and the operator is told about all faults at once.
 pub(super) struct Reader<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
     file: BTreeMap<String, Given>,
+    /// Whether there is a file that cannot be read, so that nobody knows which settings are missing.
+    file_is_unread: bool,
     set: BTreeMap<String, Given>,
     defaults: &'a [(&'static str, &'static str)],
     faults: Vec<String>,
@@ -92,15 +64,15 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(super) fn new(sources: &Sources<'a>, lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
         let mut faults = Vec::new();
-        let file = sources.file.map(|path| read_file(path, &mut faults)).unwrap_or_default();
+        let read = sources.file.map(|path| file::read(path, &mut faults));
+        let file_is_unread = matches!(read, Some(None));
+        let file = read.flatten().unwrap_or_default();
         let set = read_command_line(sources.set, &mut faults);
-        for (key, Given { place, .. }) in file.iter().chain(&set) {
+        for key in set.keys() {
             match settings().find(|setting| setting.key == key) {
-                None => faults.push(format!("{place}: {} is not a setting{}", shown(key), suggestion(key))),
+                None => faults.push(format!("--set: {}", names::unknown_key(key))),
                 // A secret setting has a neighbour that names a file with the secret in it.
-                Some(Setting { holds: Holds::Secret, variable, .. })
-                    if matches!(place, Place::CommandLine) =>
-                {
+                Some(Setting { holds: Holds::Secret, variable, .. }) => {
                     faults.push(format!(
                         "--set: `{key}` is a secret, and `ps` shows the command line; use `{key}_file` or {variable}"
                     ));
@@ -116,9 +88,9 @@ impl<'a> Reader<'a> {
             let why = openness(path)?;
             Some(format!("{}: holds `{}`, and {why}", path.display(), setting.key))
         });
-        let misspelt = sources.variables.iter().filter_map(|name| misspelt(name));
+        let misspelt = sources.variables.iter().filter_map(|name| names::misspelt_variable(name));
         let warnings = warning.into_iter().chain(misspelt).collect();
-        Self { lookup, file, set, defaults: sources.defaults, faults, warnings }
+        Self { lookup, file, file_is_unread, set, defaults: sources.defaults, faults, warnings }
     }
 
     /// Ends reading: the value that was read, or every fault that was found anywhere.
@@ -205,7 +177,7 @@ impl<'a> Reader<'a> {
     }
 
     /// `wrong` follows the name of the setting and must not quote its value, for the value may be a secret. Where it is none, it is told with
-    /// its place.
+    /// its place. A setting that is missing is no fault where a file cannot be read that may hold it.
     pub(super) fn fault(&mut self, setting: Setting, wrong: impl fmt::Display) {
         let Setting { key, variable, expected, .. } = setting;
         let given = match self.given(setting) {
@@ -213,6 +185,7 @@ impl<'a> Reader<'a> {
                 format!("; given: `{}` ({place})", shortened(&text))
             }
             Some(Given { place, .. }) => format!("; given in {place}, and not shown, for it may be a secret"),
+            None if self.file_is_unread => return,
             None => String::new(),
         };
         self.faults.push(format!("`{key}` ({variable}) {wrong}{given}; expected: {expected}"));
@@ -249,42 +222,6 @@ fn openness(path: &Path) -> Option<&'static str> {
     }
 }
 
-/// Whether a setting holds a secret, as an address with a password does.
-fn is_secret(setting: &Setting, text: &str) -> bool {
-    setting.holds == Holds::Secret || text.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
-}
-
-/// Whether a fault may tell the text of a setting.
-fn may_be_shown(setting: &Setting, text: &str) -> bool {
-    // What stands before an `@` may be a password, in whatever setting.
-    let may_hold_password = text.contains('@') || text.contains("%40");
-    let is_harmless = match setting.holds {
-        Holds::Secret => false,
-        Holds::Plain => true,
-        // One that is mistyped may hold a password where none is looked for.
-        Holds::Address => {
-            Url::parse(text).is_ok_and(|url| url.host_str().is_some_and(|host| !host.is_empty()))
-        }
-        // What is no path of this machine may be the secret itself. A key may begin with a slash too, so the root is not folder enough.
-        Holds::File => Path::new(text)
-            .parent()
-            .is_some_and(|folder| folder.is_absolute() && folder.parent().is_some() && folder.is_dir()),
-    };
-    is_harmless && !may_hold_password
-}
-
-/// A text as a fault tells it: on one line, and not much of it. Of an address the path is left out, where people paste keys too.
-pub(super) fn shortened(text: &str) -> String {
-    const MOST: usize = 80;
-    if let Some((before, rest)) = text.split_once("://")
-        && let Some(end) = rest.find(['/', '?', '#']).filter(|end| rest.len() > end + 1)
-    {
-        return shortened(&format!("{before}://{}", &rest[..end])) + "/…";
-    }
-    let short: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
-    if text.chars().count() > MOST { short + "…" } else { short }
-}
-
 /// Reads a duration such as `500ms`, if it lies within the bounds.
 pub(super) fn duration(text: &str, bounds: impl RangeBounds<Duration>) -> Result<Duration, ()> {
     let duration = humantime::parse_duration(text).map_err(|_| ())?;
@@ -304,98 +241,4 @@ fn read_command_line(pairs: &[String], faults: &mut Vec<String>) -> BTreeMap<Str
         }
     }
     set
-}
-
-/// An unknown key that does not look like a key may be a secret in the wrong place.
-fn shown(key: &str) -> String {
-    let is_name = key.bytes().all(|byte| byte.is_ascii_lowercase() || b"._".contains(&byte));
-    if is_name { format!("`{key}`") } else { "a name that is not shown".to_owned() }
-}
-
-/// How much alike two names must be for one to be the other, misspelt.
-const ALIKE: f64 = 0.8;
-
-/// The setting that is most like something else, if it is like it enough.
-fn nearest(likeness: impl Fn(&Setting) -> f64) -> Option<&'static Setting> {
-    let all = settings().map(|setting| (likeness(setting), setting));
-    let (likeness, nearest) = all.max_by(|(one, _), (other, _)| one.total_cmp(other))?;
-    (likeness >= ALIKE).then_some(nearest)
-}
-
-fn suggestion(key: &str) -> String {
-    let nearest = nearest(|setting| strsim::normalized_damerau_levenshtein(key, setting.key));
-    nearest.map_or_else(String::new, |setting| format!("; did you mean `{}`?", setting.key))
-}
-
-/// Warns of an environment variable that is no setting and looks like one. Others may begin with the same words: Kubernetes sets
-/// `GATEWAY_SERVICE_HOST` for a service that is called gateway.
-fn misspelt(name: &str) -> Option<String> {
-    let upper = name.to_ascii_uppercase().replace('-', "_");
-    let is_ours = ["GATEWAY_", "AUTOSHARES_"].iter().any(|prefix| upper.starts_with(prefix));
-    if !is_ours || settings().any(|setting| setting.variable == name) {
-        return None;
-    }
-    let likeness = |known: &str| strsim::normalized_damerau_levenshtein(&upper, known);
-    let nearest = nearest(|setting| {
-        // The variable that one would make of the key.
-        let of_key = format!("GATEWAY_{}", setting.key.to_ascii_uppercase().replace('.', "_"));
-        likeness(setting.variable).max(likeness(&of_key))
-    })?;
-    Some(format!("{name} is set, and is no setting; did you mean {}?", nearest.variable))
-}
-
-/// The file as `key → text`, nested tables with dots. A list becomes text with commas.
-fn read_file(path: &Path, faults: &mut Vec<String>) -> BTreeMap<String, Given> {
-    let name = path.display();
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) => {
-            faults.push(format!("{name}: cannot be read ({})", error.kind()));
-            return BTreeMap::new();
-        }
-    };
-    let line = |span: Range<usize>| text[..span.start].bytes().filter(|byte| *byte == b'\n').count() + 1;
-    match DeTable::parse(&text) {
-        Ok(table) => {
-            let mut flat = BTreeMap::new();
-            flatten(table.get_ref(), "", &mut |key, text, span| {
-                let place = Place::File { name: name.to_string(), line: line(span) };
-                flat.insert(key, Given { text, place });
-            });
-            flat
-        }
-        Err(error) => {
-            // `Display` quotes the line, which may hold the key; the message alone does not.
-            let line = error.span().map_or(1, line);
-            faults.push(format!("{name}, line {line}: not TOML: {}", error.message()));
-            BTreeMap::new()
-        }
-    }
-}
-
-fn flatten(table: &DeTable<'_>, prefix: &str, keep: &mut impl FnMut(String, String, Range<usize>)) {
-    for (name, value) in table {
-        let key = format!("{prefix}{}", name.get_ref());
-        match value.get_ref() {
-            // Only a table that some setting lies in is opened; any other is reported by its name as unknown.
-            DeValue::Table(table)
-                if settings().any(|setting| setting.key.starts_with(&format!("{key}."))) =>
-            {
-                flatten(table, &format!("{key}."), keep);
-            }
-            value => keep(key, plain(value), name.span()),
-        }
-    }
-}
-
-fn plain(value: &DeValue<'_>) -> String {
-    match value {
-        DeValue::String(text) => text.to_string(),
-        DeValue::Integer(number) => number.to_string(),
-        DeValue::Float(number) => number.to_string(),
-        DeValue::Boolean(flag) => flag.to_string(),
-        DeValue::Datetime(time) => time.to_string(),
-        DeValue::Array(items) => items.iter().map(|item| plain(item.get_ref())).collect::<Vec<_>>().join(","),
-        DeValue::Table(_) => "a table".to_owned(),
-    }
 }

@@ -20,6 +20,8 @@ pub struct Setting {
 pub(super) enum Holds {
     /// Nothing.
     Plain,
+    /// Nothing, and it may be a list in the TOML file.
+    List,
     /// A secret. Refused after `--set`, for `ps` shows the command line to every user of the machine.
     Secret,
     /// An address, in which a password may stand.
@@ -28,7 +30,7 @@ pub(super) enum Holds {
     File,
 }
 
-/// Gives each row (key, variable, expected, default, and `secret`, `address` or `file` where it holds one) a name, and lists all of them
+/// Gives each row (key, variable, expected, default, and `list`, `secret`, `address` or `file` where it holds one) a name, and lists all of them
 /// as `SETTINGS`. A file can therefore read no setting that the table lacks.
 macro_rules! settings {
     ($($name:ident: $key:expr, $variable:expr, $expected:expr, $default:expr $(, $holds:ident)?;)*) => {
@@ -41,6 +43,7 @@ macro_rules! settings {
         };)*
         pub(super) const SETTINGS: &[$crate::config::Setting] = &[$($name),*];
     };
+    (@ list) => { $crate::config::setting::Holds::List };
     (@ secret) => { $crate::config::setting::Holds::Secret };
     (@ address) => { $crate::config::setting::Holds::Address };
     (@ file) => { $crate::config::setting::Holds::File };

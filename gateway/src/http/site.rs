@@ -41,13 +41,13 @@ impl Site {
         Self { public: public.text.clone(), allowed: allowed.to_vec(), loopback }
     }
 
-    /// Refuses a call that changes something and comes from a page that may not make it. Clients that are no browsers send neither header,
+    /// Checks that a call that changes something does not come from a page that may not make it. Clients that are no browsers send neither header,
     /// and may call.
     ///
     /// # Errors
     ///
     /// A [`Problem`] that says which origin came and which are expected.
-    pub fn refuse(&self, head: &Parts) -> Result<(), Problem> {
+    pub fn check(&self, head: &Parts) -> Result<(), Problem> {
         if matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS) {
             return Ok(());
         }
@@ -72,7 +72,7 @@ impl Site {
     ///
     /// # Errors
     ///
-    /// See [`refuse`](Self::refuse).
+    /// See [`check`](Self::check).
     pub fn preflight(&self, head: &Parts, method: &Method) -> Result<Option<Response>, Problem> {
         if head.method != Method::OPTIONS || !head.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
         {
@@ -88,24 +88,35 @@ impl Site {
         }
     }
 
+    /// Advises to list the origin only where the configuration takes it.
     fn unlisted(&self, origin: &HeaderValue) -> Problem {
-        match origin.to_str() {
-            Ok(text) if text.len() <= MAX_QUOTED => self.cross_site(&format!("`Origin` is `{text}`")),
-            _ => self.cross_site("`Origin` is none that a browser sends"),
+        let Ok(text) = origin.to_str() else {
+            return self.cross_site("`Origin` is none that a browser sends");
+        };
+        let quoted =
+            if text.len() > MAX_QUOTED { format!("{}…", &text[..MAX_QUOTED]) } else { text.to_owned() };
+        match config::allowed_origin(text) {
+            Ok(_) => self.cross_site(&format!("`Origin` is `{quoted}`")),
+            Err(why) => {
+                let public = &self.public;
+                let detail = format!("`Origin` is `{quoted}`, {why}; open the page under `{public}`");
+                Problem::new(Kind::CrossSite, detail)
+            }
         }
     }
 
     /// What came, what is expected, and what to do about it.
     fn cross_site(&self, came: &str) -> Problem {
-        let allowed = match &*self.allowed {
-            [] => "which lists none".to_owned(),
-            allowed => format!("which lists `{}`", allowed.join("`, `")),
+        let listed = match &*self.allowed {
+            [] => "lists none".to_owned(),
+            allowed => format!("lists `{}`", allowed.join("`, `")),
         };
+        let beside = if self.loopback { "; the origins of this machine need no listing" } else { "" };
         let public = &self.public;
         Problem::new(
             Kind::CrossSite,
             format!(
-                "{came}: open the page under `{public}`, or have its origin added to `allowed_origins`, {allowed}"
+                "{came}: open the page under `{public}`, or have its origin added to `allowed_origins`, which {listed}{beside}"
             ),
         )
     }
@@ -133,13 +144,20 @@ impl Site {
     }
 
     fn allowed_origin(&self, origin: &HeaderValue) -> Option<HeaderValue> {
-        let is_listed = self.allowed.iter().any(|allowed| *origin == *allowed);
+        let is_listed = self.allowed.iter().any(|allowed| is_same(allowed, origin.as_bytes()));
         let is_loopback = || {
             let url = origin.to_str().ok().and_then(|text| Url::parse(text).ok());
             url.is_some_and(|url| config::is_loopback_origin(&url))
         };
         (is_listed || self.loopback && is_loopback()).then(|| origin.clone())
     }
+}
+
+/// Whether a listed origin is the one of a request. Browsers send those of http and https in lower case, and those of an app as the app writes
+/// them.
+fn is_same(listed: &str, origin: &[u8]) -> bool {
+    let is_of_app = !listed.starts_with("http://") && !listed.starts_with("https://");
+    listed.as_bytes() == origin || is_of_app && listed.as_bytes().eq_ignore_ascii_case(origin)
 }
 
 /// The reply to a preflight. [`Site::allow`] adds the origin that it is for. The page may send whatever headers it likes, such as those of a

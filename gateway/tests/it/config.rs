@@ -1,6 +1,6 @@
 //! Where a setting comes from, and that `docs/operating.md` tells the truth about all of them.
 
-use std::{collections::HashMap, fs};
+use std::{collections::HashMap, fs, path::Path};
 
 use autoshares_gateway::config::{Config, Faults, Sources, load, settings};
 
@@ -136,7 +136,32 @@ fn a_fault_tells_the_value_and_its_place() {
             "FILE, line 2: `flow.flor` is not a setting; did you mean `flow.floor`?",
         ),
         (&[], "trusted_proxy = \"10.0.0.0/8\"", &[], "did you mean `trusted_proxies`?"),
-        (&[], "[nothing]\nlike = 1", &[], "FILE, line 1: `nothing` is not a setting\n"),
+        (&[], "[nothing]\nlike = 1", &[], "FILE, line 2: a name that is not a setting, and not shown"),
+        (
+            &[],
+            "[Upstream]\nbase_url = \"x\"",
+            &[],
+            "`Upstream.base_url` is not a setting; did you mean `upstream.base_url`?",
+        ),
+        (
+            &[],
+            "[upstream.app_key]\nfile = \"x\"",
+            &[],
+            "FILE, line 1: `upstream.app_key` is a table; expected: the application key",
+        ),
+        (&[], "listen = [\"127.0.0.1:1\"]", &[], "FILE, line 1: `listen` is a list; expected: "),
+        (
+            &[],
+            "trusted_proxies = [[\"10.0.0.0/8\"]]",
+            &[],
+            "`trusted_proxies` is a list of other things than texts; expected: ",
+        ),
+        (
+            &[],
+            "allowed_origins = [\"https://a.example/path\", \"https://b.example\"]",
+            &[],
+            "given: `https://a.example/…,https://b.example` (FILE, line 1)",
+        ),
         (&[], "listen = \"127.0.0.1:1\"\nadmin_listen = ", &[], "FILE, line 2: not TOML: "),
         (&[], "a = 1\na = 2", &[], "FILE, line 2: not TOML: duplicate key"),
     ] {
@@ -174,6 +199,12 @@ fn a_fault_tells_no_secret() {
         (&[no_key], "[upstream]\napp_key = \"canary\\q\""),
         (&[no_key], "[upstream]\napp_key = \"\"\"canary\n\ncanary"),
         (&[no_key], "[upstream]\n\"canary-KEY\" = 1"),
+        (&[no_key], "[upstream]\napp_key = [\"canary-key-5c1d\"]"),
+        (&[no_key], "[upstream]\napp_key.canary = 1"),
+        (&[no_key], "[upstream.app_key]\ncanary = \"canary\""),
+        (&[no_key], "[upstream]\ncanary = 1"),
+        (&[no_key], "canarysecret = 1"),
+        (&[no_key], "[canarysecret]\nbase_url = 1"),
         (&[no_key], "canary-KEY-5c1d"),
         (&[no_key], "[canary-KEY-5c1d\n"),
     ] {
@@ -188,34 +219,37 @@ fn a_fault_tells_no_secret() {
 }
 
 #[test]
-fn a_misspelt_variable_is_warned_of_and_others_are_not() {
-    let warned = |name: &str| {
-        let names = [name.to_owned()];
-        let required: HashMap<_, _> = REQUIRED.into_iter().collect();
-        let sources = Sources { variables: &names, ..Sources::default() };
-        let config = load(&sources, |name| required.get(name).map(ToString::to_string)).unwrap();
-        config.warnings.into_iter().find(|warning| warning.contains("did you mean"))
+fn a_misspelt_variable_is_warned_of() {
+    let names = ["GATWAY_LISTEN".to_owned(), "GATEWAY_SERVICE_HOST".to_owned()];
+    let required: HashMap<_, _> = REQUIRED.into_iter().collect();
+    let sources = Sources { variables: &names, ..Sources::default() };
+    let config = load(&sources, |name| required.get(name).map(ToString::to_string)).unwrap();
+    let told = "GATWAY_LISTEN is set, and is no setting; did you mean GATEWAY_LISTEN?";
+    assert_eq!(
+        config.warnings.iter().filter(|warning| warning.contains("did you mean")).collect::<Vec<_>>(),
+        [told]
+    );
+}
+
+/// What a file that cannot be read may hold is not reported as missing.
+#[test]
+fn a_file_that_cannot_be_read_is_the_only_fault() {
+    let set = ["listen=127.0.0.1:1001".to_owned()];
+    let faults = |path: &Path| {
+        load(&Sources { file: Some(path), set: &set, ..Sources::default() }, |_| None)
+            .unwrap_err()
+            .to_string()
     };
-    for (name, meant) in [
-        ("GATEWAY_FLOW_FLOR", "GATEWAY_FLOW_FLOOR"),
-        ("GATEWAY_TRUSTED_PROXY", "GATEWAY_TRUSTED_PROXIES"),
-        ("GATEWAY_STORE_URL", "GATEWAY_STORE"),
-        ("GATEWAY_UPSTREAM_BASE_URL", "AUTOSHARES_BASE_URL"),
-        ("gateway_listen", "GATEWAY_LISTEN"),
-        ("AUTOSHARES_APPKEY_FILE", "AUTOSHARES_APP_KEY_FILE"),
-    ] {
-        assert_eq!(warned(name).unwrap(), format!("{name} is set, and is no setting; did you mean {meant}?"));
-    }
-    for name in [
-        "GATEWAY_LISTEN",
-        "GATEWAY_SERVICE_HOST",
-        "GATEWAY_PORT_8080_TCP_ADDR",
-        "GATEWAY_PORT",
-        "AUTOSHARES_TOKEN",
-        "PATH",
-    ] {
-        assert_eq!(warned(name), None, "{name}");
-    }
+    let folder = tempfile::tempdir().unwrap();
+    let missing = faults(&folder.path().join("missing.toml"));
+    assert!(
+        missing.contains("1 fault") && missing.contains("cannot be read: No such file or directory"),
+        "{missing}"
+    );
+    let path = folder.path().join("gateway.toml");
+    fs::write(&path, "listen = \"0.0.0.0:8080\"\nallowed_origins = [\n").unwrap();
+    let broken = faults(&path);
+    assert!(broken.contains("1 fault") && broken.contains("not TOML"), "{broken}");
 }
 
 #[test]

@@ -133,7 +133,8 @@ async fn a_preflight_is_answered_for_listed_origins_on_existing_paths_alone() {
 /// A refusal says which origin came, which are expected, and what to do.
 #[tokio::test]
 async fn a_refusal_names_the_origins() {
-    let long = format!("https://{}.example", "x".repeat(100));
+    let long = format!("https://{}.example", "long-label.".repeat(20));
+    let cut = format!("`Origin` is `{}…`: open the page under", &long[..100]);
     for (allowed, headers, told) in [
         (
             &[][..],
@@ -145,8 +146,19 @@ async fn a_refusal_names_the_origins() {
             &[("origin", "ionic://localhost")],
             "`Origin` is `ionic://localhost`: open the page under `http://localhost`, or have its origin added to `allowed_origins`, which lists `https://www.example.com`, `capacitor://localhost`",
         ),
-        (&[], &[("origin", "null")], "`Origin` is `null`:"),
-        (&[], &[("origin", &*long)], "`Origin` is none that a browser sends:"),
+        (
+            &[],
+            &[("origin", "null")],
+            "`Origin` is `null`, which every page in a sandbox and every file sends, whoever made it; open the page under `http://localhost`",
+        ),
+        (&[], &[("origin", "file://")], "`Origin` is `file://`, which no browser sends as an origin; open"),
+        (
+            &[FRIEND],
+            &[("origin", "http://www.example.com")],
+            "`Origin` is `http://www.example.com`, whose pages anybody on the way can change: use https; open",
+        ),
+        (&[], &[("origin", &*long)], &*cut),
+        (&[], &[("origin", "https://josé.example")], "`Origin` is none that a browser sends:"),
         (&[], &[("origin", ORIGIN), ("origin", ORIGIN)], "the request has two `Origin` headers:"),
         (
             &[],
@@ -172,13 +184,24 @@ async fn a_refusal_names_the_origins() {
 /// A page of a hybrid app, whose origin has a scheme of its own, goes through a whole step.
 #[tokio::test]
 async fn a_hybrid_app_may_call_when_it_is_listed() {
-    for origin in ["capacitor://localhost", "ionic://localhost", "app://broker", "https://localhost"] {
+    for origin in [
+        "capacitor://localhost",
+        "ionic://localhost",
+        "app://broker",
+        "https://localhost",
+        "http://tauri.localhost",
+    ] {
         let (sandbox, app) = app(&[origin]).await;
         let headers = [JSON, ("origin", origin), ("sec-fetch-site", "cross-site")];
         let answered = app.send(Method::POST, RESET, &headers, ANNA).await;
         assert_eq!((answered.status.as_u16(), sandbox.outbox().len()), (200, 1), "{origin}");
         assert_eq!(answered.headers["access-control-allow-origin"], origin);
     }
+    // A browser expects its own spelling back.
+    let (_sandbox, app) = app(&["capacitor://localhost"]).await;
+    let headers = [JSON, ("origin", "capacitor://LocalHost")];
+    let answered = app.send(Method::POST, RESET, &headers, ANNA).await;
+    assert_eq!(answered.headers["access-control-allow-origin"], "capacitor://LocalHost");
 }
 
 #[tokio::test]
