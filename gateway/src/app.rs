@@ -1,9 +1,6 @@
 //! What the gateway is made of: its state, its routes and its layers.
 
-use std::{
-    sync::{Arc, atomic::AtomicU8},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use autoshares_counting::{RedisSettings, Store};
 use axum::{
@@ -22,6 +19,7 @@ use crate::{
     http::{
         edge::{self, Origins},
         problem::Problem,
+        proxy_hints::ProxyHints,
         site::Site,
     },
     randomness::Randomness,
@@ -76,7 +74,7 @@ pub fn build(config: Config, world: World) -> App {
         clock: clock.clone(),
         site: Arc::clone(&site),
         proxies,
-        proxy_hints: AtomicU8::default(),
+        proxy_hints: ProxyHints::default(),
     };
     let routes = api::routes().with_state(Arc::new(api)).merge(docs::routes(&origin));
     App { public: surround(routes, &origin, site, metrics, clock), watched, steps }

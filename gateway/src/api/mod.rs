@@ -6,15 +6,22 @@ mod reply;
 pub(crate) use reply::respond;
 pub mod table;
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use crate::{
+    clock::Clock,
+    config::Proxies,
+    http::{
+        caller::Caller,
+        edge,
+        problem::Problem,
+        proxy_hints::ProxyHints,
+        request_body::{self, CodeRedemption, Members, PasswordUpdate, ResetRequest},
+        site::Site,
+    },
+    steps::{self, Reply, Steps, Stop},
+    telemetry::{OperationName, audit::Event},
+};
 use autoshares_sdk::Operation;
 use axum::{
     Extension, Router,
@@ -23,22 +30,6 @@ use axum::{
     http::{Method, request::Parts},
     response::{IntoResponse, Response},
     routing::any,
-};
-use tracing::warn;
-
-use crate::{
-    clock::Clock,
-    config::Proxies,
-    http::{
-        caller::Caller,
-        client_address::{self, Hint},
-        edge,
-        problem::Problem,
-        request_body::{self, CodeRedemption, Members, PasswordUpdate, ResetRequest},
-        site::Site,
-    },
-    steps::{self, Reply, Steps, Stop},
-    telemetry::{OperationName, audit::Event},
 };
 use table::{ROUTES, Route};
 
@@ -56,8 +47,8 @@ pub struct Api {
     pub code_digits: u32,
     /// The proxies whose header names the client's address.
     pub proxies: Proxies,
-    /// Which hints about the proxies in front the operator got, a bit for each: each is given once.
-    pub proxy_hints: AtomicU8,
+    /// The hints about proxies that the operator got.
+    pub proxy_hints: ProxyHints,
 }
 
 /// Mounts each operation at its path and at its other spelling, if it has one. Every method is routed here, so that a wrong one gets a
@@ -91,12 +82,19 @@ impl Api {
             })
             .into_response();
         }
-        self.hint_at_proxy(&head);
+        if let Some(ConnectInfo(peer)) = head.extensions.get::<ConnectInfo<SocketAddr>>() {
+            self.proxy_hints.look(peer.ip(), &head.headers, &self.proxies);
+        }
         if let Err(cross_site) = self.site.check(&head) {
             return self.refuse_cross_site(&head, cross_site);
         }
-        let caller = self.caller(&head);
-        if let Err(stop) = self.steps.refuse_early(&caller, route.operation) {
+        let mut caller = self.caller(&head);
+        let refused = self.steps.refuse_unopened(&caller.networks, route.operation);
+        let refused = refused.and_then(|()| {
+            caller.open_handles(&head, self.steps.seals());
+            self.steps.refuse_unparsed(&caller, route.operation)
+        });
+        if let Err(stop) = refused {
             return steps::report(&self.steps, &caller, stop).await.into_response();
         }
         // The layer `edge::small` has already read the body and checked its size, so this cannot fail.
@@ -139,37 +137,6 @@ impl Api {
             }
             Operation::SetPassword => {
                 steps::set_password(&self.steps, caller, PasswordUpdate::read(members()?)?).await
-            }
-        }
-    }
-
-    /// Warns the operator once that the settings about proxies do not fit the requests that come: many clients then share one budget.
-    fn hint_at_proxy(&self, head: &Parts) {
-        if let Some(ConnectInfo(peer)) = head.extensions.get::<ConnectInfo<SocketAddr>>()
-            && let Some(hint) = client_address::hint(peer.ip(), &head.headers, &self.proxies)
-            && let bit = 1 << hint as u8
-            && self.proxy_hints.fetch_or(bit, Ordering::Relaxed) & bit == 0
-        {
-            let peer = peer.ip();
-            match hint {
-                Hint::NoProxyTrusted => warn!(
-                    %peer,
-                    "requests seem to come through a proxy, and `trusted_proxies` is not set: its clients share one budget"
-                ),
-                Hint::OtherProxy => warn!(
-                    %peer,
-                    "requests seem to come through a proxy that is in no network of `trusted_proxies`: its clients share one budget"
-                ),
-                Hint::NoAddress => warn!(
-                    %peer,
-                    header = self.proxies.header.name().as_str(),
-                    "a trusted proxy does not say from which address its clients come: they share one budget; let it write the header"
-                ),
-                Hint::OtherHeader => warn!(
-                    %peer,
-                    header = self.proxies.header.other().name().as_str(),
-                    "a trusted proxy names its clients in the header that `forwarded_header` does not name: its clients share one budget"
-                ),
             }
         }
     }

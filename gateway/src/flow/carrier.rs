@@ -1,31 +1,68 @@
 //! How a handle travels: as a cookie for browsers, and as a header for everybody else.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use memchr::{memchr, memmem};
+
+use super::seal::HANDLE_LENGTH;
 
 /// The cookie that carries a handle.
 pub const COOKIE: &str = "__Host-password-reset";
 /// The header that carries a handle, both ways.
 pub const HEADER: HeaderName = HeaderName::from_static("reset-flow");
+/// The most handles that are looked for in one `Reset-Flow` header.
+const MAX_JOINED: usize = 64;
+/// The most handles of a request that may be opened, for opening one costs as much as a tenth of the smallest request.
+const MAX_LIKELY: usize = 8;
 
-/// The sealed handles that a client sent. The header comes first, for a client sets it on purpose, while a browser sends cookies by itself.
-pub fn handles(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let header = headers.get_all(HEADER).iter().filter_map(|value| value.to_str().ok());
+/// The sealed handles that a client sent.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Sent<'h> {
+    /// Whether there was any at all, also one that cannot be a handle.
+    pub any: bool,
+    /// Those that may open, the likeliest first.
+    pub likely: Vec<&'h str>,
+}
+
+/// Finds the sealed handles of a request. The header counts before the cookies, for a client sets it on purpose, while a browser sends cookies
+/// by itself. Of either kind the last counts first, for a client that keeps old ones adds the new one at the end. Proxies join headers of one
+/// name by commas, and some clients put quotation marks around a value.
+pub fn handles(headers: &HeaderMap) -> Sent<'_> {
+    let mut sent = Sent::default();
+    let mut is_likely = |handle: &&str| {
+        sent.any |= !handle.is_empty();
+        handle.len() == HANDLE_LENGTH
+    };
+    let values = headers.get_all(HEADER).iter().rev().map(HeaderValue::as_bytes);
+    let values = values.flat_map(|value| value.rsplit(|byte| *byte == b',').take(MAX_JOINED));
+    let mut likely: Vec<_> = values.filter_map(unquoted).filter(&mut is_likely).take(MAX_LIKELY).collect();
+    let mut newest = VecDeque::with_capacity(MAX_LIKELY);
     let cookies = headers.get_all(header::COOKIE).iter().flat_map(|value| cookies(value.as_bytes()));
-    header.map(str::trim).chain(cookies).filter(|handle| !handle.is_empty())
+    for cookie in cookies.filter_map(unquoted).filter(&mut is_likely) {
+        newest.truncate(MAX_LIKELY - 1);
+        newest.push_front(cookie);
+    }
+    likely.extend(newest);
+    likely.truncate(MAX_LIKELY);
+    sent.likely = likely;
+    sent
+}
+
+fn unquoted(value: &[u8]) -> Option<&str> {
+    let value = value.trim_ascii();
+    let inner = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
+    std::str::from_utf8(inner.unwrap_or(value)).ok()
 }
 
 /// The values of our cookie in one header. Searched for as bytes, because a neighbour may hold any, and not split, because a header of
 /// separators alone would cost more than everything else about a request.
-fn cookies(header: &[u8]) -> impl Iterator<Item = &str> {
+fn cookies(header: &[u8]) -> impl Iterator<Item = &[u8]> {
     memmem::find_iter(header, COOKIE).filter_map(|start| {
         let before = header[..start].trim_ascii_end();
         let value = header[start + COOKIE.len()..].trim_ascii_start().strip_prefix(b"=")?;
-        let value = &value[..memchr(b';', value).unwrap_or(value.len())];
         let is_whole = before.is_empty() || before.ends_with(b";");
-        std::str::from_utf8(value.trim_ascii()).ok().filter(|_| is_whole)
+        is_whole.then(|| &value[..memchr(b';', value).unwrap_or(value.len())])
     })
 }
 
@@ -54,18 +91,46 @@ fn set_cookie(headers: &mut HeaderMap, handle: &str, age: Duration) {
 mod tests {
     use super::*;
 
+    /// A text as long as a handle.
+    fn handle(name: &str) -> String {
+        format!("{name:x<HANDLE_LENGTH$}")
+    }
+
+    fn found(headers: &[(&str, &str)]) -> (bool, Vec<String>) {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(
+                name.parse::<HeaderName>().unwrap(),
+                HeaderValue::from_bytes(value.as_bytes()).unwrap(),
+            );
+        }
+        let Sent { any, likely } = handles(&map);
+        (any, likely.into_iter().map(|handle| handle.trim_end_matches('x').to_owned()).collect())
+    }
+
     #[test]
     fn handles_are_found_in_header_and_cookies() {
-        let mut headers = HeaderMap::new();
-        let add = |headers: &mut HeaderMap, name: &str, value: &'static str| {
-            let name: HeaderName = name.parse().unwrap();
-            headers.append(name, HeaderValue::from_static(value));
-        };
-        add(&mut headers, "cookie", "a=b; __Host-password-reset=one; c");
-        add(&mut headers, "cookie", "__Host-password-reset= two ;x__Host-password-reset=three");
-        assert_eq!(handles(&headers).collect::<Vec<_>>(), ["one", "two"]);
-        add(&mut headers, "reset-flow", "four");
-        assert_eq!(handles(&headers).collect::<Vec<_>>(), ["four", "one", "two"]);
+        let [one, two, four, five, six] = ["1", "2", "4", "5", "6"].map(handle);
+        let cookies = [
+            ("cookie", &*format!("a=b; {COOKIE}={one}; c; {COOKIE}=short")),
+            ("cookie", &*format!("{COOKIE}= {two} ;x{COOKIE}={four}")),
+        ];
+        assert_eq!(found(&cookies), (true, vec!["2".to_owned(), "1".to_owned()]));
+        let headers = [("reset-flow", &*format!("{four}, ,\"{five}\"")), ("reset-flow", &*format!(" {six}"))];
+        let (any, all) = found(&[&cookies[..], &headers].concat());
+        assert_eq!((any, all.join(" ")), (true, "6 5 4 2 1".to_owned()));
+        assert_eq!(found(&[("cookie", "a=b"), ("reset-flow", "")]), (false, vec![]));
+        assert_eq!(found(&[("reset-flow", "short")]), (true, vec![]));
+    }
+
+    #[test]
+    fn the_newest_of_many_handles_are_kept() {
+        let many: String =
+            (0..50).map(|number| format!("{COOKIE}={};", handle(&format!("{number}-")))).collect();
+        let newest = ["49-", "48-", "47-", "46-", "45-", "44-", "43-", "42-"];
+        assert_eq!(found(&[("cookie", &many)]).1, newest);
+        let (_, all) = found(&[("cookie", &many), ("reset-flow", &handle("h"))]);
+        assert_eq!(all, [&["h"], &newest[..7]].concat());
     }
 
     #[test]
@@ -83,18 +148,19 @@ mod tests {
 
     #[test]
     fn a_neighbour_of_any_bytes_hides_no_handle() {
+        let [one, two] = ["1", "2"].map(handle);
         for (cookies, expected) in [
-            ("name=José; __Host-password-reset=one", &["one"][..]),
-            ("a=__Host-password-reset=one", &[]),
-            ("\u{e9}__Host-password-reset=one", &[]),
-            ("__Host-password-reset=\u{e9};__Host-password-reset=two", &["\u{e9}", "two"]),
-            ("__Host-password-reset=one;__Host-password-reset", &["one"]),
-            (";;;__Host-password-reset = one ;;", &["one"]),
-            ("__Host-password-reset-other=one", &[]),
+            (format!("name=José; {COOKIE}={one}"), "1"),
+            (format!("a={COOKIE}={one}"), ""),
+            (format!("\u{e9}{COOKIE}={one}"), ""),
+            (format!("{COOKIE}=\u{e9};{COOKIE}={two}"), "2"),
+            (format!("{COOKIE}={one};{COOKIE}"), "1"),
+            (format!(";;;{COOKIE} = {one} ;;"), "1"),
+            (format!("{COOKIE}=\"{one}\"; a=\"b\""), "1"),
+            (format!("{COOKIE}=\"; {COOKIE}=\"\"; {COOKIE}=\"{one}"), ""),
+            (format!("{COOKIE}-other={one}"), ""),
         ] {
-            let mut headers = HeaderMap::new();
-            headers.insert("cookie", HeaderValue::from_bytes(cookies.as_bytes()).unwrap());
-            assert_eq!(handles(&headers).collect::<Vec<_>>(), expected, "{cookies}");
+            assert_eq!(found(&[("cookie", &cookies)]).1.join(" "), expected, "{cookies}");
         }
     }
 }

@@ -71,9 +71,9 @@ impl Secrets {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// A flow handle.
-    Handle,
+    Handle = 0,
     /// A reset token.
-    Token,
+    Token = 1,
 }
 
 /// The kind of thing that a pseudonym stands for. The kind is part of the hash: a login and an address with the same text get different
@@ -99,6 +99,8 @@ struct KeyId([u8; ID_LENGTH]);
 /// The keys of an installation, bound to its public origin: a handle that another origin issued does not open.
 pub struct KeyRing {
     origin: String,
+    /// Sealed along with every text, for each purpose.
+    associated_data: [Vec<u8>; 2],
     /// The first one seals.
     keys: Vec<Key>,
 }
@@ -118,7 +120,12 @@ impl fmt::Debug for KeyRing {
 impl KeyRing {
     /// Derives the keys for one public origin.
     pub fn new(secrets: &Secrets, origin: &str) -> Self {
-        Self { origin: origin.to_owned(), keys: secrets.0.iter().map(Key::derive).collect() }
+        let data = |purpose: &str| format!("autoshares-gateway {purpose} {origin}").into_bytes();
+        Self {
+            origin: origin.to_owned(),
+            associated_data: [data("handle"), data("token")],
+            keys: secrets.0.iter().map(Key::derive).collect(),
+        }
     }
 
     /// Seals with the first key. Texts of equal length become texts of equal length. The nonce must be random, and new each time.
@@ -128,8 +135,9 @@ impl KeyRing {
     /// When the text is longer than 256 GB.
     pub fn seal(&self, purpose: Purpose, text: &[u8], nonce: [u8; NONCE_LENGTH]) -> String {
         let key = &self.keys[0];
-        let data = self.associated_data(purpose);
-        let sealed = key.cipher.encrypt(&XNonce::from(nonce), Payload { msg: text, aad: &data });
+        let sealed = key
+            .cipher
+            .encrypt(&XNonce::from(nonce), Payload { msg: text, aad: self.associated_data(purpose) });
         let sealed = sealed.expect("only a text of more than 256 GB cannot be sealed");
         URL_SAFE_NO_PAD.encode([&key.id.0[..], &nonce, &sealed].concat())
     }
@@ -140,8 +148,9 @@ impl KeyRing {
         let (id, sealed) = sealed.split_first_chunk::<ID_LENGTH>()?;
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LENGTH>()?;
         let key = self.keys.iter().find(|key| key.id.0 == *id)?;
-        let data = self.associated_data(purpose);
-        key.cipher.decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &data }).ok()
+        key.cipher
+            .decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: self.associated_data(purpose) })
+            .ok()
     }
 
     /// The pseudonym of a text, made with the key that seals.
@@ -149,12 +158,8 @@ impl KeyRing {
         self.keys[0].pseudonym(named, text)
     }
 
-    fn associated_data(&self, purpose: Purpose) -> Vec<u8> {
-        let purpose = match purpose {
-            Purpose::Handle => "handle",
-            Purpose::Token => "token",
-        };
-        format!("autoshares-gateway {purpose} {}", self.origin).into_bytes()
+    fn associated_data(&self, purpose: Purpose) -> &[u8] {
+        &self.associated_data[purpose as usize]
     }
 }
 

@@ -9,6 +9,9 @@ use super::{
 };
 use crate::randomness::Randomness;
 
+/// The length of every sealed handle, in characters.
+pub const HANDLE_LENGTH: usize = 102;
+
 /// The handle of a flow, opened. It never changes while the flow lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Handle {
@@ -81,7 +84,7 @@ impl Seals {
         Handle { id: self.randomness.id(), secret: Secret(self.randomness.bytes()) }
     }
 
-    /// Seals a handle. All sealed handles have one length.
+    /// Seals a handle. All sealed handles are [`HANDLE_LENGTH`] characters long.
     pub fn seal(&self, handle: &Handle) -> String {
         let text = [handle.id.0, handle.secret.0].concat();
         self.ring.seal(Purpose::Handle, &text, self.randomness.bytes())
@@ -124,7 +127,7 @@ mod tests {
         let seals = seals(&Secrets::random());
         let handle = seals.new_handle();
         let (one, other) = (seals.seal(&handle), seals.seal(&handle));
-        assert_eq!((one.len(), other.len()), (102, 102));
+        assert_eq!((one.len(), other.len()), (HANDLE_LENGTH, HANDLE_LENGTH));
         assert_ne!(one, other);
         assert_eq!((seals.open(&one), seals.open(&other)), (Some(handle), Some(handle)));
         assert_ne!(seals.new_handle().id, handle.id);

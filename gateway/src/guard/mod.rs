@@ -130,12 +130,12 @@ impl Guard {
         self.limits.enabled
     }
 
-    /// Refuses a step 1 without querying the store, where the installation or a network is known to have used up its resets. In a flow it may
-    /// be the second step of a trader with a secret question, which the reserve has room for although the first has used its share.
+    /// Refuses a step 1 without querying the store, where the installation is known to have used up its resets. In a flow it may be the second
+    /// step of a trader with a secret question, which the reserve has room for although the first has used its share.
     ///
     /// # Errors
     ///
-    /// [`Refused::Installation`] or [`Refused::Address`].
+    /// [`Refused::Installation`].
     pub fn refuse_reset(&self, networks: &Networks, is_in_flow: bool) -> Result<(), Refused> {
         if !self.limits.enabled {
             return Ok(());
@@ -154,16 +154,24 @@ impl Guard {
                 return Err(Refused::Installation { budget, wait });
             }
         }
-        self.refuse_networks(networks, budget::RESETS_PER_ADDRESS)
+        Ok(())
     }
 
-    /// Refuses a code without querying the store, where a network is known to have used up its codes.
+    /// Refuses a step without querying the store, where one of the client's networks is known to have used up a budget.
     ///
     /// # Errors
     ///
     /// [`Refused::Address`].
-    pub fn refuse_code(&self, networks: &Networks) -> Result<(), Refused> {
-        if self.limits.enabled { self.refuse_networks(networks, budget::CODES_PER_ADDRESS) } else { Ok(()) }
+    pub fn refuse_network(&self, networks: &Networks, budget: &'static str) -> Result<(), Refused> {
+        if !self.limits.enabled {
+            return Ok(());
+        }
+        for network in [networks.own].into_iter().chain(networks.wider.iter().map(|(_, id)| *id)) {
+            if let Some(wait) = self.known_wait(Subject::Of(network), budget) {
+                return Err(Refused::Address { budget, wait });
+            }
+        }
+        Ok(())
     }
 
     /// Refuses a step that needs a flow without querying the store, where each of the client's handles was refused too often in the last minute.
@@ -193,15 +201,6 @@ impl Guard {
                 self.exhausted().remember(subject, budget, wait, self.clock.now());
             }
         }
-    }
-
-    fn refuse_networks(&self, networks: &Networks, budget: &'static str) -> Result<(), Refused> {
-        for network in [networks.own].into_iter().chain(networks.wider.iter().map(|(_, id)| *id)) {
-            if let Some(wait) = self.known_wait(Subject::Of(network), budget) {
-                return Err(Refused::Address { budget, wait });
-            }
-        }
-        Ok(())
     }
 
     /// Refuses what the installation is known to have used up, without querying the store.

@@ -13,9 +13,6 @@ use crate::{
     network::Networks,
 };
 
-/// The most handles of a request that are opened. A client may send its handle twice, beside stale ones of another tab.
-const MAX_HANDLES: usize = 8;
-
 /// The caller of one request.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -32,24 +29,27 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Reads the caller from the head of a request.
+    /// Reads the caller from the head of a request, without handles: opening one costs more than all else about a request that is refused.
     pub fn of(head: &Parts, seals: &Seals, proxies: &Proxies, clock: &Clock) -> Self {
         let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
         let client = ClientAddress::of(peer, &head.headers, proxies);
-        let mut sent = flow::handles(&head.headers).peekable();
-        let sent_handle = sent.peek().is_some();
-        let mut handles: Vec<Handle> = Vec::new();
-        for handle in sent.take(MAX_HANDLES).filter_map(|handle| seals.open(handle)) {
-            if !handles.contains(&handle) {
-                handles.push(handle);
-            }
-        }
         Self {
             networks: Networks::of(client.known(), seals.ring()),
-            handles,
-            sent_handle,
+            handles: Vec::new(),
+            sent_handle: false,
             started: clock.now(),
             request_id: head.extensions.get::<RequestId>().cloned(),
+        }
+    }
+
+    /// Opens the handles of the request.
+    pub fn open_handles(&mut self, head: &Parts, seals: &Seals) {
+        let sent = flow::handles(&head.headers);
+        self.sent_handle = sent.any;
+        for handle in sent.likely.into_iter().filter_map(|handle| seals.open(handle)) {
+            if !self.handles.contains(&handle) {
+                self.handles.push(handle);
+            }
         }
     }
 }

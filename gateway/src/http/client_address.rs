@@ -49,8 +49,12 @@ pub struct Step {
 impl ClientAddress {
     /// Finds the client's address from the peer and, if that is a trusted proxy, from the header that it writes.
     pub fn of(peer: Option<SocketAddr>, headers: &HeaderMap, proxies: &Proxies) -> Self {
-        let Some(peer) = peer else { return ClientAddress::Unknown(Why::NoPeer) };
-        decide(peer.ip(), headers, proxies, &mut |_, _| {})
+        peer.map_or(ClientAddress::Unknown(Why::NoPeer), |peer| Self::of_peer(peer.ip(), headers, proxies))
+    }
+
+    /// Finds the client's address of a request that came over a socket.
+    pub fn of_peer(peer: IpAddr, headers: &HeaderMap, proxies: &Proxies) -> Self {
+        decide(peer, headers, proxies, &mut |_, _| {})
     }
 
     /// Finds the address in the same way, and explains every step.
@@ -218,41 +222,8 @@ fn parse(text: &str) -> Option<IpAddr> {
     is_port.then(|| address.to_canonical())
 }
 
-fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+pub(super) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|network| network.contains(&address))
-}
-
-/// Something about the proxies in front that an operator should look at, for requests come in a way that the settings do not expect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hint {
-    /// Requests seem to come through a proxy, and none is trusted: all of its clients share one budget.
-    NoProxyTrusted,
-    /// A trusted proxy sends only the header that is ignored: all of its clients share one budget.
-    OtherHeader,
-    /// A trusted proxy sends neither header: all of its clients share one budget.
-    NoAddress,
-    /// Something near sends a header like a proxy, and no trusted network holds it: all of its clients share one budget.
-    OtherProxy,
-}
-
-/// Whether a request looks as if its client were not told apart from others, because of the settings.
-pub fn hint(peer: IpAddr, headers: &HeaderMap, proxies: &Proxies) -> Option<Hint> {
-    let [told, other] =
-        [proxies.header, proxies.header.other()].map(|header| headers.contains_key(header.name()));
-    let peer = peer.to_canonical();
-    // A stranger can send these headers too, but not from such an address.
-    let is_private = match peer {
-        IpAddr::V4(peer) => peer.is_private(),
-        IpAddr::V6(peer) => peer.is_unique_local(),
-    };
-    let is_near_proxy = (is_private || peer.is_loopback()) && (told || other);
-    match (is_trusted(peer, &proxies.trusted), told, other) {
-        _ if proxies.trusted.is_empty() => (is_private || is_near_proxy).then_some(Hint::NoProxyTrusted),
-        (false, ..) => is_near_proxy.then_some(Hint::OtherProxy),
-        (true, true, _) => None,
-        (true, false, true) => Some(Hint::OtherHeader),
-        (true, false, false) => Some(Hint::NoAddress),
-    }
 }
 
 #[cfg(test)]
@@ -454,35 +425,5 @@ mod tests {
         let unknown = ClientAddress::Unknown(Why::NoAddress);
         assert_eq!((unknown.known(), unknown.network()), (None, Network::own(None)));
         assert!(unknown.to_string().starts_with("unknown, "));
-    }
-
-    #[test]
-    fn a_proxy_that_nobody_told_about_is_noticed() {
-        let hint = |peer: &str, trusted: &[&str], name: Option<&'static str>| {
-            let mut headers = HeaderMap::new();
-            if let Some(name) = name {
-                headers.insert(name, HeaderValue::from_static("for=1.2.3.4"));
-            }
-            let trusted = trusted.iter().map(|network| network.parse().unwrap()).collect();
-            hint(peer.parse().unwrap(), &headers, &Proxies { trusted, ..Proxies::default() })
-        };
-        assert_eq!(hint("10.0.0.1", &[], None), Some(Hint::NoProxyTrusted));
-        assert_eq!(hint("fd00::1", &[], None), Some(Hint::NoProxyTrusted));
-        assert_eq!(hint("127.0.0.1", &[], None), None);
-        assert_eq!(hint("::1", &[], None), None);
-        assert_eq!(hint("192.0.2.1", &[], Some("forwarded")), None);
-        assert_eq!(hint("::1", &[], Some("x-forwarded-for")), Some(Hint::NoProxyTrusted));
-        assert_eq!(hint("127.0.0.1", &[], Some("forwarded")), Some(Hint::NoProxyTrusted));
-        let trusted = &["10.0.0.0/8"];
-        assert_eq!(hint("10.0.0.1", trusted, Some("forwarded")), Some(Hint::OtherHeader));
-        assert_eq!(hint("10.0.0.1", trusted, Some("x-forwarded-for")), None);
-        assert_eq!(hint("10.0.0.1", trusted, None), Some(Hint::NoAddress));
-        for name in ["forwarded", "x-forwarded-for"] {
-            assert_eq!(hint("192.0.2.1", trusted, Some(name)), None, "a stranger can send it too");
-            for near in ["192.168.0.1", "127.0.0.1", "::ffff:172.16.0.1", "fd00::1"] {
-                assert_eq!(hint(near, trusted, Some(name)), Some(Hint::OtherProxy), "{near}");
-            }
-        }
-        assert_eq!(hint("192.168.0.1", trusted, None), None);
     }
 }

@@ -24,6 +24,8 @@ pub const MAX_HEAD: usize = 16 * 1024;
 pub const MAX_BODY: usize = 16 * 1024;
 /// The largest body that the gateway reads to its end before it refuses it, in bytes.
 const MAX_DRAINED: usize = 1024 * 1024;
+/// The longest path that may be a route, in bytes.
+const MAX_PATH: usize = 256;
 /// How long a client may take to send a body.
 pub const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -65,11 +67,12 @@ pub async fn headers(
     response
 }
 
-/// The request with its path in lower case.
+/// The request with its path in lower case. A path that is longer than any route stays as it is.
 pub fn in_lower_case(mut request: Request) -> Request {
     let target = request.uri().path_and_query();
-    if let Some(target) = target.filter(|target| target.path().bytes().any(|byte| byte.is_ascii_uppercase()))
-    {
+    let has_capitals =
+        |path: &str| path.len() <= MAX_PATH && path.bytes().any(|byte| byte.is_ascii_uppercase());
+    if let Some(target) = target.filter(|target| has_capitals(target.path())) {
         let path = target.path().to_ascii_lowercase();
         let lower = match target.query() {
             Some(query) => format!("{path}?{query}"),

@@ -6,6 +6,7 @@ pub mod edge;
 pub mod envelope;
 mod pasted_code;
 pub mod problem;
+pub mod proxy_hints;
 pub mod request_body;
 pub mod request_id;
 pub mod site;

@@ -33,8 +33,9 @@ use crate::{
     clock::Clock,
     config,
     flow::Seals,
-    guard::{Flow, Guard, Outcome, Receipts, Record},
+    guard::{Flow, Guard, Outcome, Receipts, Record, budget},
     http::{caller::Caller, problem::Problem},
+    network::Networks,
     telemetry::{
         alarm::Alarm,
         audit::{Event, Line, Trail},
@@ -108,29 +109,41 @@ impl Steps {
         &self.behind
     }
 
-    /// Refuses what can be refused before the body is parsed: steps 1 and 2 while Autoshares fails; steps 1 and 3 of networks that are known to
-    /// have used up a budget; steps 2 to 4 with handles that were refused too often. Step 3 looks for a known outcome before it is refused in an
-    /// outage.
+    /// Refuses what can be refused before a handle is opened, which costs more than all else about a refused request: steps 1 and 2 while
+    /// Autoshares fails, and steps 1 and 3 of networks that are known to have used up a budget. Step 3 looks for a known outcome before it is
+    /// refused in an outage.
     ///
     /// # Errors
     ///
     /// [`Stop`].
-    pub fn refuse_early(&self, caller: &Caller, operation: Operation) -> Result<(), Stop> {
-        if operation != Operation::RequestReset {
-            self.guard.refuse_step(&caller.handles)?;
-        }
+    pub fn refuse_unopened(&self, networks: &Networks, operation: Operation) -> Result<(), Stop> {
         match operation {
             Operation::RequestReset => {
                 self.refuse_outage(operation)?;
                 if self.calls.available_permits() == 0 {
                     return Err(Problem::too_busy().into());
                 }
-                self.guard.refuse_reset(&caller.networks, !caller.handles.is_empty())?;
+                self.guard.refuse_network(networks, budget::RESETS_PER_ADDRESS)?;
             }
             Operation::FetchQuestion => self.refuse_outage(operation)?,
-            // The outcome of a code that was redeemed before is given all the same, so its step looks for that first.
-            Operation::RedeemCode => self.guard.refuse_code(&caller.networks)?,
+            Operation::RedeemCode => self.guard.refuse_network(networks, budget::CODES_PER_ADDRESS)?,
             Operation::SetPassword => {}
+        }
+        Ok(())
+    }
+
+    /// Refuses what can be refused before the body is parsed: step 1 where the installation has used up its resets; steps 2 to 4 with handles
+    /// that were refused too often.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop`].
+    pub fn refuse_unparsed(&self, caller: &Caller, operation: Operation) -> Result<(), Stop> {
+        match operation {
+            Operation::RequestReset => {
+                self.guard.refuse_reset(&caller.networks, !caller.handles.is_empty())?;
+            }
+            _ => self.guard.refuse_step(&caller.handles)?,
         }
         Ok(())
     }

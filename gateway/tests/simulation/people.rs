@@ -98,7 +98,8 @@ impl Visitor {
             Request::Code(_) => Operation::RedeemCode,
             Request::Password { .. } => Operation::SetPassword,
         };
-        let reply = match steps.refuse_early(&caller, operation) {
+        let refused = steps.refuse_unopened(&caller.networks, operation);
+        let reply = match refused.and_then(|()| steps.refuse_unparsed(&caller, operation)) {
             Err(stop) => Err(stop),
             Ok(()) => match request {
                 Request::Reset { login, answer } => {

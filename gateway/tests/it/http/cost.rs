@@ -47,6 +47,10 @@ async fn a_large_request_that_is_refused_costs_little_more_than_a_small_one() {
     let user = |text: &str| format!(r#"{{"User": "{text}"}}"#);
     let header = fill(";");
     let cookies = format!("a={}", fill("__Host-password-reset=x;"));
+    let stale: String = (0..120)
+        .map(|_| format!("__Host-password-reset={};", app.seals.seal(&app.seals.new_handle())))
+        .collect();
+    let joined = fill(",");
     let lists = format!(r#"{{"x": [{}0]}}"#, fill("0,"));
     let members: String = (0..1500).map(|number| format!(r#""{number}":0,"#)).collect();
     let query = format!("{QUESTION}?{}", fill("a&"));
@@ -80,6 +84,8 @@ async fn a_large_request_that_is_refused_costs_little_more_than_a_small_one() {
         ("white space", Method::POST, CODE, vec![JSON], fill(" ")),
         ("cookies of nothing", Method::POST, RESET, vec![JSON, ("cookie", &header)], reset.to_owned()),
         ("many handles", Method::POST, RESET, vec![JSON, ("cookie", &cookies)], reset.to_owned()),
+        ("handles of no flow", Method::POST, RESET, vec![JSON, ("cookie", &stale)], reset.to_owned()),
+        ("a joined header", Method::POST, RESET, vec![JSON, ("reset-flow", &joined)], reset.to_owned()),
         (
             "a media type of parameters",
             Method::POST,

@@ -191,6 +191,24 @@ async fn of_several_handles_the_one_whose_flow_stands_is_used() {
     let token = app.send(Method::POST, CODE, &headers, code(&mail)).await.model();
     let set = app.send(Method::PUT, PASSWORD, &headers, update(&token, "new-password")).await;
     assert_eq!(set.body, r#"{"Errors":[],"IsSucceed":true}"#);
+    // However many stale ones are sent before it, and however it was joined or quoted on its way.
+    let handle = app.reset("robert.zak").await.handle();
+    let cookie = |handle: String| format!("__Host-password-reset={handle}; ");
+    let stale: Vec<String> = (0..100).map(|_| gone()).collect();
+    let garbage: String = (0..100).map(|number| cookie(format!("garbage-{number}"))).collect();
+    let [few, many] = [7, 100].map(|count| stale[..count].iter().cloned().map(cookie).collect::<String>());
+    let good = cookie(handle.clone());
+    for headers in [
+        [("reset-flow", ""), ("cookie", &*format!("{garbage}{many}{good}"))],
+        [("reset-flow", ""), ("cookie", &*format!("{good}{few}{garbage}"))],
+        [("reset-flow", ""), ("cookie", &*cookie(format!("\"{handle}\"")))],
+        [("reset-flow", &*handle), ("cookie", &*many)],
+        [("reset-flow", &*format!("{}, {handle}", stale[..15].join(", "))), ("cookie", "a=b")],
+        [("reset-flow", &*format!("\"{handle}\",{}", stale[..7].join(","))), ("cookie", &*garbage)],
+    ] {
+        let asked = app.send(Method::GET, &question, &headers, "").await;
+        assert!(asked.body.contains("third grade"), "{asked:?}");
+    }
 }
 
 /// Nothing is lost while Autoshares does not look at what is sent: the same code and the same token work afterwards.
