@@ -103,7 +103,14 @@ fn head_fits(request: &Request) -> Result<(), Problem> {
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target + size(request.headers()) > MAX_HEAD {
         let detail = format!("send at most {MAX_HEAD} bytes of address and headers; cookies count");
-        return Err(Problem::new(Kind::HeadersTooLarge, detail));
+        let problem = Problem::new(Kind::HeadersTooLarge, detail);
+        // Of an address, a login is the part that may be long.
+        let is_login = target > MAX_HEAD / 2;
+        return Err(if is_login {
+            problem.saying("This login is too long. Please check it.")
+        } else {
+            problem
+        });
     }
     Ok(())
 }

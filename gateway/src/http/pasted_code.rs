@@ -17,13 +17,14 @@ pub fn digits(text: &str) -> Option<String> {
         spaces.contains(character)
             || LEFT_OUT.contains(categories.get(character))
             || ignorable.contains(character)
-            || character == MINUS
+            || LEFT_OUT_TOO.contains(&character)
     };
     text.chars().filter(|character| !is_left_out(*character)).map(digit).collect()
 }
 
-/// Looks like a hyphen, and is a symbol to Unicode.
-const MINUS: char = '\u{2212}';
+/// Minus signs and the hyphen bullet, which look like hyphens, and the empty braille pattern, which cannot be seen. Unicode counts them among
+/// symbols, letters and other punctuation.
+const LEFT_OUT_TOO: [char; 4] = ['\u{2212}', '\u{2d7}', '\u{2043}', '\u{2800}'];
 
 fn digit(character: char) -> Option<char> {
     match character {
@@ -49,6 +50,9 @@ mod tests {
             "741\u{2011}175",
             "741\u{2013}175",
             "741\u{2212}175",
+            "741\u{2043}175",
+            "741\u{2d7}175",
+            "741175\u{2800}",
             "741\u{ff0d}175",
             "741\u{3000}175",
             "７４１１７５",
@@ -61,6 +65,8 @@ mod tests {
             "74117S",
             "code 741175",
             "741.175",
+            "741\u{b7}175",
+            "741_175",
             "741,175",
             "7!4!1!1!7!5",
             "\"741175\"",

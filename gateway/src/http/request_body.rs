@@ -42,6 +42,8 @@ const MAX_PARAMETERS: usize = 32;
 const MAX_MEDIA_TYPE: usize = 256;
 /// What the reader of members says of a body with more values than [`MAX_VALUES`].
 const TOO_MANY: &str = "too many values";
+/// What the reader of members says of a body with a member twice.
+const TWICE: &str = "a member twice";
 
 /// Whose password is reset.
 #[derive(Debug, JsonSchema)]
@@ -167,6 +169,14 @@ impl PasswordUpdate {
 pub fn username(query: &str) -> Result<Login, Problem> {
     let invalid = |detail| Err(Problem::new(Kind::InvalidQuery, detail));
     if query.len() > MAX_QUERY {
+        let is_long_login = |parameter: &str| {
+            let name = parameter.as_bytes().first_chunk::<9>();
+            name.is_some_and(|name| name.eq_ignore_ascii_case(b"username="))
+                && parameter.len() > MAX_QUERY / 2
+        };
+        if query.split('&').take(MAX_PARAMETERS).any(is_long_login) {
+            return Err(bad_login("username", Unspellable::TooLong));
+        }
         return invalid("the query is too long: send `username` alone");
     }
     if query.bytes().filter(|byte| *byte == b'&').count() >= MAX_PARAMETERS {
@@ -228,20 +238,7 @@ impl Members {
         check_content(headers)?;
         // .NET writes a byte order mark easily, and no JSON parser takes one.
         let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
-        serde_json::from_slice(body).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            let text = error.to_string();
-            match error.classify() {
-                _ if text.starts_with(TOO_MANY) || text.starts_with("recursion limit") => invalid(format!(
-                    "the body holds more than any documented one: {MAX_VALUES} values at most"
-                )),
-                // The other texts of the parser quote what the client sent.
-                serde_json::error::Category::Data => {
-                    invalid(format!("send one JSON object, each member once (line {line}, column {column})"))
-                }
-                _ => invalid(format!("not valid JSON (line {line}, column {column})")),
-            }
-        })
+        serde_json::from_slice(body).map_err(|error| invalid(told(&error, body)))
     }
 
     fn text(&mut self, name: &str, what: &str) -> Result<String, Problem> {
@@ -265,6 +262,29 @@ impl Members {
     }
 }
 
+/// Why a body cannot be read. The parser's own text may quote what the client sent, so only the beginning of it is looked at.
+fn told(error: &serde_json::Error, body: &[u8]) -> String {
+    let (line, column) = (error.line(), error.column());
+    let place = format!("(line {line}, column {column})");
+    let text = error.to_string();
+    let is = |beginnings: &[&str]| beginnings.iter().any(|beginning| text.starts_with(beginning));
+    if is(&[TOO_MANY, "recursion limit"]) {
+        format!("the body holds more than any documented one: {MAX_VALUES} values at most")
+    } else if is(&[TWICE]) {
+        format!("a member stands twice, and the case of its name makes no difference: send each once {place}")
+    } else if is(&["number out of range"]) {
+        format!("a number is too large {place}")
+    } else if is(&["lone leading surrogate", "unexpected end of hex escape"]) {
+        format!("an escape in a string is half of a character: `\\ud83d` needs its other half {place}")
+    } else if error.is_data() {
+        format!("send one JSON object, in braces {place}")
+    } else if let Err(error) = std::str::from_utf8(body) {
+        format!("the body is not UTF-8 (byte {})", error.valid_up_to())
+    } else {
+        format!("not valid JSON {place}")
+    }
+}
+
 /// Whether a text has more characters than are allowed.
 fn is_longer(text: &str, longest: usize) -> bool {
     text.len() > longest && text.chars().count() > longest
@@ -274,11 +294,12 @@ fn check_content(headers: &HeaderMap) -> Result<(), Problem> {
     let unsupported = |detail| Err(Problem::new(Kind::UnsupportedMediaType, detail));
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
     let media_type = match (types.next(), types.next()) {
-        (Some(value), None) if value.len() <= MAX_MEDIA_TYPE => value.to_str().unwrap_or_default(),
+        // A parameter may hold any bytes.
+        (Some(value), None) if value.len() <= MAX_MEDIA_TYPE => String::from_utf8_lossy(value.as_bytes()),
         (Some(_), None) => return unsupported("send a shorter `Content-Type`, such as `application/json`"),
         _ => return unsupported("send exactly one header `Content-Type: application/json`"),
     };
-    let mut parts = parts(media_type);
+    let mut parts = parts(&media_type);
     if !parts.next().is_some_and(is_json) {
         return unsupported("send `Content-Type: application/json`");
     }
@@ -347,7 +368,7 @@ impl<'de> Deserialize<'de> for Members {
                     name.make_ascii_lowercase();
                     let value = map.next_value_seed(OneValue { left: &mut left })?;
                     if members.0.insert(name, value).is_some() {
-                        return Err(de::Error::custom("a member twice"));
+                        return Err(de::Error::custom(TWICE));
                     }
                 }
                 Ok(members)

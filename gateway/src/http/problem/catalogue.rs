@@ -106,6 +106,7 @@ impl Kind {
     pub fn facts(self) -> Facts {
         use Blame::{Autoshares, Client, Gateway, ReportedElsewhere};
         const PAGE: &str = "Something is wrong with this page, not with what you entered. Please tell the support of your broker.";
+        const LONG: &str = "What you entered is too long. Please check it.";
         const ENDED: &str = "This password reset has ended or expired. Please start again.";
         const LATER: &str = "Password reset is not available at the moment. Please try again later.";
         let (status, code, blame, title, sentence) = match self {
@@ -180,7 +181,7 @@ impl Kind {
                 "The body came too slowly",
                 "Your connection is too slow at the moment. Please try again.",
             ),
-            Kind::BodyTooLarge => (413, "body-too-large", Client, "The body is too large", PAGE),
+            Kind::BodyTooLarge => (413, "body-too-large", Client, "The body is too large", LONG),
             Kind::UnsupportedMediaType => {
                 (415, "unsupported-media-type", Client, "The body is not sent as JSON", PAGE)
             }
@@ -198,7 +199,9 @@ impl Kind {
                 "There were too many requests",
                 "Too many attempts. Please try again later.",
             ),
-            Kind::HeadersTooLarge => (431, "headers-too-large", Client, "The headers are too large", PAGE),
+            Kind::HeadersTooLarge => {
+                (431, "headers-too-large", Client, "Address and headers are too large", PAGE)
+            }
             Kind::Internal => (500, "internal", Gateway, "The gateway failed", LATER),
             Kind::UpstreamInterrupted => {
                 (502, "upstream-interrupted", Autoshares, "Autoshares broke off before it answered", LATER)

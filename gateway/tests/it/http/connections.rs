@@ -133,16 +133,18 @@ fn nginx(gateway: SocketAddr) -> Server {
     Server::start("nginx", arguments.to_vec(), port, folder)
 }
 
-/// The documented HAProxy, on loopback, without TLS, made to use connections again for a second.
-fn haproxy(gateway: SocketAddr) -> Server {
+/// The documented HAProxy, on loopback and without TLS; with `reuse`, made to use whatever connection is idle, for a second.
+fn haproxy(gateway: SocketAddr, reuse: bool) -> Server {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
-    let documented = snippet("haproxy")
+    let mut config = snippet("haproxy")
         .replace("bind :443 ssl crt /etc/ssl/reset.pem", &format!("bind 127.0.0.1:{port}"))
-        .replace("127.0.0.1:8080 check", &format!("{gateway} pool-purge-delay 1s"));
-    assert!(documented.contains("pool-purge-delay") && !documented.contains("ssl"), "{documented}");
-    let config = format!(
-        "defaults\n  mode http\n  timeout connect 2s\n  timeout client 10s\n  timeout server 10s\n  http-reuse always\n{documented}\n"
-    );
+        .replace("127.0.0.1:8080", &gateway.to_string());
+    assert!(config.contains(&gateway.to_string()) && !config.contains("ssl"), "{config}");
+    if reuse {
+        config = config
+            .replace("check", "pool-purge-delay 1s")
+            .replace("mode http", "mode http\n  http-reuse always");
+    }
     let file = folder.path().join("haproxy.cfg");
     fs::write(&file, config).unwrap();
     Server::start(
@@ -160,7 +162,7 @@ async fn no_request_is_lost_at_the_edge_of_what_proxies_keep() {
     let app = TestApp::quick(&crate::support::client(&upstream.base_url()), |_| {});
     // Ample, so that a busy machine loses no request here.
     let gateway = listen(&app, Duration::from_secs(5), Duration::from_secs(10));
-    for proxy in [nginx(gateway), haproxy(gateway)] {
+    for proxy in [nginx(gateway), haproxy(gateway, false), haproxy(gateway, true)] {
         let url = format!("http://127.0.0.1:{}{RESET}", proxy.port);
         let mut clients = JoinSet::new();
         for index in 0..40_u64 {

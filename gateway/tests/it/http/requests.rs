@@ -16,6 +16,8 @@ use crate::{
     upstream::Upstream,
 };
 
+const TWICE: &str = "a member stands twice, and the case of its name makes no difference: send each once";
+
 async fn app() -> (Sandbox, TestApp) {
     let sandbox = Sandbox::start().await.unwrap();
     let app = TestApp::with(&sandbox.client(), false);
@@ -35,14 +37,18 @@ async fn a_bad_body_is_told_what_to_mend() {
         (Method::POST, RESET, "\u{feff}\u{feff}{\"User\": \"a\"}", "not valid JSON"),
         (Method::POST, RESET, &deep, "the body holds more than any documented one: 64 values at most"),
         (Method::POST, RESET, &many, "the body holds more than any documented one"),
-        (Method::POST, RESET, "[]", "send one JSON object, each member once"),
-        (Method::POST, RESET, "\"robert.zak\"", "send one JSON object, each member once"),
-        (Method::POST, RESET, r#"{"User": "a", "User": "b"}"#, "send one JSON object, each member once"),
-        (Method::POST, RESET, r#"{"User": "a", "\u0055ser": "b"}"#, "send one JSON object, each member once"),
-        (Method::POST, RESET, r#"{"User": "a", "x": 1, "x": 1}"#, "send one JSON object, each member once"),
+        (Method::POST, RESET, "[]", "send one JSON object, in braces (line 1, column 0)"),
+        (Method::POST, RESET, "\"robert.zak\"", "send one JSON object, in braces"),
+        (Method::POST, RESET, r#"{"User": "a", "User": "b"}"#, TWICE),
+        (Method::POST, RESET, r#"{"User": "a", "\u0055ser": "b"}"#, TWICE),
+        (Method::POST, RESET, r#"{"User": "a", "x": 1, "x": 1}"#, TWICE),
+        (Method::POST, RESET, r#"{"User": "a\ud83d"}"#, "an escape in a string is half of a character"),
+        (Method::POST, RESET, r#"{"User": "\ud83dx"}"#, "an escape in a string is half of a character"),
+        (Method::POST, RESET, r#"{"User": "a", "x": 1e999}"#, "a number is too large (line 1, column"),
+        (Method::POST, RESET, "{\"User\": \"a\nb\"}", "not valid JSON (line 2, column 0)"),
         (Method::POST, RESET, "{}", "`User` is missing: send the trader's login"),
-        (Method::POST, RESET, r#"{"User": "a", "user": "a"}"#, "send one JSON object, each member once"),
-        (Method::POST, RESET, r#"{"User": "a", "x": 1, "X": 1}"#, "send one JSON object, each member once"),
+        (Method::POST, RESET, r#"{"User": "a", "user": "a"}"#, TWICE),
+        (Method::POST, RESET, r#"{"User": "a", "x": 1, "X": 1}"#, TWICE),
         (Method::POST, RESET, r#"{"Usr": "a"}"#, "`User` is missing"),
         (Method::POST, RESET, r#"{"User": 5}"#, "`User` is not a string"),
         (Method::POST, RESET, r#"{"User": null}"#, "`User` is null: send the trader's login"),
@@ -203,7 +209,7 @@ async fn a_bad_query_is_told_what_to_mend() {
         ("?username=a&UserName=b", "`username` is given twice"),
         ("?username=%ff", "`username` is not UTF-8"),
         (&format!("?{}username=a", "a&".repeat(32)), "there are too many parameters"),
-        (&format!("?username={}", "%61".repeat(2000)), "the query is too long"),
+        (&format!("?username=a&b={}", "%61".repeat(2000)), "the query is too long"),
     ] {
         let answered = app.send(Method::GET, &format!("{QUESTION}{query}"), &[], "").await;
         let problem = answered.problem(400, "invalid-query");
@@ -258,12 +264,47 @@ async fn only_json_in_utf_8_is_read() {
         "application/json; version=1.0",
         "application/json;odata.metadata=minimal;IEEE754Compatible=true",
         "application/json; profile=\"https://broker.example/a;charset=utf-16\"; charset=utf-8",
+        "application/json; title=\"José\"",
+        "application/json; title*=UTF-8''Jos%E9; charset=utf-8",
     ] {
         let answered = app.send(Method::POST, RESET, &[("content-type", taken)], body).await;
         assert_eq!(answered.status, 200, "{taken}: {}", answered.body);
     }
     let plain = [JSON, ("content-encoding", "identity")];
     assert_eq!(app.send(Method::POST, RESET, &plain, body).await.status, 200);
+    let latin = b"{\"User\": \"jos\xe9\"}".to_vec();
+    let problem = app.send(Method::POST, RESET, &[JSON], latin).await.problem(400, "invalid-body");
+    assert_eq!(problem["detail"], "the body is not UTF-8 (byte 13)");
+}
+
+/// What a trader may have typed too much of is told to the trader, and not as a fault of the page.
+#[tokio::test]
+async fn what_is_too_long_is_told_to_the_trader() {
+    let (sandbox, app) = app().await;
+    let said = |problem: &serde_json::Value| problem["Errors"][0].as_str().unwrap().to_owned();
+    let long = "x".repeat(20_000);
+    for (method, target, body) in [
+        (Method::POST, RESET, format!(r#"{{"User": "{long}"}}"#)),
+        (Method::POST, RESET, format!(r#"{{"User": "anna.lee", "SecretQuestionAnswer": "{long}"}}"#)),
+        (Method::POST, CODE, format!(r#"{{"Code": "{long}"}}"#)),
+        (Method::PUT, PASSWORD, update("token", &long)),
+    ] {
+        let problem = app.send(method, target, &[JSON], body).await.problem(413, "body-too-large");
+        assert_eq!(said(&problem), "What you entered is too long. Please check it.");
+    }
+    for length in [257, 4_700, 15_000] {
+        for name in ["username", "UserName"] {
+            let target = format!("{QUESTION}?a=b&{name}={}", "x".repeat(length));
+            let problem = app.send(Method::GET, &target, &[], "").await.problem(400, "login-malformed");
+            assert_eq!(said(&problem), "This login is too long. Please check it.");
+        }
+    }
+    let target = format!("{QUESTION}?username={}", "x".repeat(17_000));
+    let problem = app.send(Method::GET, &target, &[], "").await.problem(431, "headers-too-large");
+    assert_eq!(said(&problem), "This login is too long. Please check it.");
+    let target = format!("{QUESTION}?username=anna.lee&{}", "x".repeat(5_000));
+    app.send(Method::GET, &target, &[], "").await.problem(400, "invalid-query");
+    assert_eq!(sandbox.received().len(), 0);
 }
 
 /// Ruling 12: what .NET writes in front of good JSON, and white space around it.
