@@ -23,7 +23,7 @@ const PROGRAMS: [(&str, &[&str]); 11] = [
 pub(crate) const LINTER: &str = "xtask/npm/node_modules/@redocly/cli/bin/cli.js";
 const NPM_FOLDER: &str = "xtask/npm";
 /// The Python packages that the examples of `docs/clients.md` need, and where they are installed.
-const PYTHON_PACKAGES: &str = "xtask/npm/requirements.txt";
+const PYTHON_PACKAGES: &str = "xtask/python/requirements.txt";
 const PYTHON_FOLDER: &str = "target/python";
 /// The path of the Node that is installed when the system's is too old for the linter.
 const OWN_NODE: &str = "xtask/npm/node_modules/.bin/node";

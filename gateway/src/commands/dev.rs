@@ -108,7 +108,7 @@ outbox         {outbox}   the mails, with their codes
 faults         {faults}   curl -X PUT {faults}/redeem_code -d '{{\"html\": 502}}'; -X DELETE heals
 for operators  {admin}/readyz?verbose   {admin}/metrics
 
-The cookie jar keeps the handle of the flow; without cookies, send the header `Reset-Flow` of the last answer back.
+The cookie jar keeps the handle of the flow; without cookies, send the header `Reset-Flow` of step 1's reply back.
    alias ask=\"curl -sw '\\n' --cookie jar --cookie-jar jar {json}\"
 1. Ask for a reset. robert.zak is asked for an answer first; anna.lee needs none (leave the member out).
    ask {gateway}/v1.0/users/password/reset -d '{{\"User\": \"robert.zak\"}}'
@@ -121,9 +121,10 @@ The cookie jar keeps the handle of the flow; without cookies, send the header `R
 4. Set the password.
    ask -X PUT {gateway}/v1.0/users/passwords/reset/ -d '{{\"Token\": \"<token>\", \"Password\": \"new-password\", \"PasswordConfirmation\": \"new-password\"}}'
 
-Pages of every loopback origin may call. From a development server, either with its proxy, in vite.config.js:
+Pages of every loopback origin may call. Safari keeps no cookie of this gateway, for it is http: use another browser, or send `Reset-Flow` back.
+From a development server, either with its proxy, in vite.config.js:
    server: {{ proxy: {{ '/v1.0': '{gateway}' }} }}
-or straight, with the cookie:
+or straight, with the cookie (open the page as http://localhost:5173, not as 127.0.0.1, which is another site):
    await fetch('{gateway}/v1.0/users/password/reset', {{ method: 'POST', credentials: 'include',
      headers: {{ 'Content-Type': 'application/json' }}, body: JSON.stringify({{ User: 'anna.lee' }}) }})
 

@@ -120,9 +120,9 @@ impl<'a> Reader<'a> {
         set.or_else(from_environment).or_else(from_file).or_else(from_command)
     }
 
-    /// Whether a variable is set that belongs to no setting.
-    pub(super) fn is_in_environment(&self, variable: &str) -> bool {
-        (self.lookup)(variable).is_some_and(|text| !text.is_empty())
+    /// The text of a variable that belongs to no setting; an empty one counts as unset.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).filter(|text| !text.is_empty())
     }
 
     /// For a setting that holds an address, which may hold a password.

@@ -1,6 +1,6 @@
 //! `upstream.*`: how Autoshares is called.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use autoshares_sdk::{AppKey, AppKeySource, BuildPart, Client};
 
@@ -65,6 +65,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Upstream> {
         }
         None => warn_of_ignored_proxy(reader),
     }
+    warn_of_missing_certificates(reader);
     if let Some(path) = reader.get(CA_FILE) {
         builder = builder.ca_file(path);
     }
@@ -104,7 +105,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Upstream> {
 /// The variables of the system are ignored on purpose: whoever can set one could read where calls go. An operator who relies on one learns of it.
 fn warn_of_ignored_proxy(reader: &mut Reader<'_>) {
     let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"];
-    if let Some(name) = names.into_iter().find(|name| reader.is_in_environment(name)) {
+    if let Some(name) = names.into_iter().find(|name| reader.variable(name).is_some()) {
         reader.warn(
             PROXY,
             format_args!(
@@ -112,6 +113,22 @@ fn warn_of_ignored_proxy(reader: &mut Reader<'_>) {
                 PROXY.variable
             ),
         );
+    }
+}
+
+/// OpenSSL's variables replace the certificates of the platform. Where nothing lies in their place, every https address of Autoshares and of
+/// Redis fails later.
+fn warn_of_missing_certificates(reader: &mut Reader<'_>) {
+    type Check = fn(&str) -> std::io::Result<()>;
+    let file: Check = |path| fs::File::open(path).map(drop);
+    let folder: Check = |path| fs::read_dir(path).map(drop);
+    for (name, check) in [("SSL_CERT_FILE", file), ("SSL_CERT_DIR", folder)] {
+        if let Some(Err(error)) = reader.variable(name).map(|path| check(&path)) {
+            reader.warn(
+                CA_FILE,
+                format_args!("{name} stands in for the platform's certificates, and what it names cannot be read: {error}"),
+            );
+        }
     }
 }
 

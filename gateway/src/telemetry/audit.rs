@@ -101,7 +101,7 @@ impl Event {
                 let setting =
                     config::settings().find(|setting| setting.key.strip_prefix("limits.") == Some(budget));
                 let more = setting.map_or_else(String::new, |setting| {
-                    format!(": raise it with `--set {}=…`, or start again", setting.key)
+                    format!(": raise it with `--set {}=…`, or restart `dev`", setting.key)
                 });
                 return Some(format!("the budget `{budget}` is used up, so nothing was forwarded{more}"));
             }

@@ -83,6 +83,29 @@ fn a_variable_for_proxies_that_is_ignored_is_warned_of() {
 }
 
 #[test]
+fn certificates_that_are_not_there_are_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("authorities.pem");
+    fs::write(&file, "").unwrap();
+    let (file, folder) = (file.display().to_string(), folder.path().display().to_string());
+    for (name, path, is_warned) in [
+        ("SSL_CERT_FILE", "/nowhere", true),
+        ("SSL_CERT_DIR", "/nowhere", true),
+        ("SSL_CERT_DIR", &file, true),
+        ("SSL_CERT_FILE", &file, false),
+        ("SSL_CERT_DIR", &folder, false),
+        ("SSL_CERT_FILE", "", false),
+    ] {
+        let base_url = ("AUTOSHARES_BASE_URL", "http://127.0.0.1:1/api");
+        let warnings = with(&[base_url, (name, path)], "", &[]).unwrap().warnings;
+        let told = warnings
+            .iter()
+            .any(|warning| warning.starts_with(&format!("`upstream.ca_file`: {name} stands in")));
+        assert_eq!(told, is_warned, "{name}={path}: {warnings:?}");
+    }
+}
+
+#[test]
 fn every_fault_of_the_way_to_autoshares_names_its_setting() {
     for (variable, text, fault) in [
         ("AUTOSHARES_KEEP_ALIVE", "soon", "`upstream.keep_alive` (AUTOSHARES_KEEP_ALIVE) is not valid"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     body::Body,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 /// It is read from JSON as serde reads an enum, with names in snake case: `"hang_up"`, `{"delay": "2s"}`, `{"html": 502}`,
 /// `{"answer": [500, "server_failed"]}`, `{"refuse": {"errors": ["No."]}}`, `{"raw": [429, [["Retry-After", "120"]], ""]}`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Fault {
     /// Waits this long before carrying out the call and replying as usual. In JSON a text such as `"1500ms"`.
@@ -43,7 +43,7 @@ pub enum Fault {
     /// Replies that the application key is rejected, in the documented form with status 403.
     KeyRejected,
     /// Replies with this status, these headers and this body. The content type is JSON unless a header sets another; headers that HTTP
-    /// does not allow, and those that frame the body, are left out. A status that ends no reply (1xx) becomes 500.
+    /// does not allow, and those that frame the body, are left out. A status that ends no reply (1xx) becomes 500; 204 and 304 have no body.
     Raw(u16, Vec<(String, String)>, String),
 }
 
@@ -152,13 +152,16 @@ impl Fault {
             Fault::KeyRejected => shaped(403, Shape::KeyRejected.body()),
             Fault::Raw(status, headers, body) => {
                 let mut response = raw(status, "application/json", &body);
-                let frames = ["content-length", "transfer-encoding"];
-                let is_frame = |name: &str| frames.iter().any(|frame| name.eq_ignore_ascii_case(frame));
+                let own = response.headers_mut();
                 for (name, value) in headers.into_iter().filter(|(name, _)| !is_frame(name)) {
-                    if let (Ok(name), Ok(value)) =
-                        (header::HeaderName::try_from(name), HeaderValue::try_from(value))
-                    {
-                        response.headers_mut().insert(name, value);
+                    let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value))
+                    else {
+                        continue;
+                    };
+                    if name == header::CONTENT_TYPE {
+                        own.insert(name, value);
+                    } else {
+                        own.append(name, value);
                     }
                 }
                 response
@@ -175,9 +178,18 @@ pub(super) fn shaped(status: u16, body: Option<Value>) -> Response {
     }
 }
 
+/// Whether a header says where the body ends, which is the server's to say.
+pub(super) fn is_frame(name: &str) -> bool {
+    ["content-length", "transfer-encoding"].iter().any(|frame| name.eq_ignore_ascii_case(frame))
+}
+
 fn raw(status: u16, content_type: &'static str, body: &str) -> Response {
     let status = StatusCode::from_u16(status).ok().filter(|status| !status.is_informational());
     let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        // These have no body, and no length of one.
+        return status.into_response();
+    }
     (status, [(header::CONTENT_TYPE, content_type)], body.to_owned()).into_response()
 }
 

@@ -23,6 +23,7 @@
 //! # }
 //! ```
 
+mod control;
 mod fault;
 mod platform;
 mod routes;

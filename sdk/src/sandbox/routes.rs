@@ -10,22 +10,20 @@ use axum::{
     Router,
     body::to_bytes,
     extract::{Path, Request, State},
-    http::{StatusCode, request::Parts},
-    response::{IntoResponse, Response},
-    routing::{MethodFilter, delete, get, on, put},
+    http::request::Parts,
+    response::Response,
+    routing::{MethodFilter, on},
 };
 use serde_json::{Value, json};
 
-use super::{Fault, Received, Shape, Shared, fault::shaped, platform::No};
+use super::{Received, Shape, Shared, control, fault::shaped, platform::No};
 use crate::Operation;
 
-const MAX_BODY: usize = 64 * 1024;
+/// The largest body that is read, in bytes.
+pub(super) const MAX_BODY: usize = 64 * 1024;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
-    let mut router = Router::new()
-        .route("/sandbox/outbox", get(outbox))
-        .route("/sandbox/faults", delete(heal))
-        .route("/sandbox/faults/{operation}", put(fail).delete(heal_one));
+    let mut router = control::routes();
     for operation in Operation::ALL {
         let path = format!("/api{}", operation.path_template().replace("v{version}", "{version}"));
         let method = match operation.method() {
@@ -39,61 +37,6 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         router = router.route(&path, on(method, handler));
     }
     router.with_state(shared)
-}
-
-async fn outbox(State(shared): State<Arc<Shared>>) -> Response {
-    let mails = shared.lock().platform.outbox().to_vec();
-    shaped(200, Some(json!(mails)))
-}
-
-/// `PUT /sandbox/faults/{operation}?calls=N` with a fault as JSON: as [`Sandbox::fail`](super::Sandbox::fail) and, with `calls`, as
-/// [`Sandbox::fail_times`](super::Sandbox::fail_times).
-async fn fail(State(shared): State<Arc<Shared>>, Path(id): Path<String>, request: Request) -> Response {
-    let query = request.uri().query().unwrap_or_default().to_owned();
-    let body = to_bytes(request.into_body(), MAX_BODY).await.unwrap_or_default();
-    let Some(operation) = operation_of(&id) else { return no_such_operation(&id) };
-    let fault: Fault = match serde_json::from_slice(&body) {
-        Ok(fault) => fault,
-        Err(error) => return said(400, &format!("no fault: {error}")),
-    };
-    let calls = match query.split('&').find_map(|pair| pair.strip_prefix("calls=")).map(str::parse) {
-        None => None,
-        Some(Ok(calls)) => Some(calls),
-        Some(Err(_)) => return said(400, "`calls` is not a number"),
-    };
-    let mut state = shared.lock();
-    match calls {
-        None => state.fail(operation, fault),
-        Some(calls) => state.fail_times(operation, fault, calls),
-    }
-    StatusCode::NO_CONTENT.into_response()
-}
-
-/// `DELETE /sandbox/faults/{operation}`
-async fn heal_one(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
-    let Some(operation) = operation_of(&id) else { return no_such_operation(&id) };
-    shared.lock().faults.remove(&operation);
-    StatusCode::NO_CONTENT.into_response()
-}
-
-/// `DELETE /sandbox/faults`
-async fn heal(State(shared): State<Arc<Shared>>) -> Response {
-    shared.lock().faults.clear();
-    StatusCode::NO_CONTENT.into_response()
-}
-
-fn operation_of(id: &str) -> Option<Operation> {
-    Operation::ALL.into_iter().find(|operation| operation.id() == id)
-}
-
-fn no_such_operation(id: &str) -> Response {
-    let known = Operation::ALL.map(Operation::id).join("`, `");
-    said(404, &format!("`{id}` is no operation; there are `{known}`"))
-}
-
-/// What is wrong with a request to the sandbox itself, for the author of a test.
-fn said(status: u16, what: &str) -> Response {
-    shaped(status, Some(json!({ "error": what })))
 }
 
 async fn serve(

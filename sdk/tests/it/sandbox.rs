@@ -212,10 +212,19 @@ async fn faults_are_set_over_http() {
     assert_eq!((redeem().await.status(), redeem().await.status()), (Some(502), Some(502)));
     put("redeem_code?calls=1", "{\"html\": 504}").await;
     assert_eq!((redeem().await.status(), redeem().await.status()), (Some(504), Some(502)));
-    let framed =
-        "{\"raw\": [101, [[\"Content-Length\", \"7\"], [\"Transfer-Encoding\", \"chunked\"]], \"{}\"]}";
-    put("redeem_code?calls=1", framed).await;
-    assert_eq!(redeem().await.status(), Some(500), "a status that ends no reply becomes 500");
+    put("redeem_code?calls=1", "{\"html\": 204}").await;
+    put(
+        "redeem_code?calls=1",
+        "{\"raw\": [200, [[\"Set-Cookie\", \"a=1\"], [\"Set-Cookie\", \"b=2\"]], \"{}\"]}",
+    )
+    .await;
+    let direct = async || {
+        let url = format!("{}/v1.0/users/password/reset/code", sandbox.base_url());
+        http.post(url).send().await.unwrap()
+    };
+    let empty = direct().await;
+    assert_eq!((empty.status().as_u16(), empty.headers().get("content-length")), (204, None));
+    assert_eq!(direct().await.headers().get_all("set-cookie").iter().count(), 2);
     let healed = http.delete(format!("{}/redeem_code", sandbox.faults_url())).send().await.unwrap();
     assert_eq!(healed.status(), 204);
     assert!(matches!(redeem().await.kind(), ErrorKind::Refused(_)));
@@ -234,14 +243,44 @@ async fn faults_are_set_over_http() {
             404,
             "`redeem` is no operation; there are `request_reset`, `fetch_question`",
         ),
-        ("redeem_code", "\"explode\"", 400, "unknown variant `explode`, expected one of `delay`"),
-        ("redeem_code", "{\"delay\": 2}", 400, "no fault: invalid type"),
-        ("redeem_code", "{\"delay\": \"soon\"}", 400, "expected a duration such as `1500ms`"),
-        ("redeem_code?calls=two", "\"hang_up\"", 400, "`calls` is not a number"),
-        ("redeem_code", "", 400, "no fault: EOF"),
+        ("redeem_code", "\"explode\"", 400, "there is no such fault: send one like `{\\\"delay\\\""),
+        ("redeem_code", "[]", 400, "there is no such fault"),
+        ("redeem_code", "{\"html\": 502, \"delay\": \"1s\"}", 400, "there is no such fault"),
+        (
+            "redeem_code",
+            "{\"delay\": 2}",
+            400,
+            "`delay` is not given as it has to be: send it like `{\\\"delay\\\": \\\"1500ms\\\"}`",
+        ),
+        ("redeem_code", "{\"delay\": \"soon\"}", 400, "`delay` is not given as it has to be"),
+        ("redeem_code", "{\"html\": 99}", 400, "`html` is not given as it has to be"),
+        ("redeem_code", "{\"html\": 100}", 400, "with a status from 200 to 599"),
+        ("redeem_code", "{\"html\": 1000}", 400, "with a status from 200 to 599"),
+        ("redeem_code", "{\"hang_up\": 1}", 400, "`hang_up` is not given as it has to be"),
+        ("redeem_code", "{\"refuse\": {\"error\": [\"No.\"]}}", 400, "`refuse` is not given as it has to be"),
+        ("redeem_code", "{\"answer\": [500, \"broken\"]}", 400, "the README of the SDK lists the shapes"),
+        ("redeem_code", "{\"redirect\": [307, \"a\\nb\"]}", 400, "`redirect` is not given"),
+        ("redeem_code", "{\"raw\": [200, [[\"Content-Length\", \"7\"]], \"\"]}", 400, "`raw` is not given"),
+        ("redeem_code", "{\"raw\": [200, [[\"a b\", \"7\"]], \"\"]}", 400, "`raw` is not given"),
+        ("redeem_code?calls=two", "\"hang_up\"", 400, "`?calls=two` is not known: send `?calls=1`"),
+        ("redeem_code?calls=0", "\"hang_up\"", 400, "`?calls=0` is not known"),
+        ("redeem_code?Calls=1", "\"hang_up\"", 400, "`?Calls=1` is not known"),
+        ("redeem_code?times=3", "\"hang_up\"", 400, "`?times=3` is not known"),
+        ("redeem_code?calls=1&times=3", "\"hang_up\"", 400, "is not known"),
+        ("redeem_code", "", 400, "the fault is not JSON"),
+        ("redeem_code", "{html: 502}", 400, "the fault is not JSON"),
+        ("redeem_code", &"x".repeat(70_000), 413, "the fault is longer than 65536 bytes"),
     ] {
         let (got, text) = put(path, fault).await;
         assert!(got == status && text.contains(told), "{path} {fault}: {got} {text}");
     }
     assert!(matches!(redeem().await.kind(), ErrorKind::Refused(_)), "a bad fault changes nothing");
+    let some = format!("{}/redeem_code", sandbox.faults_url());
+    let refused = http.delete(format!("{some}?calls=1")).send().await.unwrap();
+    assert_eq!(refused.status(), 400);
+    for (url, told) in [(sandbox.faults_url(), "send DELETE, or PUT with"), (some, "send PUT or DELETE")] {
+        let refused = http.post(url).send().await.unwrap();
+        assert_eq!(refused.status(), 405);
+        assert!(refused.text().await.unwrap().contains(told));
+    }
 }
