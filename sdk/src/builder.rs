@@ -2,7 +2,6 @@
 
 use std::{error::Error as StdError, fmt, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use http::HeaderValue;
 use reqwest::{Proxy, Url};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -139,7 +138,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the header `User-Agent` of every request. `autoshares-sdk/` and the version by default.
+    /// Sets the header `User-Agent` of every request: visible ASCII characters and spaces. `autoshares-sdk/` and the version by default.
     pub fn user_agent(mut self, text: impl Into<String>) -> Self {
         self.user_agent = text.into();
         self
@@ -189,7 +188,9 @@ impl ClientBuilder {
             faults.push(BuildFault::new(BuildPart::Proxy, problem));
             None
         });
-        if self.user_agent.trim().is_empty() || HeaderValue::from_str(&self.user_agent).is_err() {
+        // RFC 9110 allows no others, and servers that read a header as another encoding than its sender wrote refuse it.
+        let is_visible = |byte: u8| (b' '..=b'~').contains(&byte);
+        if self.user_agent.trim().is_empty() || !self.user_agent.bytes().all(is_visible) {
             faults.push(BuildFault::new(BuildPart::UserAgent, "is not a text of visible ASCII characters"));
         }
         let certificates = self.files.read().unwrap_or_else(|more| {

@@ -13,19 +13,19 @@ pub(crate) struct Failure {
     pub(crate) reason: String,
     /// Whether somebody has to change the server.
     pub(crate) is_unfit: bool,
-    /// Whether it kept a connection from being made.
-    pub(crate) is_of_connection: bool,
+    /// Whether it came about while a connection was being made.
+    pub(crate) while_connecting: bool,
 }
 
 impl Failure {
     pub(crate) fn unfit(reason: String) -> Self {
-        Self { reason, is_unfit: true, is_of_connection: false }
+        Self { reason, is_unfit: true, while_connecting: false }
     }
 }
 
 impl From<String> for Failure {
     fn from(reason: String) -> Self {
-        Self { reason, is_unfit: false, is_of_connection: false }
+        Self { reason, is_unfit: false, while_connecting: false }
     }
 }
 
@@ -43,31 +43,42 @@ pub(crate) fn in_mode(mode: &str) -> String {
 /// What went wrong, in a few words, and what to do about it. The texts that are passed on come from the system, from TLS or from the server's
 /// own refusals; none of them holds the address or a password.
 pub(crate) fn reason(error: &RedisError) -> String {
-    let code = error.code().unwrap_or_default();
-    // The detail is lost where the error is one of several of a pipeline.
-    let whole = error.to_string();
-    let detail = error.detail().unwrap_or(&whole);
-    if code == "NOPERM" {
-        return format!("{NO_PERMISSION}{}", short(detail));
-    }
-    if code == "NOAUTH" {
-        return "it wants a password (NOAUTH)".to_owned();
-    }
     if let Some(cause) =
         error.source().and_then(|source| source.downcast_ref::<Arc<dyn Error + Send + Sync>>())
     {
         return of_transport(&cause.to_string());
     }
     match error.kind() {
-        // What a script was not allowed is told in its error.
-        _ if detail.contains("permission") || detail.contains("can't run this command") => {
-            format!("{NO_PERMISSION}{}", short(detail))
-        }
         ErrorKind::AuthenticationFailed => "wrong user or password".to_owned(),
         ErrorKind::Parse => "no reply of Redis; does it speak TLS? Then use rediss://".to_owned(),
-        _ if code.is_empty() => error.category().to_owned(),
-        _ => format!("{} ({code})", error.category()).trim_start().to_owned(),
+        // Of the several errors of a pipeline, the first one says enough.
+        _ => match error.clone().into_server_errors().as_deref() {
+            Some([(_, first), ..]) => of_server(first.code(), first.details().unwrap_or_default()),
+            _ => error.detail().map_or_else(|| error.category().to_owned(), |detail| of_server("", detail)),
+        },
     }
+}
+
+/// What the server says in refusing a command, with what to do where that is known.
+fn of_server(code: &str, text: &str) -> String {
+    // A proxy in front of Redis may repeat the arguments of a command, such as a password; Redis adds the place in a script.
+    let end = [", with args", " script: "].iter().filter_map(|addition| text.find(addition)).min();
+    let text = text[..end.unwrap_or(text.len())].trim_end_matches('.');
+    // What a script was not allowed is told in its error.
+    if code == "NOPERM" || text.contains("permission") || text.contains("can't run this command") {
+        return format!("{NO_PERMISSION}{}", short(text));
+    }
+    if code == "NOAUTH" {
+        return "it wants a password (NOAUTH)".to_owned();
+    }
+    let hint = match code {
+        "OOM" => "; it is full: raise its `maxmemory`",
+        "READONLY" => "; it is a replica: give the gateway the address of the primary",
+        "LOADING" => "; it has just started: wait",
+        _ if text.contains("DB index") => "; the number at the end of the address names no database there",
+        _ => "",
+    };
+    format!("{}{hint}", short(format!("{code} {text}").trim()))
 }
 
 /// What the system or TLS says of a connection, with what to do where that is known.

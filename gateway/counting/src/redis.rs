@@ -245,7 +245,7 @@ impl Redis {
             let is_news = match presence {
                 Presence::Away { is_unfit: true, .. } => false,
                 Presence::Away { reason, .. } => {
-                    failure.is_unfit || failure.is_of_connection && **reason != *failure.reason
+                    failure.is_unfit || failure.while_connecting && **reason != *failure.reason
                 }
                 _ => true,
             };
@@ -267,7 +267,7 @@ impl Redis {
             (ConnectionAddr::TcpTls { .. }, None) => "; does it speak TLS there? Else use redis://",
             // A server with TLS alone hangs up on whoever does not speak it.
             (ConnectionAddr::Tcp(..), Some(error)) if hangs_up(error) => {
-                "; does it speak TLS there? Then use rediss://"
+                "; does it speak TLS there? Then use rediss://. Or are all of its `maxclients` taken?"
             }
             _ => "",
         };
@@ -457,7 +457,7 @@ async fn keep_connected(redis: Weak<Redis>, closed: Arc<Notify>) {
             Err(_) => Some(connecting.no_connection(None)),
         };
         if let Some(failure) = failure {
-            connecting.close(&Failure { is_of_connection: true, ..failure });
+            connecting.close(&Failure { while_connecting: true, ..failure });
             drop(connecting);
             sleep(PAUSE).await;
             continue;

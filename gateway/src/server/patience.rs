@@ -22,11 +22,11 @@ use tokio::{
 use tower::Service;
 
 /// No request is under way.
-const SILENT: u8 = 0;
+const IDLE: u8 = 0;
 /// A head has begun.
-const HEAD: u8 = 1;
+const PARTIAL_HEAD: u8 = 1;
 /// A request has been read and has no reply yet.
-const REQUEST: u8 = 2;
+const SERVING: u8 = 2;
 
 /// What the stream and the service of one connection know together. It also holds the permit, so that the connection counts until the last
 /// request on it is done.
@@ -38,7 +38,7 @@ pub struct Connection {
 
 impl Connection {
     pub fn new(permit: OwnedSemaphorePermit) -> Arc<Self> {
-        Arc::new(Self { phase: AtomicU8::new(SILENT), _permit: permit })
+        Arc::new(Self { phase: AtomicU8::new(IDLE), _permit: permit })
     }
 }
 
@@ -71,13 +71,13 @@ impl<S: AsyncRead> AsyncRead for Watched<S> {
         let phase = &this.connection.phase;
         match this.stream.poll_read(context, buffer) {
             Poll::Ready(read) => {
-                if buffer.filled().len() > before && phase.load(Ordering::Relaxed) == SILENT {
-                    phase.store(HEAD, Ordering::Relaxed);
+                if buffer.filled().len() > before && phase.load(Ordering::Relaxed) == IDLE {
+                    phase.store(PARTIAL_HEAD, Ordering::Relaxed);
                     *this.deadline = None;
                 }
                 Poll::Ready(read)
             }
-            Poll::Pending if phase.load(Ordering::Relaxed) == HEAD => {
+            Poll::Pending if phase.load(Ordering::Relaxed) == PARTIAL_HEAD => {
                 let deadline = this.deadline.get_or_insert_with(|| Box::pin(sleep(*this.head)));
                 ready!(deadline.as_mut().poll(context));
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
@@ -136,7 +136,7 @@ impl<S: Service<R>, R> Service<R> for Serving<S> {
     }
 
     fn call(&mut self, request: R) -> UnderWay<S::Future> {
-        self.connection.phase.store(REQUEST, Ordering::Relaxed);
+        self.connection.phase.store(SERVING, Ordering::Relaxed);
         UnderWay { reply: self.service.call(request), connection: Arc::clone(&self.connection) }
     }
 }
@@ -156,7 +156,7 @@ impl<F: Future> Future for UnderWay<F> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let reply = ready!(this.reply.poll(context));
-        this.connection.phase.store(SILENT, Ordering::Relaxed);
+        this.connection.phase.store(IDLE, Ordering::Relaxed);
         Poll::Ready(reply)
     }
 }

@@ -163,7 +163,7 @@ async fn calls_go_through_the_proxy_and_only_through_a_near_one_in_the_clear() {
 fn a_user_agent_is_a_header_and_a_keep_alive_has_an_end() {
     let with = |text: &str| builder(([127, 0, 0, 1], 1).into()).user_agent(text).build();
     assert!(with("broker/2 (reset)").is_ok());
-    for bad in ["", "  ", "a\r\nb: c", "brökér\u{0}"] {
+    for bad in ["", "  ", "a\r\nb: c", "brökér\u{0}", "brökér", "a\tb"] {
         let error = with(bad).unwrap_err().to_string();
         assert_eq!(error, "the user agent is not a text of visible ASCII characters", "{bad:?}");
     }

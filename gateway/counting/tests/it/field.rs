@@ -137,13 +137,20 @@ async fn the_documented_user_is_enough_and_every_part_of_it_is_needed() {
 
     let parts: Vec<_> = rule.split_whitespace().collect();
     assert!(parts.len() > 15, "{parts:?}");
-    for part in parts.iter().filter(|part| part.starts_with('+') && **part != "+@connection") {
+    for part in parts.iter().filter(|part| part.starts_with('+')) {
         let others: Vec<_> = parts.iter().filter(|other| *other != part).copied().collect();
         set_user(&others.join(" "));
         let reason = why_not(&at(&url)).await;
         let command = part.trim_start_matches('+').split('|').next().unwrap();
         assert!(reason.contains("permission") && reason.contains(command), "{part}: {reason}");
     }
+    // Another database than the first takes one command more, as the document says.
+    let second = url.replace("/0", "/1");
+    set_user(&rule);
+    let reason = why_not(&at(&second)).await;
+    assert!(reason.contains("permission") && reason.contains("select"), "{reason}");
+    set_user(&format!("{rule} +select"));
+    at(&second).probe().await.unwrap();
     set_user(&rule.replace("~{test}*", "~other*"));
     let reason = why_not(&at(&url)).await;
     assert!(reason.contains("permission") && reason.contains("key"), "{reason}");
@@ -165,6 +172,9 @@ async fn causes_are_told_apart() {
     let (secure, pem) = with_tls();
     let plain = Server::redis(&["--requirepass", "canary-word"]);
     let (secure_port, port) = (secure.port, plain.port);
+    let full = Server::redis(&["--maxmemory", "1mb", "--maxmemory-policy", "noeviction"]);
+    let crowded = Server::redis(&["--maxclients", "1"]);
+    let _only_client = crowded.client().get_connection().unwrap();
     for (store, told) in [
         (at("redis://127.0.0.1:1/0"), "refused"),
         (at(&format!("rediss://localhost:{secure_port}/0")), "does not know (SSL_CERT_FILE"),
@@ -172,6 +182,15 @@ async fn causes_are_told_apart() {
         (at(&format!("redis://127.0.0.1:{secure_port}/0")), "use rediss://"),
         (at(&format!("redis://:canary-other@127.0.0.1:{port}/0")), "wrong user or password"),
         (at(&format!("redis://127.0.0.1:{port}/0")), "NOAUTH"),
+        (
+            at(&format!("redis://:canary-word@127.0.0.1:{port}/99")),
+            "the end of the address names no database there",
+        ),
+        (
+            at(&format!("redis://127.0.0.1:{}/0", full.port)),
+            "OOM command not allowed when used memory > 'maxmemory'; it is full",
+        ),
+        (at(&format!("redis://127.0.0.1:{}/0", crowded.port)), "are all of its `maxclients` taken?"),
     ] {
         let reason = why_not(&store).await;
         assert!(reason.contains(told) && !reason.contains("canary"), "{told}: {reason}");
