@@ -14,6 +14,7 @@ use crate::{
     api::{self, Api, docs},
     clock::Clock,
     config::{self, Config, PublicOrigin},
+    door::Door,
     flow::{KeyRing, Seals},
     guard::Guard,
     http::{
@@ -67,15 +68,14 @@ pub fn build(config: Config, world: World) -> App {
     let settings = (config.limits, flow, password, upstream.timeout);
     let (steps, watched) = wire(autoshares, store, settings, &origin, world, &metrics);
     let site = Arc::new(Site::new(&origin, &allowed_origins, loopback_origins));
-    let api = Api {
+    let door = Arc::new(Door {
         steps: Arc::clone(&steps),
-        flow_lifetime: lifetime,
-        code_digits,
-        clock: clock.clone(),
         site: Arc::clone(&site),
         proxies,
         proxy_hints: ProxyHints::default(),
-    };
+        clock: clock.clone(),
+    });
+    let api = Api { door, flow_lifetime: lifetime, code_digits };
     let routes = api::routes().with_state(Arc::new(api)).merge(docs::routes(&origin));
     App { public: surround(routes, &origin, site, metrics, clock), watched, steps }
 }

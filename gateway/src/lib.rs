@@ -10,6 +10,7 @@ pub mod app;
 pub mod api;
 pub mod server;
 
+mod door;
 mod steps;
 
 mod guard;

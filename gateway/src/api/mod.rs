@@ -6,49 +6,39 @@ mod reply;
 pub(crate) use reply::respond;
 pub mod table;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
+
+use autoshares_sdk::Operation;
+use axum::{
+    Extension, Router,
+    body::{Body, to_bytes},
+    extract::{Request, State},
+    http::{Method, request::Parts},
+    response::{IntoResponse, Response},
+    routing::any,
+};
 
 use crate::{
-    clock::Clock,
-    config::Proxies,
+    door::Door,
     http::{
         caller::Caller,
         edge,
         problem::Problem,
-        proxy_hints::ProxyHints,
         request_body::{self, CodeRedemption, Members, PasswordUpdate, ResetRequest},
-        site::Site,
     },
-    steps::{self, Reply, Steps, Stop},
-    telemetry::{OperationName, audit::Event},
-};
-use autoshares_sdk::Operation;
-use axum::{
-    Extension, Router,
-    body::to_bytes,
-    extract::{ConnectInfo, Request, State},
-    http::{Method, request::Parts},
-    response::{IntoResponse, Response},
-    routing::any,
+    steps::{self, Reply, Stop},
+    telemetry::OperationName,
 };
 use table::{ROUTES, Route};
 
 /// The state that all routes share.
 #[derive(Debug)]
 pub struct Api {
-    /// Everything that the four steps of the flow need.
-    pub steps: Arc<Steps>,
+    pub door: Arc<Door>,
     /// How long a browser keeps the cookie of a flow.
     pub flow_lifetime: Duration,
-    pub clock: Clock,
-    /// Decides which pages may call.
-    pub site: Arc<Site>,
     /// How many digits a code has.
     pub code_digits: u32,
-    /// The proxies whose header names the client's address.
-    pub proxies: Proxies,
-    /// The hints about proxies that the operator got.
-    pub proxy_hints: ProxyHints,
 }
 
 /// Mounts each operation at its path and at its other spelling, if it has one. Every method is routed here, so that a wrong one gets a
@@ -69,49 +59,33 @@ pub fn routes() -> Router<Arc<Api>> {
 impl Api {
     async fn serve(&self, route: &Route, request: Request) -> Response {
         let (head, body) = request.into_parts();
-        match self.site.preflight(&head, &route.method) {
-            Ok(None) => {}
-            Ok(Some(response)) => return response,
-            Err(cross_site) => return self.refuse_cross_site(&head, cross_site),
+        match self.answer(route, &head, body).await {
+            Ok(response) => response,
+            Err(problem) => problem.into_response(),
+        }
+    }
+
+    async fn answer(&self, route: &Route, head: &Parts, body: Body) -> Result<Response, Problem> {
+        let Self { door, flow_lifetime, .. } = self;
+        let cross_site = |problem| door.refuse_cross_site(head, problem);
+        if let Some(response) = door.site.preflight(head, &route.method).map_err(cross_site)? {
+            return Ok(response);
         }
         if head.method != route.method {
-            return Problem::method_not_allowed(match route.method {
+            return Err(Problem::method_not_allowed(match route.method {
                 Method::GET => "GET",
                 Method::PUT => "PUT",
                 _ => "POST",
-            })
-            .into_response();
+            }));
         }
-        if let Some(ConnectInfo(peer)) = head.extensions.get::<ConnectInfo<SocketAddr>>() {
-            self.proxy_hints.look(peer.ip(), &head.headers, &self.proxies);
-        }
-        if let Err(cross_site) = self.site.check(&head) {
-            return self.refuse_cross_site(&head, cross_site);
-        }
-        let mut caller = self.caller(&head);
-        let refused = self.steps.refuse_unopened(&caller.networks, route.operation);
-        let refused = refused.and_then(|()| {
-            caller.open_handles(&head, self.steps.seals());
-            self.steps.refuse_unparsed(&caller, route.operation)
-        });
-        if let Err(stop) = refused {
-            return steps::report(&self.steps, &caller, stop).await.into_response();
-        }
+        door.site.check(head).map_err(cross_site)?;
+        let caller = door.admit(head, route.operation).await?;
         // The layer `edge::small` has already read the body and checked its size, so this cannot fail.
         let body = to_bytes(body, edge::MAX_BODY).await.unwrap_or_default();
-        match self.step(route.operation, &caller, &head, &body).await {
-            Ok(reply) => respond(reply, self.flow_lifetime),
-            Err(stop) => steps::report(&self.steps, &caller, stop).await.into_response(),
+        match self.step(route.operation, &caller, head, &body).await {
+            Ok(reply) => Ok(respond(reply, *flow_lifetime)),
+            Err(stop) => Err(door.report(&caller, stop).await),
         }
-    }
-
-    fn caller(&self, head: &Parts) -> Caller {
-        Caller::of(head, self.steps.seals(), &self.proxies, &self.clock)
-    }
-
-    fn refuse_cross_site(&self, head: &Parts, problem: Problem) -> Response {
-        self.steps.record(&self.caller(head), Event::CrossSiteRefused, None, None);
-        problem.into_response()
     }
 
     /// Parses the request and runs its step. Only this function knows which step carries out which operation.
@@ -125,18 +99,22 @@ impl Api {
         let members = || Members::read(&head.headers, body);
         match operation {
             Operation::RequestReset => {
-                steps::request_reset(&self.steps, caller, ResetRequest::read(members()?)?).await
+                steps::request_reset(&self.door.steps, caller, ResetRequest::read(members()?)?).await
             }
             Operation::FetchQuestion => {
                 let login = request_body::username(head.uri.query().unwrap_or_default())?;
-                steps::fetch_question(&self.steps, caller, login).await
+                steps::fetch_question(&self.door.steps, caller, login).await
             }
             Operation::RedeemCode => {
-                steps::redeem_code(&self.steps, caller, CodeRedemption::read(members()?, self.code_digits)?)
-                    .await
+                steps::redeem_code(
+                    &self.door.steps,
+                    caller,
+                    CodeRedemption::read(members()?, self.code_digits)?,
+                )
+                .await
             }
             Operation::SetPassword => {
-                steps::set_password(&self.steps, caller, PasswordUpdate::read(members()?)?).await
+                steps::set_password(&self.door.steps, caller, PasswordUpdate::read(members()?)?).await
             }
         }
     }
