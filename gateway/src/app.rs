@@ -23,6 +23,7 @@ use crate::{
         proxy_hints::ProxyHints,
         site::Site,
     },
+    page::{self, Page},
     randomness::Randomness,
     server::Watched,
     steps::{Autoshares, Report, Steps},
@@ -75,9 +76,13 @@ pub fn build(config: Config, world: World) -> App {
         proxy_hints: ProxyHints::default(),
         clock: clock.clone(),
     });
+    let page = config
+        .page
+        .enabled
+        .then(|| Arc::new(Page::new(Arc::clone(&door), config.page, lifetime, code_digits, password)));
     let api = Api { door, flow_lifetime: lifetime, code_digits };
     let routes = api::routes().with_state(Arc::new(api)).merge(docs::routes(&origin));
-    App { public: surround(routes, &origin, site, metrics, clock), watched, steps }
+    App { public: surround(routes, page, &origin, site, metrics, clock), watched, steps }
 }
 
 /// Puts the steps together, in front of an Autoshares and over a store.
@@ -116,20 +121,27 @@ pub fn open_store(settings: config::Store, metrics: &Arc<Metrics>) -> Store {
 /// paths in any case.
 fn surround(
     routes: Router,
+    page: Option<Arc<Page>>,
     origin: &PublicOrigin,
     site: Arc<Site>,
     metrics: Arc<Metrics>,
     clock: Clock,
 ) -> Router {
-    let app = routes.fallback(async || Problem::not_found()).layer(
-        ServiceBuilder::new()
-            // Outermost, for `telemetry` replaces the whole response when it renders a problem.
-            .layer(from_fn_with_state(Origins { https: origin.https, site }, edge::headers))
-            .layer(from_fn_with_state((metrics, clock), telemetry::observe))
-            // Inside `telemetry`, or a panic would leave no line and no metric.
-            .layer(CatchPanicLayer::custom(edge::panicked))
-            .layer(from_fn(edge::small)),
-    );
+    let outer = ServiceBuilder::new()
+        // Outermost, for `telemetry` replaces the whole response when it renders a problem.
+        .layer(from_fn_with_state(Origins { https: origin.https, site }, edge::headers))
+        .layer(from_fn_with_state((metrics, clock), telemetry::observe));
+    let inner = ServiceBuilder::new()
+        // Inside `telemetry`, or a panic would leave no line and no metric.
+        .layer(CatchPanicLayer::custom(edge::panicked))
+        .layer(from_fn(edge::small));
+    let routes = routes.fallback(async || Problem::not_found());
+    let mut app = routes.layer(outer.clone().layer(inner.clone()));
+    if let Some(page) = page {
+        // Between the two: it shows what the inner ones refuse, and the outer ones report it.
+        let shown = from_fn_with_state(Arc::clone(&page), page::dress);
+        app = app.merge(Page::routes(&page).layer(outer.layer(shown).layer(inner)));
+    }
     let by_lower_case = app.clone();
     app.fallback(move |request| by_lower_case.oneshot(edge::in_lower_case(request)))
 }
@@ -150,7 +162,7 @@ mod tests {
         let origin = PublicOrigin { text: "http://localhost".to_owned(), https: false };
         let site = Site::new(&origin, &[], false).into();
         let routes = Router::new().route("/", get(panics));
-        let app = surround(routes, &origin, site, Arc::default(), Clock::system());
+        let app = surround(routes, None, &origin, site, Arc::default(), Clock::system());
         for _ in 0..2 {
             let response = app.clone().oneshot(Request::new(Body::empty())).await.unwrap();
             assert_eq!(response.status(), 500);

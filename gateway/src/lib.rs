@@ -8,6 +8,7 @@ pub mod commands;
 pub mod app;
 
 pub mod api;
+mod page;
 pub mod server;
 
 mod door;

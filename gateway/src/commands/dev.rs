@@ -3,6 +3,7 @@
 use std::{
     fmt, io,
     net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
 };
 
 use autoshares_sdk::sandbox::{APP_KEY, Sandbox};
@@ -10,7 +11,7 @@ use tracing::warn;
 
 use super::{Outcome, serve, variable, variables};
 use crate::{
-    config::{self, Listeners, Sources},
+    config::{self, Listeners, Mailbox, Sources},
     server::Listener,
     telemetry,
 };
@@ -23,7 +24,7 @@ const ADMIN_PORT: u16 = 9090;
 /// What `dev` tells its user.
 #[derive(Debug)]
 struct Dev {
-    sandbox: Sandbox,
+    sandbox: Arc<Sandbox>,
     /// The address of the listener for operators.
     admin: SocketAddr,
     /// The origin under which browsers see the gateway.
@@ -42,6 +43,7 @@ const AMPLE: &[(&str, &str)] = &[
     ("limits.questions_per_flow", "100"),
     ("limits.risk_per_hour", "1"),
     ("limits.legacy_risk_per_hour", "1"),
+    ("page.enabled", "true"),
     ("log.format", "text"),
 ];
 
@@ -51,7 +53,7 @@ const AMPLE: &[(&str, &str)] = &[
 ///
 /// A bad setting, no free port, or a socket that fails.
 pub async fn run(set: &[String]) -> Outcome {
-    let sandbox = start_sandbox().await?;
+    let sandbox = Arc::new(start_sandbox().await?);
     let variables = variables();
     let sources = Sources { set, variables: &variables, defaults: AMPLE, ..Sources::default() };
     let mut config = config::for_dev(&sources, variable, sandbox.client())?;
@@ -59,6 +61,8 @@ pub async fn run(set: &[String]) -> Outcome {
     let Listeners { listen, admin_listen } = config.listeners;
     let (public, admin) = (next_free(listen, GATEWAY_PORT)?, next_free(admin_listen, ADMIN_PORT)?);
     config.bound_to(public.address());
+    let mails = Arc::clone(&sandbox);
+    config.page.mailbox = Some(Mailbox(Arc::new(move || mails.outbox().pop())));
     let dev = Dev { sandbox, admin: admin.address(), origin: config.public_origin.text.clone() };
     print!("{dev}");
     for warning in &config.warnings {
@@ -103,6 +107,7 @@ impl fmt::Display for Dev {
             f,
             "\
 gateway        {gateway}   what it speaks: {gateway}/docs
+page           {gateway}/password-reset   the hosted page for traders, with the mail beside it
 sandbox        {upstream}   Autoshares, embedded; application key {APP_KEY}; traders robert.zak (answer Peterson) and anna.lee (no question)
 outbox         {outbox}   the mails, with their codes
 faults         {faults}   curl -X PUT {faults}/redeem_code -d '{{\"html\": 502}}'; -X DELETE heals

@@ -23,6 +23,8 @@ mod password;
 
 mod limits;
 
+mod page;
+
 mod log;
 
 mod file;
@@ -42,6 +44,7 @@ pub use listeners::Listeners;
 pub use log::Log;
 pub use loopback::is_loopback_origin;
 pub use origins::{PublicOrigin, allowed_origin};
+pub use page::{Accent, Logo, Mailbox, Page};
 pub use password::Password;
 pub use proxies::{ForwardedHeader, Proxies};
 pub use reader::{Faults, Sources};
@@ -76,6 +79,8 @@ pub struct Config {
     pub password: Password,
     /// The budgets, and the bound on expected takeovers.
     pub limits: Limits,
+    /// The hosted page.
+    pub page: Page,
     /// How the log is written.
     pub log: Log,
     /// Settings that are allowed and yet dangerous or likely to be a mistake, for the operator to read at start.
@@ -162,6 +167,7 @@ fn read(
     let flow = flow::read(reader);
     let password = password::read(reader);
     let limits = limits::read(reader);
+    let page = page::read(reader);
     let log = log::read(reader);
     Some(Config {
         listeners: listeners?,
@@ -175,6 +181,7 @@ fn read(
         flow: flow?,
         password: password?,
         limits: limits?,
+        page: page?,
         log: log?,
         warnings: mem::take(&mut reader.warnings),
     })
@@ -217,6 +224,7 @@ pub fn settings() -> impl Iterator<Item = &'static Setting> {
         flow::SETTINGS,
         password::SETTINGS,
         limits::SETTINGS,
+        page::SETTINGS,
         log::SETTINGS,
     ]
     .into_iter()

@@ -38,8 +38,7 @@ pub fn handles(headers: &HeaderMap) -> Sent<'_> {
     let values = values.flat_map(|value| value.rsplit(|byte| *byte == b',').take(MAX_JOINED));
     let mut likely: Vec<_> = values.filter_map(unquoted).filter(&mut is_likely).take(MAX_LIKELY).collect();
     let mut newest = VecDeque::with_capacity(MAX_LIKELY);
-    let cookies = headers.get_all(header::COOKIE).iter().flat_map(|value| cookies(value.as_bytes()));
-    for cookie in cookies.filter_map(unquoted).filter(&mut is_likely) {
+    for cookie in cookies(headers, COOKIE).filter(&mut is_likely) {
         newest.truncate(MAX_LIKELY - 1);
         newest.push_front(cookie);
     }
@@ -55,12 +54,18 @@ fn unquoted(value: &[u8]) -> Option<&str> {
     std::str::from_utf8(inner.unwrap_or(value)).ok()
 }
 
-/// The values of our cookie in one header. Searched for as bytes, because a neighbour may hold any, and not split, because a header of
-/// separators alone would cost more than everything else about a request.
-fn cookies(header: &[u8]) -> impl Iterator<Item = &[u8]> {
-    memmem::find_iter(header, COOKIE).filter_map(|start| {
+/// The values of all cookies of one name.
+pub fn cookies<'h>(headers: &'h HeaderMap, name: &'static str) -> impl Iterator<Item = &'h str> {
+    let headers = headers.get_all(header::COOKIE).iter();
+    headers.flat_map(move |value| cookies_in(value.as_bytes(), name)).filter_map(unquoted)
+}
+
+/// The values of a cookie in one header. Searched for as bytes, because a neighbour may hold any, and not split, because a header of separators
+/// alone would cost more than everything else about a request.
+fn cookies_in<'h>(header: &'h [u8], name: &'static str) -> impl Iterator<Item = &'h [u8]> {
+    memmem::find_iter(header, name).filter_map(move |start| {
         let before = header[..start].trim_ascii_end();
-        let value = header[start + COOKIE.len()..].trim_ascii_start().strip_prefix(b"=")?;
+        let value = header[start + name.len()..].trim_ascii_start().strip_prefix(b"=")?;
         let is_whole = before.is_empty() || before.ends_with(b";");
         is_whole.then(|| &value[..memchr(b';', value).unwrap_or(value.len())])
     })
@@ -68,7 +73,7 @@ fn cookies(header: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Gives a handle to the client in both ways. The browser drops the cookie when the lifetime of the flow is over.
 pub fn give(headers: &mut HeaderMap, handle: &str, lifetime: Duration) {
-    set_cookie(headers, handle, lifetime);
+    give_cookie(headers, handle, lifetime);
     if let Ok(value) = HeaderValue::from_str(handle) {
         headers.insert(HEADER, value);
     }
@@ -76,15 +81,18 @@ pub fn give(headers: &mut HeaderMap, handle: &str, lifetime: Duration) {
 
 /// Takes the cookie away.
 pub fn take_away(headers: &mut HeaderMap) {
-    set_cookie(headers, "", Duration::ZERO);
+    give_cookie(headers, "", Duration::ZERO);
 }
 
-fn set_cookie(headers: &mut HeaderMap, handle: &str, age: Duration) {
-    let age = age.as_secs();
-    let cookie = format!("{COOKIE}={handle}; Max-Age={age}; Path=/; Secure; HttpOnly; SameSite=Strict");
-    if let Ok(value) = HeaderValue::from_str(&cookie) {
+fn give_cookie(headers: &mut HeaderMap, handle: &str, age: Duration) {
+    if let Ok(value) = HeaderValue::from_str(&set_cookie(COOKIE, handle, age)) {
         headers.append(header::SET_COOKIE, value);
     }
+}
+
+/// The value of `Set-Cookie` for a cookie that no script reads and no other site sends.
+pub fn set_cookie(name: &str, value: &str, age: Duration) -> String {
+    format!("{name}={value}; Max-Age={}; Path=/; Secure; HttpOnly; SameSite=Strict", age.as_secs())
 }
 
 #[cfg(test)]

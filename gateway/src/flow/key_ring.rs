@@ -74,6 +74,10 @@ pub enum Purpose {
     Handle = 0,
     /// A reset token.
     Token = 1,
+    /// What the page remembers of a reset.
+    PageState = 2,
+    /// The token in a form of the page.
+    PageForm = 3,
 }
 
 /// The kind of thing that a pseudonym stands for. The kind is part of the hash: a login and an address with the same text get different
@@ -100,7 +104,7 @@ struct KeyId([u8; ID_LENGTH]);
 pub struct KeyRing {
     origin: String,
     /// Sealed along with every text, for each purpose.
-    associated_data: [Vec<u8>; 2],
+    associated_data: [Vec<u8>; 4],
     /// The first one seals.
     keys: Vec<Key>,
 }
@@ -123,7 +127,7 @@ impl KeyRing {
         let data = |purpose: &str| format!("autoshares-gateway {purpose} {origin}").into_bytes();
         Self {
             origin: origin.to_owned(),
-            associated_data: [data("handle"), data("token")],
+            associated_data: [data("handle"), data("token"), data("page state"), data("page form")],
             keys: secrets.0.iter().map(Key::derive).collect(),
         }
     }

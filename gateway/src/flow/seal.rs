@@ -97,6 +97,16 @@ impl Seals {
         Some(Handle { id: Id(*id), secret: Secret(secret.try_into().ok()?) })
     }
 
+    /// Seals a text of the page.
+    pub fn seal_text(&self, purpose: Purpose, text: &[u8]) -> String {
+        self.ring.seal(purpose, text, self.randomness.bytes())
+    }
+
+    /// Opens a text of the page; `None` when this installation did not seal it for that purpose.
+    pub fn open_text(&self, purpose: Purpose, sealed: &str) -> Option<Vec<u8>> {
+        self.ring.open(purpose, sealed)
+    }
+
     /// Seals a token of Autoshares' for one flow. The token ends with the flow.
     pub fn seal_token(&self, flow: Id, needs_handle: bool, token: &ResetToken) -> String {
         let text = [&flow.0[..], &[u8::from(needs_handle)], token.expose().as_bytes()].concat();

@@ -58,7 +58,10 @@ pub async fn headers(
     let origin = site.listed_origin(request.headers());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    headers.extend(SECURITY_HEADERS);
+    // A page of the gateway's own sets some of them differently.
+    for (name, value) in SECURITY_HEADERS {
+        headers.entry(name).or_insert(value);
+    }
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(STRICT_POLICY);
     if https {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, ONE_YEAR);

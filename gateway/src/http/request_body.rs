@@ -81,6 +81,9 @@ pub struct PasswordUpdate {
     /// The new password again.
     #[schemars(with = "String", extend("format" = "password"))]
     pub password_confirmation: Password,
+    /// The least strength that the page wants, where the settings want less.
+    #[schemars(skip)]
+    pub least_strength: u8,
 }
 
 fn example(text: &str) -> Value {
@@ -94,11 +97,20 @@ impl ResetRequest {
     ///
     /// A [`Problem`] that names the member that is missing or wrong, and never quotes its value.
     pub fn read(mut members: Members) -> Result<Self, Problem> {
-        let user: Login = members.text("User", "the trader's login")?.into();
+        let user = members.text("User", "the trader's login")?;
+        Self::checked(user, members.optional_text("SecretQuestionAnswer")?)
+    }
+
+    /// With a login and an answer of lengths that are forwarded.
+    ///
+    /// # Errors
+    ///
+    /// See [`read`](Self::read).
+    pub fn checked(user: String, answer: Option<String>) -> Result<Self, Problem> {
+        let user: Login = user.into();
         if !fits(&user) {
             return Err(bad_login("User", Unspellable::TooLong));
         }
-        let answer = members.optional_text("SecretQuestionAnswer")?;
         if answer.as_deref().is_some_and(|answer| is_longer(answer, MAX_ANSWER)) {
             let detail = format!("`SecretQuestionAnswer` is too long: send {MAX_ANSWER} characters at most");
             return Err(Problem::new(Kind::AnswerTooLong, detail));
@@ -115,8 +127,16 @@ impl CodeRedemption {
     ///
     /// See [`ResetRequest::read`].
     pub fn read(mut members: Members, digits: u32) -> Result<Self, Problem> {
-        let text = members.text("Code", "the code from the e-mail")?;
-        let code = if is_longer(&text, MAX_CODE) { None } else { pasted_code::digits(&text) };
+        Self::checked(&members.text("Code", "the code from the e-mail")?, digits)
+    }
+
+    /// With the code that somebody typed or pasted.
+    ///
+    /// # Errors
+    ///
+    /// See [`ResetRequest::read`].
+    pub fn checked(text: &str, digits: u32) -> Result<Self, Problem> {
+        let code = if is_longer(text, MAX_CODE) { None } else { pasted_code::digits(text) };
         let code = code.filter(|code| code.len() == digits as usize).ok_or_else(|| {
             let detail = format!("`Code` is not {digits} digits: send the code from the e-mail");
             Problem::new(Kind::CodeMalformed, detail)
@@ -137,6 +157,15 @@ impl PasswordUpdate {
         let token = members.text("Token", "the `Model` that the code was traded for")?;
         let password = members.text("Password", "the new password")?;
         let confirmation = members.text("PasswordConfirmation", "the new password again")?;
+        Self::checked(token, password, confirmation)
+    }
+
+    /// With a token and passwords of lengths that are forwarded.
+    ///
+    /// # Errors
+    ///
+    /// See [`ResetRequest::read`].
+    pub fn checked(token: String, password: String, confirmation: String) -> Result<Self, Problem> {
         if token.trim().is_empty() {
             return Err(invalid("`Token` is empty: send the `Model` that the code was traded for"));
         }
@@ -152,6 +181,7 @@ impl PasswordUpdate {
             token: token.into(),
             password: password.into(),
             password_confirmation: confirmation.into(),
+            least_strength: 0,
         };
         if update.password.expose() != update.password_confirmation.expose() {
             let detail = "`Password` and `PasswordConfirmation` are not identical";

@@ -68,6 +68,35 @@ impl Site {
         }
     }
 
+    /// Checks that a form comes from a page of the gateway itself.
+    ///
+    /// # Errors
+    ///
+    /// A [`Problem`] that says which origin came and which is expected.
+    pub fn check_own(&self, head: &Parts) -> Result<(), Problem> {
+        let mut origins = head.headers.get_all(header::ORIGIN).iter();
+        let is_own =
+            |origin: &HeaderValue| *origin == self.public || self.loopback && is_of_this_machine(origin);
+        let came = match (origins.next(), origins.next()) {
+            (Some(origin), None) if is_own(origin) => None,
+            (None, _) => None,
+            (Some(origin), None) => Some(format!("`Origin` is `{}`", quoted(origin))),
+            (Some(_), Some(_)) => Some("the request has two `Origin` headers".to_owned()),
+        };
+        let mut sites = head.headers.get_all(SEC_FETCH_SITE).iter();
+        let came = came.or_else(|| {
+            let site = sites.find(|site| *site != "same-origin" && *site != "none")?;
+            Some(format!("the browser says `Sec-Fetch-Site: {}`", quoted(site)))
+        });
+        match came {
+            None => Ok(()),
+            Some(came) => {
+                let public = &self.public;
+                Err(Problem::new(Kind::CrossSite, format!("{came}: forms are taken from `{public}` alone")))
+            }
+        }
+    }
+
     /// Whether a request is a preflight of a page of another origin, and may go on.
     ///
     /// # Errors
@@ -93,8 +122,7 @@ impl Site {
         let Ok(text) = origin.to_str() else {
             return self.cross_site("`Origin` is none that a browser sends");
         };
-        let quoted =
-            if text.len() > MAX_QUOTED { format!("{}…", &text[..MAX_QUOTED]) } else { text.to_owned() };
+        let quoted = quoted(origin);
         match config::allowed_origin(text) {
             Ok(_) => self.cross_site(&format!("`Origin` is `{quoted}`")),
             Err(why) => {
@@ -145,12 +173,19 @@ impl Site {
 
     fn allowed_origin(&self, origin: &HeaderValue) -> Option<HeaderValue> {
         let is_listed = self.allowed.iter().any(|allowed| is_same(allowed, origin.as_bytes()));
-        let is_loopback = || {
-            let url = origin.to_str().ok().and_then(|text| Url::parse(text).ok());
-            url.is_some_and(|url| config::is_loopback_origin(&url))
-        };
-        (is_listed || self.loopback && is_loopback()).then(|| origin.clone())
+        (is_listed || self.loopback && is_of_this_machine(origin)).then(|| origin.clone())
     }
+}
+
+fn is_of_this_machine(origin: &HeaderValue) -> bool {
+    let url = origin.to_str().ok().and_then(|text| Url::parse(text).ok());
+    url.is_some_and(|url| config::is_loopback_origin(&url))
+}
+
+/// The value of a header, as far as a refusal quotes it.
+fn quoted(value: &HeaderValue) -> String {
+    let text = value.to_str().unwrap_or("…");
+    if text.len() > MAX_QUOTED { format!("{}…", &text[..MAX_QUOTED]) } else { text.to_owned() }
 }
 
 /// Whether a listed origin is the one of a request. Browsers send those of http and https in lower case, and those of an app as the app writes

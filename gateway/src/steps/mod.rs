@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 
 pub use autoshares::Autoshares;
 pub use fetch_question::fetch_question;
-pub use redeem_code::redeem_code;
+pub use redeem_code::{mark_of_code, redeem_code, token_of_code};
 pub use refusal::{Stop, report};
 pub use request_reset::request_reset;
 pub use said::{HandleChange, Reply, Said};

@@ -25,11 +25,6 @@ pub fn check_length(rules: config::Password, password: &Password) -> Result<(), 
     Err(Problem::new(Kind::PasswordTooShort, detail).saying(sentence))
 }
 
-/// Whether the settings demand a strength, so that the gateway measures each password.
-pub fn are_measured(rules: config::Password) -> bool {
-    rules.min_strength > 0
-}
-
 /// Refuses a password that is easy to guess. Measures on another thread, for some passwords take long.
 ///
 /// # Errors

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     config::{Answers, Binding},
-    flow::Named,
+    flow::{Handle, Named},
     guard::{
         Code, CodeVerdict, FLOWS, Flow, FlowFault, LEGACY, Outcome, Receipts, Record, Redemption, Refused,
         Silent, WRONG, level,
@@ -78,6 +78,27 @@ pub async fn redeem_code(
         steps.record(caller, Event::LegacyGuess, None, None);
     }
     forward(steps, caller, flow, mark, code, receipts, level).await
+}
+
+/// The mark of a code in a flow, under which its outcome lies in the flow's record.
+pub fn mark_of_code(handle: &Handle, code: &ConfirmationCode) -> Id {
+    handle.mark(Named::Code, code.expose())
+}
+
+/// The token that lies under the mark of an accepted code, in one of the client's flows.
+///
+/// # Errors
+///
+/// [`Refused`] when the store is away.
+pub async fn token_of_code(steps: &Steps, caller: &Caller, mark: Id) -> Result<Option<String>, Refused> {
+    for handle in &caller.handles {
+        if let Recalled::Outcome(outcome) = steps.guard.recall(handle.id, mark).await?
+            && outcome != WRONG
+        {
+            return Ok(Some(outcome));
+        }
+    }
+    Ok(None)
 }
 
 /// Calls Autoshares, and tells what is known by the last level of time.
@@ -198,7 +219,7 @@ async fn known_outcome(
     code: &ConfirmationCode,
 ) -> Result<Option<(Id, Option<Id>)>, Refused> {
     for handle in &caller.handles {
-        let mark = handle.mark(Named::Code, code.expose());
+        let mark = mark_of_code(handle, code);
         if steps.guard.recall(handle.id, mark).await? != Recalled::Nothing {
             return Ok(Some((handle.id, Some(mark))));
         }

@@ -7,11 +7,11 @@ use autoshares_sdk::{Operation, ResetToken};
 use super::{
     Reply, Said, Steps,
     autoshares::Failure,
-    password_rules::{are_measured, check_length, check_strength},
+    password_rules::{check_length, check_strength},
     refusal::Stop,
 };
 use crate::{
-    config::Binding,
+    config::{self, Binding},
     flow::{Named, Token},
     guard::{Flow, FlowFault, Outcome, Record, Refused, SPENT, Update},
     http::{caller::Caller, problem::Problem, request_body::PasswordUpdate},
@@ -30,9 +30,11 @@ pub async fn set_password(
     caller: &Caller,
     request: PasswordUpdate,
 ) -> Result<Reply, Stop> {
-    let PasswordUpdate { token, password, .. } = request;
+    let PasswordUpdate { token, password, least_strength, .. } = request;
+    let min_strength = steps.password.min_strength.max(least_strength);
+    let rules = config::Password { min_strength, ..steps.password };
     // Before the token, so that a client is not told to start again for what it can mend.
-    check_length(steps.password, &password)?;
+    check_length(rules, &password)?;
     let (update, token) = match steps.seals.open_token(token.expose()) {
         Some(opened) => match update_of(steps, caller, &opened) {
             Some(update) => (update, opened.token),
@@ -44,9 +46,9 @@ pub async fn set_password(
         }
         None => return Err(refuse_token(steps, caller, "does not open").await),
     };
-    let is_measured = are_measured(steps.password);
+    let is_measured = min_strength > 0;
     let (flow, receipts) = steps.guard.set_password(&caller.networks, &update, is_measured).await?;
-    if is_measured && let Err(weak) = check_strength(steps.password, &password).await {
+    if is_measured && let Err(weak) = check_strength(rules, &password).await {
         // Measuring stays charged, or it could be repeated without end.
         steps.guard.settle(receipts, Outcome::NotSent, Record::default()).await;
         return Err(weak.into());

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderValue, Method},
+    http::{HeaderMap, HeaderValue, Method, header},
     middleware::Next,
     response::Response,
 };
@@ -49,8 +49,13 @@ pub async fn observe(
     let operation =
         response.extensions_mut().remove::<OperationName>().map(|OperationName(operation)| operation);
     let problem = response.extensions_mut().remove::<Problem>();
-    if let Some(problem) = &problem {
-        response = problem.render(&line.request_id.0);
+    match &problem {
+        // A screen of the page.
+        Some(problem) if response.headers().contains_key(header::CONTENT_TYPE) => {
+            problem.add_headers(response.headers_mut());
+        }
+        Some(problem) => response = problem.render(&line.request_id.0),
+        None => {}
     }
     if let Ok(value) = HeaderValue::from_str(&line.request_id.0) {
         response.headers_mut().insert(REQUEST_ID, value);

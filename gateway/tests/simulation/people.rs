@@ -114,7 +114,12 @@ impl Visitor {
                 Request::Password { token } => {
                     let password = || "a-new-password".into();
                     let (password, password_confirmation) = (password(), password());
-                    let update = PasswordUpdate { token: token.into(), password, password_confirmation };
+                    let update = PasswordUpdate {
+                        token: token.into(),
+                        password,
+                        password_confirmation,
+                        least_strength: 0,
+                    };
                     steps::set_password(steps, &caller, update).await
                 }
             },

@@ -146,6 +146,16 @@ impl Problem {
         self.kind
     }
 
+    /// Whether Autoshares may have done what was asked although the request failed.
+    pub fn may_have_been_applied(&self) -> bool {
+        self.may_have_been_applied
+    }
+
+    /// How long the client should wait, in seconds.
+    pub fn retry_after(&self) -> Option<u32> {
+        self.retry_after
+    }
+
     /// The advice to the author of the client. It may be logged: of what the client sent it repeats an origin at most.
     pub fn detail(&self) -> &str {
         &self.detail

@@ -1,0 +1,114 @@
+//! A screen for every failure: the layer that shows a problem of the page's routes as a page, with the ways on.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::{Request, State as Shared},
+    http::{HeaderMap, StatusCode, header},
+    middleware::Next,
+    response::Response,
+};
+
+use super::{
+    Page, Screen,
+    screens::{self, Failed, Frame},
+    state::State,
+    words::Words,
+};
+use crate::http::{
+    problem::{Kind, Problem},
+    request_id::RequestId,
+};
+
+/// A layer that shows a problem as a screen. The problem rides on to `telemetry`, which counts and logs it and adds its headers.
+pub async fn dress(Shared(page): Shared<Arc<Page>>, request: Request, next: Next) -> Response {
+    let headers = request.headers().clone();
+    let id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.to_string());
+    let is_password = request.uri().path().eq_ignore_ascii_case(Screen::Password.path());
+    let mut response = next.run(request).await;
+    let is_bare = !response.headers().contains_key(header::CONTENT_TYPE);
+    let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
+    if is_bare {
+        response = page.failed(&headers, &problem, is_password, id);
+    }
+    response.extensions_mut().insert(problem);
+    response
+}
+
+impl Page {
+    fn failed(
+        &self,
+        headers: &HeaderMap,
+        problem: &Problem,
+        is_password: bool,
+        id: Option<String>,
+    ) -> Response {
+        let words = self.words(headers);
+        let later = || vec![words.later_lead()];
+        let unknown = || if is_password { words.unknown_password() } else { words.unknown_mail() };
+        let (title, mut sentences, may_log_in) = match problem.kind() {
+            _ if problem.may_have_been_applied() => (words.unknown_title(), vec![unknown()], is_password),
+            Kind::TooManyRequests => (words.limits_title(), vec![words.limits_lead()], false),
+            Kind::CodesPaused => (words.codes_title(), vec![words.codes_lead()], false),
+            Kind::FlowRequired | Kind::TokenInvalid => (words.ended_title(), vec![words.ended_lead()], true),
+            Kind::CrossSite => (words.other_site_title(), vec![words.other_site_lead()], false),
+            Kind::NotFound => (words.not_found_title(), vec![words.not_found_lead()], false),
+            Kind::BodyTooLarge | Kind::HeadersTooLarge | Kind::LoginMalformed | Kind::AnswerTooLong => {
+                (words.too_long_title(), vec![words.too_long_lead()], false)
+            }
+            Kind::ResetsPaused | Kind::StoreAway | Kind::Unavailable | Kind::UpstreamTimeout => {
+                (words.later_title(), later(), false)
+            }
+            Kind::UpstreamInterrupted | Kind::UpstreamFailed | Kind::UpstreamUnreadable => {
+                (words.later_title(), later(), false)
+            }
+            _ => (words.broken_title(), vec![words.broken_lead()], false),
+        };
+        if let Some(seconds) = problem.retry_after() {
+            sentences.push(words.wait_minutes(seconds.div_ceil(60).max(1) as usize));
+        }
+        let reference = id.filter(|_| {
+            problem.kind().facts().status.is_server_error() || problem.kind() == Kind::TooManyRequests
+        });
+        self.failure(&words, problem.kind().facts().status, title, sentences, may_log_in, reference)
+    }
+
+    /// The screen for a browser that keeps no cookies.
+    pub(super) fn cookies_off(&self, headers: &HeaderMap, problem: Problem) -> Response {
+        let words = self.words(headers);
+        self.told(&words, words.cookies_title(), words.cookies_lead(), problem)
+    }
+
+    /// The screen for a form of an older window.
+    pub(super) fn other_window(&self, headers: &HeaderMap, problem: Problem) -> Response {
+        let words = self.words(headers);
+        self.told(&words, words.other_window_title(), words.other_window_lead(), problem)
+    }
+
+    fn told(&self, words: &Words, title: String, sentence: String, problem: Problem) -> Response {
+        let status = problem.kind().facts().status;
+        let mut response = self.failure(words, status, title, vec![sentence], false, None);
+        response.extensions_mut().insert(problem);
+        response
+    }
+
+    fn failure(
+        &self,
+        words: &Words,
+        status: StatusCode,
+        title: String,
+        sentences: Vec<String>,
+        may_log_in: bool,
+        reference: Option<String>,
+    ) -> Response {
+        let mut frame = Frame::new(self, words, super::PATH);
+        frame.title = title;
+        let failed = Failed { frame, sentences, may_log_in, reference };
+        screens::page(status, words.language, failed.render())
+    }
+
+    fn words(&self, headers: &HeaderMap) -> Words {
+        Words::of(self.language(State::of(headers, self.seals()).as_ref(), headers))
+    }
+}

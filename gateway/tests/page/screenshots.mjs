@@ -1,0 +1,58 @@
+// Writes every screen in every state to a folder, for eyes, and has axe look at each: on a phone and a desktop, in light and dark, in every
+// language, with and without a script.
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { hold, load } from "./gateway.mjs";
+import { each } from "./states.mjs";
+
+const { chromium } = load("playwright-core");
+const axe = readFileSync(load.resolve("axe-core/axe.min.js"), "utf8");
+
+const [folder, ...names] = process.argv.slice(2);
+mkdirSync(folder, { recursive: true });
+
+const PHONE = { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, hasTouch: true };
+const DESKTOP = { viewport: { width: 1280, height: 800 } };
+/** 320 pixels: a phone of the smallest kind, and a desktop at 400 %. */
+const NARROW = { viewport: { width: 320, height: 256 } };
+const LOOKS = [
+  { name: "phone", language: "en", options: PHONE },
+  { name: "desktop-dark", language: "en", options: { ...DESKTOP, colorScheme: "dark" } },
+  { name: "narrow-pseudo", language: "en-XB", options: NARROW },
+  { name: "phone-es", language: "es", options: PHONE },
+  { name: "phone-ru-dark", language: "ru", options: { ...PHONE, colorScheme: "dark" } },
+  { name: "desktop-zh", language: "zh-Hans", options: DESKTOP },
+  { name: "phone-plain", language: "en", options: { ...PHONE, javaScriptEnabled: false } },
+];
+
+const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
+let count = 0;
+await each([], async (name, state, gateway) => {
+  for (const look of LOOKS) {
+    if (state.withoutScript && look.name !== "phone-plain") continue;
+    const context = await browser.newContext({ ...look.options, bypassCSP: true, locale: look.language === "en-XB" ? "en" : look.language });
+    const page = await context.newPage();
+    page.setDefaultTimeout(10000);
+    // The pseudo-language has to be chosen; a browser asks for the others.
+    if (look.language === "en-XB" && gateway.origin) await page.goto(`${gateway.page}?lang=en-XB`);
+    await state.go(page, gateway);
+    if (look.language === "en-XB" && gateway.origin) {
+      const path = new URL(page.url()).pathname;
+      if ((await page.locator("html").getAttribute("dir")) !== "rtl") await page.goto(`${gateway.origin}${path}?lang=en-XB`);
+    }
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth).catch(() => 0);
+    hold(wide <= 0, `${look.name}: ${wide} pixels do not fit`);
+    await page.screenshot({ path: join(folder, `${name}.${look.name}.png`), fullPage: true });
+    if (look.options.javaScriptEnabled !== false) {
+      await page.evaluate(axe);
+      const { violations } = await page.evaluate(() => axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
+      const told = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(", ")}`);
+      hold(told.length === 0, `${look.name}: axe says ${told.join("; ")}`);
+    }
+    await context.close();
+    count++;
+  }
+}, names.length ? names : undefined);
+await browser.close();
+console.log(`${count} screens`);
