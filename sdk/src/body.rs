@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use flate2::read::{DeflateDecoder, GzDecoder, ZlibDecoder};
 
 /// The largest reply body that is read, in bytes, packed and unpacked; the documented ones have a few hundred.
 const MAX_BODY: usize = 64 * 1024;
@@ -14,9 +14,9 @@ pub(crate) async fn read(mut response: reqwest::Response) -> reqwest::Result<Opt
     if response.content_length().is_some_and(|length| length > MAX_BODY as u64) {
         return Ok(None);
     }
-    let encoding = response.headers().get(http::header::CONTENT_ENCODING);
-    let deflated =
-        encoding.is_some_and(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"deflate"));
+    let mut encodings = response.headers().get_all(http::header::CONTENT_ENCODING).iter();
+    let deflated = encodings
+        .any(|value| value.as_bytes().to_ascii_lowercase().windows(7).any(|word| word == b"deflate"));
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > MAX_BODY {
@@ -27,23 +27,32 @@ pub(crate) async fn read(mut response: reqwest::Response) -> reqwest::Result<Opt
     Ok(unpacked(body, deflated).map(without_mark))
 }
 
-/// A body without its compression, which the SDK asks for in no request and some server or proxy applies all the same. The first bytes tell it,
-/// for no JSON begins with them, while the header is missing where a proxy drops it, and has many spellings. The form without such bytes
-/// is tried only where the header says `deflate`. A body that does not unpack stays as it is.
-fn unpacked(body: Vec<u8>, deflated: bool) -> Option<Vec<u8>> {
-    let plain = match *body {
-        [0x1f, 0x8b, ..] => capped(MultiGzDecoder::new(&*body)),
-        [0x78, flags, ..] if u16::from_be_bytes([0x78, flags]).is_multiple_of(31) => {
-            capped(ZlibDecoder::new(&*body))
+/// A body without its compression, which the SDK asks for in no request and some server or proxy applies all the same, a second one on top of
+/// the first. The first bytes tell it, for no JSON object begins with them, while the header is missing where a proxy drops it, and has many
+/// spellings. The form without such bytes is tried only where the header says `deflate`, and on nothing that begins like an object, for
+/// it may well unpack to something else. A body that does not unpack stays as it is.
+fn unpacked(mut body: Vec<u8>, deflated: bool) -> Option<Vec<u8>> {
+    for _ in 0..2 {
+        let plain = match *body {
+            [0x1f, 0x8b, ..] => capped(GzDecoder::new(&*body)),
+            [method, flags, ..] if is_zlib(method, flags) => capped(ZlibDecoder::new(&*body)),
+            _ if deflated && !body.trim_ascii_start().starts_with(b"{") => {
+                capped(DeflateDecoder::new(&*body))
+            }
+            _ => break,
+        };
+        match plain {
+            Ok(plain) if plain.len() > MAX_BODY => return None,
+            Ok(plain) => body = plain,
+            Err(_) => break,
         }
-        _ if deflated => capped(DeflateDecoder::new(&*body)),
-        _ => return Some(body),
-    };
-    match plain {
-        Ok(plain) if plain.len() > MAX_BODY => None,
-        Ok(plain) => Some(plain),
-        Err(_) => Some(body),
     }
+    Some(body)
+}
+
+/// Whether two bytes begin a zlib stream (RFC 1950): its method is 8, with a window of up to 32 KiB, and the two are a multiple of 31.
+fn is_zlib(method: u8, flags: u8) -> bool {
+    method & 0x0f == 8 && method >> 4 <= 7 && u16::from_be_bytes([method, flags]).is_multiple_of(31)
 }
 
 /// Everything that a decoder unpacks, or the first bytes over the cap.
@@ -55,8 +64,9 @@ fn capped(decoder: impl Read) -> io::Result<Vec<u8>> {
 
 /// A body without the byte order mark that .NET writes easily, and that no JSON parser takes.
 fn without_mark(mut body: Vec<u8>) -> Vec<u8> {
-    if body.starts_with(BYTE_ORDER_MARK) {
-        body.drain(..BYTE_ORDER_MARK.len());
+    let white_space = body.len() - body.trim_ascii_start().len();
+    if body[white_space..].starts_with(BYTE_ORDER_MARK) {
+        body.drain(..white_space + BYTE_ORDER_MARK.len());
     }
     body
 }

@@ -169,6 +169,9 @@ impl ClientBuilder {
         if self.api_version.is_empty() || !self.api_version.bytes().all(version_fits) {
             let problem = "is not made of letters, digits and dots, such as `1.0`";
             faults.push(BuildFault::new(BuildPart::ApiVersion, problem));
+        } else if self.api_version.starts_with(['v', 'V']) {
+            let problem = "begins with the `v` that the path has before it: leave it out";
+            faults.push(BuildFault::new(BuildPart::ApiVersion, problem));
         }
         let attempt_timeout = self.attempt_timeout.unwrap_or(self.timeout / 2);
         if [self.timeout, self.connect_timeout, attempt_timeout]

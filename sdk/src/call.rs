@@ -73,8 +73,11 @@ impl ClientHooks<Call> for generated::Client {
         call.note(|seen| {
             let header = |name: &str| response.headers().get(name)?.to_str().ok();
             seen.status = Some(status);
-            seen.retry_after =
-                header("retry-after").and_then(|text| retry::retry_after(text, SystemTime::now()));
+            // Of several, as proxies add them, the longest counts.
+            let times =
+                response.headers().get_all("retry-after").iter().filter_map(|time| time.to_str().ok());
+            let now = SystemTime::now();
+            seen.retry_after = times.filter_map(|time| retry::retry_after(time, now)).max();
             let id = ["x-request-id", "request-id", "x-correlation-id"].into_iter().find_map(header);
             seen.request_id = id.filter(|id| call.is_request_id(id)).map(Box::from);
         });

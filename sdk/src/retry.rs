@@ -112,7 +112,8 @@ pub(crate) fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
         // A date in the past means that there is nothing to wait for.
         return Some(date.duration_since(now).unwrap_or_default());
     }
-    let times: Option<Vec<Duration>> = text.split(',').map(|time| seconds(time.trim())).collect();
+    let times: Option<Vec<Duration>> =
+        text.trim_end_matches(',').split(',').map(|time| seconds(time.trim())).collect();
     times?.into_iter().max()
 }
 
@@ -134,7 +135,7 @@ fn date(text: &str) -> Option<SystemTime> {
     httpdate::parse_http_date(text)
         .ok()
         .or_else(|| in_gmt(without_zone?))
-        .or_else(|| humantime::parse_rfc3339_weak(without_zone.unwrap_or(text)).ok())
+        .or_else(|| humantime::parse_rfc3339_weak(without_zone.unwrap_or(text).trim_end()).ok())
 }
 
 /// A random number from 0 to 1. The standard library seeds each `RandomState` from the system's randomness, which saves a dependency.
@@ -194,21 +195,17 @@ mod tests {
             let date = format!("Tue, 24 Nov 2026 03:00:07 {zone}");
             assert_eq!(retry_after(&date, now), Some(Duration::from_secs(7)), "{zone}");
         }
-        for date in ["2026-11-24T03:00:07Z", "2026-11-24T03:00:07+00:00", "2026-11-24 03:00:07"] {
+        for date in [
+            "2026-11-24T03:00:07Z",
+            "2026-11-24T03:00:07+00:00",
+            "2026-11-24 03:00:07",
+            "2026-11-24 03:00:07 UTC",
+        ] {
             assert_eq!(after(date), Some(Duration::from_secs(7)), "{date}");
         }
-        for text in [
-            "",
-            "soon",
-            "-1",
-            "+1",
-            "1.",
-            ".5",
-            "1e3",
-            "120, soon",
-            "120,",
-            "Tue, 24 Nov 2026 03:00:07 +0200",
-        ] {
+        for text in
+            ["", "soon", "-1", "+1", "1.", ".5", "1e3", "120, soon", "Tue, 24 Nov 2026 03:00:07 +0200"]
+        {
             assert_eq!(after(text), None, "{text}");
         }
     }

@@ -141,7 +141,7 @@ impl AppKey {
             return Err(InvalidAppKey("is shorter than 8 characters"));
         }
         if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(InvalidAppKey("holds characters other than printable ASCII"));
+            return Err(InvalidAppKey("holds a blank, a line break or another character than visible ASCII"));
         }
         let hexadecimal: String = key.bytes().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self(Arc::new(Spellings {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use autoshares_sdk::{Client, ErrorKind, Login, RefusalShape};
 
-use super::{Outcome, Settings};
+use super::{Outcome, Settings, print};
 use crate::{app, error_chain::chain};
 
 /// Checks the configuration, and prints its warnings.
@@ -16,9 +16,9 @@ use crate::{app, error_chain::chain};
 pub async fn run(settings: Settings, probe: bool) -> Outcome {
     let config = settings.load()?;
     for warning in &config.warnings {
-        println!("warning: {warning}");
+        print(format_args!("warning: {warning}\n"))?;
     }
-    println!("the configuration is good");
+    print(format_args!("the configuration is good\n"))?;
     if probe {
         probe_autoshares(&config.upstream.client).await?;
         if config.store.redis.is_some() {
@@ -26,7 +26,7 @@ pub async fn run(settings: Settings, probe: bool) -> Outcome {
             store.probe().await.map_err(|unusable| {
                 format!("the store cannot be used: {}; see store.url", unusable.reason)
             })?;
-            println!("the store can be used: it runs what decisions run");
+            print(format_args!("the store can be used: it runs what decisions run\n"))?;
         }
     }
     Ok(())
@@ -48,6 +48,6 @@ async fn probe_autoshares(client: &Client) -> Outcome {
             return Err(format!("{}{hint}", chain(&error)).into());
         }
     }
-    println!("Autoshares answers and takes the key");
+    print(format_args!("Autoshares answers and takes the key\n"))?;
     Ok(())
 }

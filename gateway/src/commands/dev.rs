@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::{Outcome, serve, variable, variables};
 use crate::{
-    config::{self, Listeners, Mailbox, Sources},
+    config::{self, Listeners, Mailbox, PublicOrigin, Sources},
     server::Listener,
     telemetry,
 };
@@ -27,7 +27,7 @@ struct Dev {
     sandbox: Arc<Sandbox>,
     /// The address of the listener for operators.
     admin: SocketAddr,
-    /// The origin under which browsers see the gateway.
+    /// The address of the gateway itself, whatever stands in front of it.
     origin: String,
 }
 
@@ -63,7 +63,7 @@ pub async fn run(set: &[String]) -> Outcome {
     config.bound_to(public.address());
     let mails = Arc::clone(&sandbox);
     config.page.mailbox = Some(Mailbox(Arc::new(move || mails.outbox().pop())));
-    let dev = Dev { sandbox, admin: admin.address(), origin: config.public_origin.text.clone() };
+    let dev = Dev { sandbox, admin: admin.address(), origin: PublicOrigin::localhost(public.address()).text };
     print!("{dev}");
     for warning in &config.warnings {
         warn!("{warning}");

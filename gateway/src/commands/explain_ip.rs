@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Outcome, Settings, variable};
+use super::{Outcome, Settings, print, variable};
 use crate::{config, http::client_address::ClientAddress};
 
 /// Prints every step, the resulting address, and the network that its requests are counted under.
@@ -13,17 +13,16 @@ use crate::{config, http::client_address::ClientAddress};
 ///
 /// A bad configuration.
 pub fn run(peer: IpAddr, headers: Vec<(HeaderName, HeaderValue)>, settings: &Settings) -> Outcome {
-    let proxies = config::proxies(&settings.sources(), variable)?;
+    let proxies = settings.read(|sources| config::proxies(sources, variable))?;
     let mut map = HeaderMap::new();
     for (name, value) in headers {
         map.append(name, value);
     }
     let (client, steps) = ClientAddress::explain(peer, &map, &proxies);
     for step in steps {
-        println!("{}: {}", step.seen, step.verdict);
+        print(format_args!("{}: {}\n", step.seen, step.verdict))?;
     }
-    println!("client: {client}\ncounted under: {}", client.network());
-    Ok(())
+    Ok(print(format_args!("client: {client}\ncounted under: {}\n", client.network()))?)
 }
 
 /// Reads a header from the command line, such as `X-Forwarded-For: 192.0.2.1`.

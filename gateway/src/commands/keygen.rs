@@ -1,10 +1,13 @@
 //! `keygen`: prints a new key file for `flow.keys_file`.
 
-use super::Outcome;
+use super::{Outcome, print};
 use crate::flow::Secrets;
 
-/// Prints a key file with one new random key. Never fails.
+/// Prints a key file with one new random key.
+///
+/// # Errors
+///
+/// An output that cannot be written.
 pub fn run() -> Outcome {
-    print!("{}", Secrets::random().to_file());
-    Ok(())
+    Ok(print(Secrets::random().to_file())?)
 }

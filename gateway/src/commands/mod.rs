@@ -8,7 +8,13 @@ pub mod openapi;
 pub mod risk;
 pub mod serve;
 
-use std::{env, error::Error, path::PathBuf};
+use std::{
+    env,
+    error::Error,
+    fmt::Display,
+    io::{self, Write},
+    path::PathBuf,
+};
 
 use clap::Args;
 
@@ -33,9 +39,30 @@ impl Settings {
         Sources { file: self.config.as_deref(), set: &self.set, ..Sources::default() }
     }
 
+    /// Reads some settings for a command that needs no others, and tells on standard error of variables that look like misspelt ones.
+    fn read<T>(&self, read: impl FnOnce(&Sources<'_>) -> Result<T, Faults>) -> Result<T, Faults> {
+        for warning in variables().iter().filter_map(|name| config::misspelt_variable(name)) {
+            eprintln!("warning: {warning}");
+        }
+        read(&self.sources())
+    }
+
     fn load(&self) -> Result<Config, Faults> {
         let variables = variables();
         config::load(&Sources { variables: &variables, ..self.sources() }, variable)
+    }
+}
+
+/// Prints a text. A reader that has seen enough, such as `head`, closes the pipe, which is no fault.
+///
+/// # Errors
+///
+/// What else keeps the text from being written.
+fn print(text: impl Display) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    match write!(output, "{text}").and_then(|()| output.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
     }
 }
 

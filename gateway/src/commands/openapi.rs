@@ -1,10 +1,13 @@
 //! `openapi`: prints the documents that are derived from the code.
 
-use super::Outcome;
+use super::{Outcome, print};
 use crate::{api, telemetry::audit};
 
-/// Prints the gateway's own OpenAPI document or, with `audit`, the JSON Schema of the audit trail. Never fails.
+/// Prints the gateway's own OpenAPI document or, with `audit`, the JSON Schema of the audit trail.
+///
+/// # Errors
+///
+/// An output that cannot be written.
 pub fn run(audit: bool) -> Outcome {
-    print!("{}", if audit { audit::schema() } else { api::openapi::text() });
-    Ok(())
+    Ok(print(if audit { audit::schema() } else { api::openapi::text() })?)
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{Outcome, Settings, variable};
+use super::{Outcome, Settings, print, variable};
 use crate::config::{self, Binding, Limits};
 
 /// One honest trader in so many mistypes a code once.
@@ -17,9 +17,8 @@ const RARELY: f64 = 0.01;
 ///
 /// A bad configuration.
 pub fn run(settings: &Settings) -> Outcome {
-    let (binding, limits) = config::bounds(&settings.sources(), variable)?;
-    print!("{}", Odds::new(binding, limits));
-    Ok(())
+    let (binding, limits) = settings.read(|sources| config::bounds(sources, variable))?;
+    Ok(print(Odds::new(binding, limits))?)
 }
 
 /// The settings that bound the chance of a takeover; `Display` prints the chance and its computation.

@@ -11,9 +11,12 @@ use super::{
     settings,
 };
 
+/// The settings of a file, and the keys whose value is of another kind.
+type Read = (BTreeMap<String, Given>, Vec<String>);
+
 /// The file as `key → text`, nested tables with dots; a list becomes text with commas. `None` when it cannot be read at all. Every fault is
 /// recorded.
-pub(super) fn read(path: &Path, faults: &mut Vec<String>) -> Option<BTreeMap<String, Given>> {
+pub(super) fn read(path: &Path, faults: &mut Vec<String>) -> Option<Read> {
     let name = path.display();
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
@@ -25,17 +28,20 @@ pub(super) fn read(path: &Path, faults: &mut Vec<String>) -> Option<BTreeMap<Str
     let line = |span: Range<usize>| text[..span.start].bytes().filter(|byte| *byte == b'\n').count() + 1;
     match DeTable::parse(&text) {
         Ok(table) => {
-            let mut flat = BTreeMap::new();
+            let (mut flat, mut unread) = Read::default();
             flatten(table.get_ref(), "", &mut |key, value, span| {
                 let place = Place::File { name: name.to_string(), line: line(span) };
                 match text_of(&key, value) {
                     Ok(text) => {
                         flat.insert(key, Given { text, place });
                     }
-                    Err(fault) => faults.push(format!("{place}: {fault}")),
+                    Err(fault) => {
+                        faults.push(format!("{place}: {fault}"));
+                        unread.push(key);
+                    }
                 }
             });
-            Some(flat)
+            Some((flat, unread))
         }
         Err(error) => {
             // `Display` quotes the line, which may hold the key; the message alone does not.
@@ -73,6 +79,9 @@ fn is_table(key: &str) -> bool {
 }
 
 fn text_of(key: &str, value: &DeValue<'_>) -> Result<String, String> {
+    if is_table(key) && !is_setting(key) {
+        return Err(format!("`{key}` is a table: write `[{key}]`, and its settings below"));
+    }
     let Some(setting) = settings().find(|setting| setting.key == key) else {
         return Err(names::unknown_key(key));
     };

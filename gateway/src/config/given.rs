@@ -60,19 +60,45 @@ pub(super) fn may_be_shown(setting: &Setting, text: &str) -> bool {
     is_harmless && !may_hold_password
 }
 
-/// A text as a fault tells it: on one line, and not much of it. Of each address in it the path is left out, where people paste keys too.
-pub(super) fn shortened(text: &str) -> String {
-    const MOST: usize = 160;
-    let elements: Vec<_> = text.split(',').map(without_path).collect();
-    let text = elements.join(",");
-    let short: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
-    if text.chars().count() > MOST { short + "…" } else { short }
+/// The text of a setting as a fault tells it: on one line, and not much of it. Of each address the path is left out, where people paste keys
+/// too.
+pub(super) fn shortened(setting: &Setting, text: &str) -> String {
+    match setting.holds {
+        Holds::Address => clipped(&host_of(text).unwrap_or_else(|| text.to_owned())),
+        Holds::List => clipped(&text.split(',').map(element).collect::<Vec<_>>().join(",")),
+        Holds::Plain | Holds::Secret | Holds::File => clipped(text),
+    }
 }
 
-fn without_path(text: &str) -> String {
-    let path = text.split_once("://").and_then(|(before, rest)| {
-        let end = rest.find(['/', '?', '#']).filter(|end| rest.len() > end + 1)?;
-        Some(before.len() + "://".len() + end)
-    });
-    path.map_or_else(|| text.to_owned(), |path| format!("{}/…", &text[..path]))
+/// An element of a list as a fault tells it. What follows a comma in the path of an address looks like an element of its own, so of anything
+/// but names and numbers nothing is shown.
+pub(super) fn element(text: &str) -> String {
+    let is_harmless = |character: char| character.is_alphanumeric() || " .:/[]*-_".contains(character);
+    host_of(text.trim()).unwrap_or_else(|| {
+        let text = text.trim();
+        let is_name = text.chars().all(is_harmless) && text.chars().count() <= 60 && !text.contains("//");
+        if is_name || text.contains("://") && text.chars().all(is_harmless) {
+            clipped(text)
+        } else {
+            "…".to_owned()
+        }
+    })
+}
+
+/// An address without its path.
+fn host_of(text: &str) -> Option<String> {
+    let url = Url::parse(text).ok().filter(|url| url.host_str().is_some_and(|host| !host.is_empty()))?;
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let path = if matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none() {
+        ""
+    } else {
+        "/…"
+    };
+    Some(format!("{}://{}{port}{path}", url.scheme(), url.host_str().unwrap_or_default()))
+}
+
+fn clipped(text: &str) -> String {
+    const MOST: usize = 80;
+    let short: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
+    if text.chars().count() > MOST { short + "…" } else { short }
 }

@@ -7,10 +7,11 @@ use url::{Host, Url};
 pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
         // The parser leaves addresses as text when it does not know the scheme, such as `redis`.
         Some(Host::Domain(name)) => {
-            name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+            name.trim_end_matches('.') == "localhost"
+                || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
         }
         None => false,
     }
@@ -18,7 +19,7 @@ pub(super) fn is_loopback(url: &Url) -> bool {
 
 /// Whether a page comes from this machine. Browsers resolve every name below `localhost` to it.
 pub fn is_loopback_origin(url: &Url) -> bool {
-    is_loopback(url) || url.host_str().is_some_and(|host| host.ends_with(".localhost"))
+    is_loopback(url) || url.host_str().is_some_and(|host| host.trim_end_matches('.').ends_with(".localhost"))
 }
 
 #[cfg(test)]

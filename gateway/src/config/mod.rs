@@ -43,6 +43,7 @@ pub use limits::Limits;
 pub use listeners::Listeners;
 pub use log::Log;
 pub use loopback::is_loopback_origin;
+pub use names::misspelt_variable;
 pub use origins::{PublicOrigin, allowed_origin};
 pub use page::{Accent, Logo, Mailbox, Page};
 pub use password::Password;
@@ -120,14 +121,17 @@ pub fn for_dev<'a>(
     lookup: impl Fn(&str) -> Option<String>,
     client: Client,
 ) -> Result<Config, Faults> {
-    let is_fixed =
-        |setting: &&Setting| ["upstream.", "store."].iter().any(|table| setting.key.starts_with(table));
+    let is_fixed = |setting: &&Setting| {
+        // The sandbox sends six digits.
+        let is_digits = setting.key == "limits.code_digits";
+        is_digits || ["upstream.", "store."].iter().any(|table| setting.key.starts_with(table))
+    };
     let fixed = || settings().filter(is_fixed);
     let others =
         |name: &str| if fixed().any(|setting| setting.variable == name) { None } else { lookup(name) };
     let mut reader = Reader::new(sources, &others);
     for setting in fixed() {
-        let why = "`dev` calls its own Autoshares and counts in memory; use `serve` for others";
+        let why = "`dev` calls its own Autoshares, whose codes have six digits, and counts in memory; use `serve` for others";
         if sources.set.iter().any(|pair| pair.split('=').next() == Some(setting.key)) {
             reader.fault_as_written(format!("--set: `{}` is fixed: {why}", setting.key));
         }

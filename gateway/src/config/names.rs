@@ -13,7 +13,7 @@ const SHARED: f64 = 0.6;
 pub(super) fn unknown_key(key: &str) -> String {
     let meant = nearest(key).map(|setting| format!("; did you mean `{}`?", setting.key)).unwrap_or_default();
     if is_made_of_known_words(key) {
-        format!("`{key}` is not a setting{meant}")
+        format!("`{}` is not a setting{meant}", key.escape_debug())
     } else {
         format!(
             "a name that is not a setting, and not shown, for it may be a secret in the wrong place{meant}"
@@ -23,10 +23,12 @@ pub(super) fn unknown_key(key: &str) -> String {
 
 /// Warns of an environment variable that is no setting and looks like one. Others may begin with the same words: Kubernetes sets
 /// `GATEWAY_SERVICE_HOST` for a service that is called gateway.
-pub(super) fn misspelt_variable(name: &str) -> Option<String> {
+pub fn misspelt_variable(name: &str) -> Option<String> {
     let is_ours =
         words(name).first().is_some_and(|word| PREFIXES.iter().any(|prefix| are_alike(word, prefix)));
-    if !is_ours || settings().any(|setting| setting.variable == name) {
+    // No setting ends like that, and Kubernetes writes the addresses of services so.
+    let is_of_kubernetes = name.ends_with("_PORT") || name.contains("_PORT_");
+    if !is_ours || is_of_kubernetes || settings().any(|setting| setting.variable == name) {
         return None;
     }
     Some(format!("{name} is set, and is no setting; did you mean {}?", nearest(name)?.variable))
@@ -93,13 +95,22 @@ fn are_alike(one: &str, other: &str) -> bool {
     strsim::normalized_damerau_levenshtein(one, other) >= ALIKE_WORDS
 }
 
-/// Whether a name consists of words of settings, perhaps misspelt, and of words that are too short for a secret.
+/// Whether a name consists of words of settings, one of them perhaps misspelt. A short word in lower case is none that could be a secret.
 fn is_made_of_known_words(name: &str) -> bool {
+    const LONG: usize = 5;
     let known: Vec<_> = settings().flat_map(|setting| words(setting.key)).collect();
-    let is_known = |word: &String| known.iter().any(|known| are_alike(word, known));
+    let is_known = |word: &str| {
+        let word = word.to_ascii_lowercase();
+        known.iter().any(|known| *known == word || word.len() >= LONG && are_alike(&word, known))
+    };
     let is_short =
-        |word: &String| (1..=3).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_lowercase());
-    words(name).iter().all(|word| is_known(word) || is_short(word))
+        |word: &str| (1..=4).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let unknown: Vec<_> = name.split(['.', '_', '-']).filter(|word| !is_known(word)).collect();
+    match *unknown {
+        [] => true,
+        [word] => is_short(word),
+        _ => false,
+    }
 }
 
 /// The words of a key or a variable, in lower case.
@@ -151,8 +162,8 @@ mod tests {
                 format!("{name} is set, and is no setting; did you mean {meant}?")
             );
         }
-        let harmless = "GATEWAY_LISTEN GATEWAY_SERVICE_HOST GATEWAY_SERVICE_PORT GATEWAY_SERVICE_PORT_HTTP GATEWAY_PORT \
-            GATEWAY_PORT_8080_TCP GATEWAY_PORT_8080_TCP_ADDR GATEWAY_PORT_8080_TCP_PROTO GATEWAY_INTERFACE \
+        let harmless = "GATEWAY_LISTEN GATEWAY_SERVICE_HOST GATEWAY_SERVICE_PORT GATEWAY_SERVICE_PORT_HTTP GATEWAY_PORT GATEWAY_REDIS_PORT GATEWAY_STORE_PORT \
+            GATEWAY_REDIS_SERVICE_HOST GATEWAY_PORT_8080_TCP GATEWAY_PORT_8080_TCP_ADDR GATEWAY_PORT_8080_TCP_PROTO GATEWAY_INTERFACE \
             AUTOSHARES_TOKEN AUTOSHARES_SERVICE_HOST PATH LISTEN HTTPS_PROXY SSL_CERT_FILE";
         for name in harmless.split_whitespace() {
             assert_eq!(misspelt_variable(name), None);
@@ -183,6 +194,8 @@ mod tests {
             "upstream.app_key.canary",
             "flow.keys_file.canary",
             "CANARY",
+            "Foo-bAr-Baz-qux",
+            "slow-case-fire-disk",
             "",
         ] {
             assert!(unknown_key(secret).starts_with("a name that is not a setting"), "{secret}");

@@ -1,11 +1,14 @@
 //! `public_origin` and `allowed_origins`: the pages whose requests are answered.
 
-use std::{net::SocketAddr, str::FromStr};
+use std::{
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    str::FromStr,
+};
 
 use url::Url;
 
 use super::{
-    given::shortened, listeners::LISTEN, loopback::is_loopback_origin, reader::Reader, setting::settings,
+    given::element, listeners::LISTEN, loopback::is_loopback_origin, reader::Reader, setting::settings,
 };
 
 /// The origin under which browsers see the gateway.
@@ -20,14 +23,19 @@ pub struct PublicOrigin {
 impl PublicOrigin {
     /// The origin of a gateway that only this machine can reach.
     pub fn localhost(listen: SocketAddr) -> Self {
-        Self { text: format!("http://localhost:{}", listen.port()), https: false }
+        // The name leads to the usual addresses alone.
+        let is_usual = listen.ip() == Ipv4Addr::LOCALHOST
+            || listen.ip() == Ipv6Addr::LOCALHOST
+            || listen.ip().is_unspecified();
+        let host = if is_usual { "localhost".to_owned() } else { listen.ip().to_string() };
+        Self { text: format!("http://{host}:{}", listen.port()), https: false }
     }
 }
 
 settings! {
     PUBLIC_ORIGIN: "public_origin", "GATEWAY_PUBLIC_ORIGIN",
         "an origin without a path, such as `https://reset.example.com`; https when `listen` is not loopback",
-        "http://localhost:<port>";
+        "http://localhost:<port>", address;
     ALLOWED_ORIGINS: "allowed_origins", "GATEWAY_ALLOWED_ORIGINS",
         "exact origins, separated by commas, such as `https://www.example.com` or `capacitor://localhost`; never `*`", "none", list;
 }
@@ -85,11 +93,11 @@ pub(super) fn public_origin(text: &str) -> Result<PublicOrigin, ()> {
 
 /// Origins as browsers write them.
 fn allowed_origins(text: &str) -> Result<Vec<String>, String> {
-    if text.contains('@') {
+    if text.contains('@') || text.contains("%40") {
         return Err("holds a user name or password, which no browser sends; take it out".to_owned());
     }
     let checked =
-        |text: &str| allowed_origin(text).map_err(|why| format!("holds `{}`, {why}", shortened(text)));
+        |text: &str| allowed_origin(text).map_err(|why| format!("holds `{}`, {why}", element(text)));
     text.split(',').map(|text| checked(text.trim())).collect()
 }
 
@@ -111,10 +119,9 @@ pub fn allowed_origin(text: &str) -> Result<String, &'static str> {
     if NEVER_SENT.contains(&url.scheme()) || !text.contains("://") {
         return Err("which no browser sends as an origin");
     }
-    let is_near = |scheme| strsim::damerau_levenshtein(url.scheme(), scheme) <= 2;
-    let is_http = matches!(url.scheme(), "http" | "https");
-    if !is_http && (is_near("http") || is_near("https")) {
-        return Err("whose scheme is nearly `https`: is that meant?");
+    let is_near = |scheme| strsim::damerau_levenshtein(url.scheme(), scheme) == 1;
+    if !matches!(url.scheme(), "http" | "https") && (is_near("http") || is_near("https")) {
+        return Err("whose scheme is `https`, misspelt");
     }
     if !is_bare(&url) || url.host_str().is_none_or(str::is_empty) {
         return Err("which is more or less than scheme, host and port: browsers send nothing else");
@@ -136,60 +143,26 @@ pub fn allowed_origin(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// Schemes whose pages have the origin `null`, or that have no pages.
+/// Schemes whose pages have the origin `null`, or that have no pages and are mistaken for ones that have.
 const NEVER_SENT: &[&str] = &[
     "about",
     "blob",
-    "cid",
     "data",
-    "dns",
     "file",
     "filesystem",
     "ftp",
-    "ftps",
-    "geo",
-    "git",
-    "gopher",
-    "imap",
     "intent",
-    "irc",
     "javascript",
-    "ldap",
-    "ldaps",
     "mailto",
-    "market",
-    "mysql",
-    "news",
-    "nfs",
-    "pop",
-    "postgres",
-    "postgresql",
-    "redis",
-    "rediss",
-    "rtsp",
-    "sftp",
-    "sip",
-    "sips",
-    "smb",
-    "sms",
-    "smtp",
-    "socks",
-    "socks5",
     "ssh",
-    "svn",
-    "tcp",
     "tel",
-    "telnet",
-    "udp",
-    "unix",
-    "urn",
-    "view-source",
     "ws",
     "wss",
 ];
 
 fn is_origin(url: &Url) -> bool {
-    matches!(url.scheme(), "http" | "https") && is_bare(url)
+    let is_one_host = url.host_str().is_some_and(|host| !host.contains('*')) && url.port() != Some(0);
+    matches!(url.scheme(), "http" | "https") && is_bare(url) && is_one_host
 }
 
 /// Whether nothing stands in an address but scheme, host and port.
@@ -248,12 +221,33 @@ mod tests {
             "capacitor://localhost:0",
             "http://localhost.example",
             "http://10.0.0.1",
+            "https://user:word%40a.example",
         ] {
             let fault = allowed_origins(bad).unwrap_err();
             assert!(fault.starts_with("holds "), "{bad}: {fault}");
         }
         let secret = allowed_origins("https://user:canary@a.example").unwrap_err();
         assert!(!secret.contains("canary"), "{secret}");
+        for app in ["help://localhost", "otp://localhost", "tap://localhost"] {
+            assert!(allowed_origins(app).is_ok(), "{app}");
+        }
+    }
+
+    #[test]
+    fn a_public_origin_is_one_host() {
+        assert!(public_origin("https://reset.example.com/").is_ok());
+        for bad in [
+            "https://*.example.com",
+            "https://a.example:0",
+            "https://",
+            "capacitor://localhost",
+            "https://a.example/x",
+        ] {
+            assert_eq!(public_origin(bad), Err(()), "{bad}");
+        }
+        let origin = |listen: &str| PublicOrigin::localhost(listen.parse().unwrap()).text;
+        assert_eq!(origin("127.0.0.1:8080"), "http://localhost:8080");
+        assert_eq!(origin("127.0.0.2:8080"), "http://127.0.0.2:8080");
     }
 
     #[test]

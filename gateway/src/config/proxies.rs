@@ -51,7 +51,7 @@ impl ForwardedHeader {
 
 settings! {
     TRUSTED_PROXIES: "trusted_proxies", "GATEWAY_TRUSTED_PROXIES",
-        "networks, separated by commas, such as `10.0.0.0/8, 127.0.0.1/32`; not the whole internet", "none", list;
+        "networks, separated by commas, such as `10.0.0.0/8, 127.0.0.1/32`; none larger than a /8, or a /7 of IPv6", "none", list;
     FORWARDED_HEADER: "forwarded_header", "GATEWAY_FORWARDED_HEADER",
         "`x-forwarded-for` or `forwarded`: the one header that the trusted proxies write", "x-forwarded-for";
 }
@@ -88,7 +88,9 @@ fn networks(text: &str) -> Result<Vec<IpNet>, ()> {
         let network = canonical(network.trunc());
         // Also one that holds all of IPv4, mapped, which would never match.
         let holds_ipv4 = network.contains(&IpAddr::from(Ipv4Addr::UNSPECIFIED.to_ipv6_mapped()));
-        if network.prefix_len() == 0 || holds_ipv4 { Err(()) } else { Ok(network) }
+        // A few of these would be all of it.
+        let is_vast = network.prefix_len() < if network.addr().is_ipv4() { 8 } else { 7 };
+        if is_vast || holds_ipv4 { Err(()) } else { Ok(network) }
     };
     text.split(',').map(network).collect()
 }
@@ -124,6 +126,8 @@ mod tests {
             "here",
             "10.0.0.0/33",
             "0.0.0.0/0",
+            "0.0.0.0/1",
+            "2000::/3",
             "::/0",
             "::ffff:0:0/96",
             "::ffff:10.0.0.0/95",

@@ -28,14 +28,18 @@ pub struct Sources<'a> {
     pub defaults: &'a [(&'static str, &'static str)],
 }
 
-/// Everything that is wrong with a configuration.
+/// Everything that is wrong with a configuration, and what may be the cause of it.
 #[derive(Debug)]
-pub struct Faults(Vec<String>);
+pub struct Faults {
+    faults: Vec<String>,
+    warnings: Vec<String>,
+}
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "the configuration has {} fault(s):", self.0.len())?;
-        self.0.iter().try_for_each(|fault| writeln!(f, "  - {fault}"))
+        writeln!(f, "the configuration has {} fault(s):", self.faults.len())?;
+        self.faults.iter().try_for_each(|fault| writeln!(f, "  - {fault}"))?;
+        self.warnings.iter().try_for_each(|warning| writeln!(f, "  warning: {warning}"))
     }
 }
 
@@ -44,7 +48,8 @@ impl std::error::Error for Faults {}
 impl Faults {
     /// The store replies, and cannot be used as it is set up.
     pub fn of_the_store(reason: &str) -> Self {
-        Self(vec![format!("`store.url` (GATEWAY_STORE): Redis cannot be used: {reason}")])
+        let faults = vec![format!("`store.url` (GATEWAY_STORE): Redis cannot be used: {reason}")];
+        Self { faults, warnings: Vec::new() }
     }
 }
 
@@ -55,6 +60,8 @@ pub(super) struct Reader<'a> {
     file: BTreeMap<String, Given>,
     /// Whether there is a file that cannot be read, so that nobody knows which settings are missing.
     file_is_unread: bool,
+    /// The settings whose value in the file is of another kind, which has been told.
+    unread: Vec<String>,
     set: BTreeMap<String, Given>,
     defaults: &'a [(&'static str, &'static str)],
     faults: Vec<String>,
@@ -66,7 +73,7 @@ impl<'a> Reader<'a> {
         let mut faults = Vec::new();
         let read = sources.file.map(|path| file::read(path, &mut faults));
         let file_is_unread = matches!(read, Some(None));
-        let file = read.flatten().unwrap_or_default();
+        let (file, unread) = read.flatten().unwrap_or_default();
         let set = read_command_line(sources.set, &mut faults);
         for key in set.keys() {
             match settings().find(|setting| setting.key == key) {
@@ -90,14 +97,14 @@ impl<'a> Reader<'a> {
         });
         let misspelt = sources.variables.iter().filter_map(|name| names::misspelt_variable(name));
         let warnings = warning.into_iter().chain(misspelt).collect();
-        Self { lookup, file, file_is_unread, set, defaults: sources.defaults, faults, warnings }
+        Self { lookup, file, file_is_unread, unread, set, defaults: sources.defaults, faults, warnings }
     }
 
     /// Ends reading: the value that was read, or every fault that was found anywhere.
     pub(super) fn finish<T>(self, read: Option<T>) -> Result<T, Faults> {
         match read {
             Some(read) if self.faults.is_empty() => Ok(read),
-            _ => Err(Faults(self.faults)),
+            _ => Err(Faults { faults: self.faults, warnings: self.warnings }),
         }
     }
 
@@ -182,13 +189,18 @@ impl<'a> Reader<'a> {
         let Setting { key, variable, expected, .. } = setting;
         let given = match self.given(setting) {
             Some(Given { text, place }) if may_be_shown(&setting, &text) => {
-                format!("; given: `{}` ({place})", shortened(&text))
+                format!("; given: `{}` ({place})", shortened(&setting, &text))
             }
             Some(Given { place, .. }) => format!("; given in {place}, and not shown, for it may be a secret"),
-            None if self.file_is_unread => return,
+            None if self.file_is_unread || self.is_unread(key) => return,
             None => String::new(),
         };
         self.faults.push(format!("`{key}` ({variable}) {wrong}{given}; expected: {expected}"));
+    }
+
+    /// Whether the value of a setting could not be read, or that of the one that may stand in its place.
+    fn is_unread(&self, key: &str) -> bool {
+        self.unread.iter().any(|unread| unread.trim_end_matches("_file") == key.trim_end_matches("_file"))
     }
 
     /// For a fault that does not lie in the text of one setting.

@@ -1,6 +1,6 @@
 //! `upstream.*`: how Autoshares is called.
 
-use std::{fs, time::Duration};
+use std::{env, fs, io, path::Path, time::Duration};
 
 use autoshares_sdk::{AppKey, AppKeySource, BuildPart, Client};
 
@@ -116,19 +116,28 @@ fn warn_of_ignored_proxy(reader: &mut Reader<'_>) {
     }
 }
 
-/// OpenSSL's variables replace the certificates of the platform. Where nothing lies in their place, every https address of Autoshares and of
-/// Redis fails later.
+/// OpenSSL's variables replace the certificates of the platform, and nothing says so when nothing lies in their place.
 fn warn_of_missing_certificates(reader: &mut Reader<'_>) {
-    type Check = fn(&str) -> std::io::Result<()>;
-    let file: Check = |path| fs::File::open(path).map(drop);
-    let folder: Check = |path| fs::read_dir(path).map(drop);
-    for (name, check) in [("SSL_CERT_FILE", file), ("SSL_CERT_DIR", folder)] {
-        if let Some(Err(error)) = reader.variable(name).map(|path| check(&path)) {
+    let file = |path: &Path| fs::read(path).map(drop);
+    let folder = |path: &Path| fs::read_dir(path).map(drop);
+    let [files, folders] = ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(|name| reader.variable(name));
+    let mut warn = |name, error: io::Result<()>| {
+        if let Err(error) = error {
             reader.warn(
                 CA_FILE,
-                format_args!("{name} stands in for the platform's certificates, and what it names cannot be read: {error}"),
+                format_args!(
+                    "{name} stands in for the platform's certificates, and what it names cannot be read: {error}"
+                ),
             );
         }
+    };
+    if let Some(path) = files {
+        warn("SSL_CERT_FILE", file(Path::new(&path)));
+    }
+    // A list, separated by colons.
+    if let Some(list) = folders {
+        let unread = env::split_paths(&list).map(|path| folder(&path)).find(Result::is_err);
+        warn("SSL_CERT_DIR", unread.unwrap_or(Ok(())));
     }
 }
 

@@ -29,7 +29,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Reads the caller from the head of a request, without handles: opening one costs more than all else about a request that is refused.
+    /// Reads the caller from the head of a request, without handles: opening them costs as much as all else about a request that is refused.
     pub fn of(head: &Parts, seals: &Seals, proxies: &Proxies, clock: &Clock) -> Self {
         let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
         let client = ClientAddress::of(peer, &head.headers, proxies);

@@ -46,10 +46,23 @@ pub struct Step {
     pub verdict: &'static str,
 }
 
+/// The verdicts on an element of the header that names an address.
+const CLIENT: &str = "not trusted: it is the client, and what stands further left is ignored";
+const NEARER_PROXY: &str = "trusted: on to the left";
+
 impl ClientAddress {
     /// Finds the client's address from the peer and, if that is a trusted proxy, from the header that it writes.
     pub fn of(peer: Option<SocketAddr>, headers: &HeaderMap, proxies: &Proxies) -> Self {
         peer.map_or(ClientAddress::Unknown(Why::NoPeer), |peer| Self::of_peer(peer.ip(), headers, proxies))
+    }
+
+    /// Whether a trusted proxy names anybody in the header that it writes.
+    pub fn is_named(peer: IpAddr, headers: &HeaderMap, proxies: &Proxies) -> bool {
+        let mut is_named = false;
+        let client = decide(peer, headers, proxies, &mut |_, verdict| {
+            is_named |= [CLIENT, NEARER_PROXY].contains(&verdict);
+        });
+        client.known().is_some() && is_named
     }
 
     /// Finds the client's address of a request that came over a socket.
@@ -132,13 +145,10 @@ fn decide(
                 };
                 client = address;
                 if !is_trusted(client, &proxies.trusted) {
-                    tell(
-                        format_args!("{shown}"),
-                        "not trusted: it is the client, and what stands further left is ignored",
-                    );
+                    tell(format_args!("{shown}"), CLIENT);
                     return ClientAddress::Known(client);
                 }
-                tell(format_args!("{shown}"), "trusted: on to the left");
+                tell(format_args!("{shown}"), NEARER_PROXY);
             }
             if left.is_empty() {
                 break;

@@ -13,9 +13,10 @@ use axum::{
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
-use crate::{
-    http::problem::{Kind, Problem},
-    http::site::Site,
+use crate::http::{
+    problem::{Kind, Problem},
+    request_body,
+    site::Site,
 };
 
 /// The largest head that the gateway accepts, in bytes: target, header names and values.
@@ -107,8 +108,7 @@ fn head_fits(request: &Request) -> Result<(), Problem> {
     if target + size(request.headers()) > MAX_HEAD {
         let detail = format!("send at most {MAX_HEAD} bytes of address and headers; cookies count");
         let problem = Problem::new(Kind::HeadersTooLarge, detail);
-        // Of an address, a login is the part that may be long.
-        let is_login = target > MAX_HEAD / 2;
+        let is_login = request.uri().query().is_some_and(request_body::holds_long_login);
         return Err(if is_login {
             problem.saying("This login is too long. Please check it.")
         } else {

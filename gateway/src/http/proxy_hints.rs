@@ -80,8 +80,7 @@ fn hint(peer: IpAddr, headers: &HeaderMap, proxies: &Proxies) -> Option<Hint> {
     if !is_trusted(canonical, &proxies.trusted) {
         return is_near_proxy.then_some(Hint::OtherProxy);
     }
-    let names_a_client = written
-        && ClientAddress::of_peer(peer, headers, proxies).known().is_some_and(|client| client != canonical);
+    let names_a_client = written && ClientAddress::is_named(peer, headers, proxies);
     match (names_a_client, other) {
         (true, _) => None,
         (false, true) => Some(Hint::OtherHeader),
@@ -145,8 +144,10 @@ mod tests {
         assert_eq!(hint("10.0.0.1", trusted, forwarded), Some(Hint::OtherHeader));
         assert_eq!(hint("10.0.0.1", trusted, forwarded_for), None);
         assert_eq!(hint("::ffff:10.0.0.1", trusted, forwarded_for), None);
+        let own = Some(("x-forwarded-for", "10.0.0.1"));
+        assert_eq!(hint("10.0.0.1", trusted, own), None, "somebody on the proxy's machine");
         assert_eq!(hint("10.0.0.1", trusted, None), Some(Hint::NoAddress));
-        for nobody in ["", " , ", "unknown", "-", "10.0.0.1", "client.example"] {
+        for nobody in ["", " , ", "unknown", "-", "client.example"] {
             assert_eq!(
                 hint("10.0.0.1", trusted, Some(("x-forwarded-for", nobody))),
                 Some(Hint::NoAddress),

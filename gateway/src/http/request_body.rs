@@ -138,7 +138,9 @@ impl CodeRedemption {
     pub fn checked(text: &str, digits: u32) -> Result<Self, Problem> {
         let code = if is_longer(text, MAX_CODE) { None } else { pasted_code::digits(text) };
         let code = code.filter(|code| code.len() == digits as usize).ok_or_else(|| {
-            let detail = format!("`Code` is not {digits} digits: send the code from the e-mail");
+            let detail = format!(
+                "`Code` is not {digits} digits, or has more than {MAX_CODE} characters: send the code from the e-mail"
+            );
             Problem::new(Kind::CodeMalformed, detail)
                 .saying(format!("Please enter the {digits} digits of the code from the e-mail."))
         })?;
@@ -199,12 +201,7 @@ impl PasswordUpdate {
 pub fn username(query: &str) -> Result<Login, Problem> {
     let invalid = |detail| Err(Problem::new(Kind::InvalidQuery, detail));
     if query.len() > MAX_QUERY {
-        let is_long_login = |parameter: &str| {
-            let name = parameter.as_bytes().first_chunk::<9>();
-            name.is_some_and(|name| name.eq_ignore_ascii_case(b"username="))
-                && parameter.len() > MAX_QUERY / 2
-        };
-        if query.split('&').take(MAX_PARAMETERS).any(is_long_login) {
+        if holds_long_login(query) {
             return Err(bad_login("username", Unspellable::TooLong));
         }
         return invalid("the query is too long: send `username` alone");
@@ -229,11 +226,21 @@ pub fn username(query: &str) -> Result<Login, Problem> {
     }
 }
 
+/// Whether it is the login that makes a query too long.
+pub fn holds_long_login(query: &str) -> bool {
+    query.split('&').take(MAX_PARAMETERS).any(|parameter| {
+        let name = parameter.as_bytes().first_chunk::<9>();
+        name.is_some_and(|name| name.eq_ignore_ascii_case(b"username=")) && parameter.len() > MAX_QUERY / 2
+    })
+}
+
 /// The problem of a login that is not counted. `name` is the member or parameter that holds the login.
 pub fn bad_login(name: &str, fault: Unspellable) -> Problem {
     let (detail, sentence) = match fault {
         Unspellable::TooLong => (
-            format!("`{name}` is too long: a login has {MAX_LOGIN} characters at most"),
+            format!(
+                "`{name}` is too long: a login has {MAX_LOGIN} characters at most, and an emoji counts as two"
+            ),
             "This login is too long. Please check it.",
         ),
         Unspellable::Blank => {
@@ -274,7 +281,8 @@ impl Members {
     fn text(&mut self, name: &str, what: &str) -> Result<String, Problem> {
         match self.0.remove(&name.to_ascii_lowercase()) {
             Some(Member::Text(text)) => Ok(text),
-            Some(Member::Null) => Err(invalid(format!("`{name}` is null: send {what}"))),
+            // Form libraries write it for a field that was left empty.
+            Some(Member::Null) => Ok(String::new()),
             Some(Member::Other) => Err(invalid(format!("`{name}` is not a string: send {what} in quotes"))),
             None => Err(invalid(format!("`{name}` is missing: send {what}"))),
         }
@@ -306,10 +314,12 @@ fn told(error: &serde_json::Error, body: &[u8]) -> String {
         format!("a number is too large {place}")
     } else if is(&["lone leading surrogate", "unexpected end of hex escape"]) {
         format!("an escape in a string is half of a character: `\\ud83d` needs its other half {place}")
+    } else if body.trim_ascii().is_empty() {
+        "the body is empty: send one JSON object".to_owned()
     } else if error.is_data() {
         format!("send one JSON object, in braces {place}")
     } else if let Err(error) = std::str::from_utf8(body) {
-        format!("the body is not UTF-8 (byte {})", error.valid_up_to())
+        format!("the body is not UTF-8, after {} good bytes", error.valid_up_to())
     } else {
         format!("not valid JSON {place}")
     }
@@ -335,7 +345,7 @@ fn check_content(headers: &HeaderMap) -> Result<(), Problem> {
     }
     let is_other_charset = |parameter: &str| {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        let value = value.trim().trim_matches('"');
+        let value = value.trim().trim_matches(['"', '\'']);
         // ASCII is UTF-8 too.
         let is_utf8 = ["utf-8", "utf8", "us-ascii"].iter().any(|known| value.eq_ignore_ascii_case(known));
         name.trim().eq_ignore_ascii_case("charset") && !is_utf8

@@ -310,7 +310,7 @@ impl Page {
                 let state = state.with_code(code);
                 Ok(Next { screen: Screen::Password, state, handle, again: false })
             }
-            (Said::Refused(sentences), _) => {
+            (Said::Refused(sentences), _) if !sentences.messages.is_empty() => {
                 Err(Halt::mend(Field::Code, Fault::Refused(sentences.messages.join(" "))))
             }
             _ => Err(Halt::mend(Field::Code, Fault::CodeWrong)),
@@ -341,7 +341,7 @@ impl Page {
                 let state = state.done();
                 Ok(Next { screen: Screen::Done, state, handle, again: false })
             }
-            Said::Refused(sentences) => {
+            Said::Refused(sentences) if !sentences.messages.is_empty() => {
                 Err(Halt::mend(Field::Password, Fault::PasswordRefused(sentences.messages.join(" "))))
             }
             _ => Err(Halt::mend(Field::Password, Fault::PasswordNotAccepted)),

@@ -109,7 +109,7 @@ impl Steps {
         &self.behind
     }
 
-    /// Refuses what can be refused before a handle is opened, which costs more than all else about a refused request: steps 1 and 2 while
+    /// Refuses what can be refused before the handles are opened, which costs as much as all else about a refused request: steps 1 and 2 while
     /// Autoshares fails, and steps 1 and 3 of networks that are known to have used up a budget. Step 3 looks for a known outcome before it is
     /// refused in an outage.
     ///

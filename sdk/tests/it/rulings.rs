@@ -262,6 +262,9 @@ const COMPRESSED: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\xf2
 async fn a_byte_order_mark_and_gzip_are_read() {
     let plain = r#"{"Model": "token-1", "Errors": [], "IsSucceed": true}"#;
     let mark = "\u{feff}";
+    let indented = plain.replace("{", "{\n  ").replace(", ", ",\n  ").into_bytes();
+    let mut small_window = packed(ZlibEncoder::new(plain.as_bytes(), Compression::best()));
+    small_window[..2].copy_from_slice(&[0x68, 0xde]);
     let marked = packed(GzEncoder::new([mark, plain].concat().as_bytes(), Compression::fast()));
     let zlib = packed(ZlibEncoder::new(plain.as_bytes(), Compression::fast()));
     let deflated = packed(DeflateEncoder::new(plain.as_bytes(), Compression::fast()));
@@ -277,7 +280,15 @@ async fn a_byte_order_mark_and_gzip_are_read() {
         (&[], COMPRESSED.to_vec()),
         (&[], marked),
         (&[("Content-Encoding", "deflate")], zlib),
-        (&[("Content-Encoding", "deflate")], deflated),
+        (&[("Content-Encoding", "deflate")], deflated.clone()),
+        (&[("Content-Encoding", "identity, X-Deflate")], deflated),
+        (&[("Content-Encoding", "deflate")], indented.clone()),
+        (&[("Content-Encoding", "gzip")], indented),
+        // By another program, with a window of 16 KiB.
+        (&[], small_window),
+        (&[("Content-Encoding", "gzip, gzip")], packed(GzEncoder::new(COMPRESSED, Compression::fast()))),
+        (&[("Content-Encoding", "gzip")], [COMPRESSED, b"\0\0\0\0"].concat()),
+        (&[], ["\r\n", mark, plain].concat().into_bytes()),
     ] {
         let upstream = Upstream::answering(answer(headers, &body));
         let client = client(&upstream);

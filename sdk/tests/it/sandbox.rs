@@ -212,6 +212,11 @@ async fn faults_are_set_over_http() {
     assert_eq!((redeem().await.status(), redeem().await.status()), (Some(502), Some(502)));
     put("redeem_code?calls=1", "{\"html\": 504}").await;
     assert_eq!((redeem().await.status(), redeem().await.status()), (Some(504), Some(502)));
+    // What HTTP does not allow comes from Rust alone.
+    let framed = [("Content-Length", "7"), ("Transfer-Encoding", "chunked")]
+        .map(|(name, value)| (name.into(), value.into()));
+    sandbox.fail_times(Operation::RedeemCode, Fault::Raw(101, framed.to_vec(), "{}".into()), 1);
+    assert_eq!(redeem().await.status(), Some(500), "a status that ends no reply becomes 500");
     put("redeem_code?calls=1", "{\"html\": 204}").await;
     put(
         "redeem_code?calls=1",

@@ -64,7 +64,7 @@ fn a_poor_key_and_a_poor_file_are_refused_without_being_shown() {
         ("", "is empty"),
         ("seven77", "is shorter than 8 characters"),
         ("changeme", "is the placeholder"),
-        ("has space", "holds characters other than printable ASCII"),
+        ("has space", "holds a blank, a line break or another character than visible ASCII"),
     ] {
         fs::write(&path, key).unwrap();
         let output = bare()
