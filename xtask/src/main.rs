@@ -8,6 +8,7 @@ mod dev;
 mod package;
 mod price;
 mod release;
+mod screenshots;
 mod simulate;
 mod test;
 mod tools;
@@ -22,6 +23,8 @@ cargo xtask dev                run the gateway with an embedded Autoshares sandb
 cargo xtask test               run every check, after installing the programs that the checks need
 cargo xtask codegen            write openapi/gateway.json from the route table, and the JSON Schema of the audit trail
 cargo xtask codegen --check    write nothing; name the documents that are out of date and exit with 4
+cargo xtask screenshots        walk through the hosted page in Chromium, and write every screen in every state to target/screenshots
+            FOLDER             or to this folder
 cargo xtask attack             attack the gateway on loopback, and nginx for comparison, and print a table of the results
 cargo xtask simulate --seeds N  run N simulated hours (100 by default), and print what attacks cost honest traders
             --first K          begin with this seed, to repeat one that failed
@@ -38,6 +41,8 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["codegen"] => codegen::write(),
         ["codegen", "--check"] => codegen::check(),
+        ["screenshots"] => screenshots::take(None),
+        ["screenshots", folder] => screenshots::take(Some(folder)),
         ["attack"] => attack::run_all(),
         ["simulate"] => simulate::run("100", "1"),
         ["simulate", "--seeds", seeds] => simulate::run(seeds, "1"),

@@ -4,12 +4,13 @@ use std::{env, fs, path::Path, process::Command, process::Stdio};
 
 use crate::command::{Failure, cargo, program, read, root, run};
 
-/// The programs, and the Debian packages that contain them. Chromium needs the fonts for screenshots.
-const PROGRAMS: [(&str, &[&str]); 11] = [
+/// The programs, and the Debian packages that contain them. The browsers need the fonts for screenshots.
+const PROGRAMS: [(&str, &[&str]); 12] = [
     ("bash", &["bash"]),
     ("curl", &["curl"]),
     ("kill", &["procps"]),
-    ("chromium", &["chromium", "fonts-dejavu-core"]),
+    ("chromium", &["chromium", "fonts-dejavu-core", "fonts-droid-fallback"]),
+    ("firefox-esr", &["firefox-esr"]),
     ("node", &["nodejs"]),
     ("npm", &["npm"]),
     ("python3", &["python3", "python3-venv"]),

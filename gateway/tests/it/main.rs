@@ -25,3 +25,4 @@ mod telemetry;
 
 mod browser;
 mod clients;
+mod page;

@@ -33,7 +33,7 @@ await each([], async (name, state, gateway) => {
     if (state.withoutScript && look.name !== "phone-plain") continue;
     const context = await browser.newContext({ ...look.options, bypassCSP: true, locale: look.language === "en-XB" ? "en" : look.language });
     const page = await context.newPage();
-    page.setDefaultTimeout(10000);
+    page.setDefaultTimeout(30000);
     // The pseudo-language has to be chosen; a browser asks for the others.
     if (look.language === "en-XB" && gateway.origin) await page.goto(`${gateway.page}?lang=en-XB`);
     await state.go(page, gateway);
