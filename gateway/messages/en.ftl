@@ -104,6 +104,7 @@ ended-title = This reset has ended
 ended-lead = It was open for too long, or it was finished in another window. If you have set a new password, log in with it.
 unknown-title = We do not know whether that worked
 unknown-mail = A code may be on its way. Wait for a few minutes and look at your e-mail before you start again.
+enter-code = Enter the code
 unknown-password = Try to log in with the new password. If that does not work, start again.
 cookies-title = Your browser keeps no cookies for this page
 cookies-lead = Allow cookies for it, then start again. They keep your reset apart from others, and are gone when it ends.

@@ -102,6 +102,7 @@ ended-title = Este proceso ha terminado
 ended-lead = Estuvo abierto demasiado tiempo o terminó en otra ventana. Si ya guardó una contraseña nueva, inicie sesión con ella.
 unknown-title = No sabemos si ha funcionado
 unknown-mail = Puede haber un código en camino. Espere unos minutos y mire su correo antes de empezar de nuevo.
+enter-code = Escribir el código
 unknown-password = Intente iniciar sesión con la contraseña nueva. Si no funciona, empiece de nuevo.
 cookies-title = Su navegador no guarda cookies de esta página
 cookies-lead = Permítalas para esta página y empiece de nuevo. Separan su proceso de otros y desaparecen cuando termina.

@@ -94,6 +94,7 @@ ended-title = 此次重置已结束
 ended-lead = 打开的时间过长，或已在其他窗口完成。如果您已设置新密码，请用它登录。
 unknown-title = 我们不知道操作是否成功
 unknown-mail = 验证码可能正在发送。请等待几分钟并查看邮箱，然后再重新开始。
+enter-code = 输入验证码
 unknown-password = 请尝试用新密码登录。如果不行，请重新开始。
 cookies-title = 您的浏览器没有为此页面保存 Cookie
 cookies-lead = 请允许此页面使用 Cookie，然后重新开始。它们用于区分您的重置操作，结束后即删除。

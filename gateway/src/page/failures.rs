@@ -5,7 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::{
     extract::{Request, State as Shared},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, header},
     middleware::Next,
     response::Response,
 };
@@ -30,7 +30,9 @@ pub async fn dress(Shared(page): Shared<Arc<Page>>, request: Request, next: Next
     let is_bare = !response.headers().contains_key(header::CONTENT_TYPE);
     let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
     if is_bare {
+        let own = response.headers().clone();
         response = page.failed(&headers, &problem, is_password, id);
+        response.headers_mut().extend(own);
     }
     response.extensions_mut().insert(problem);
     response
@@ -68,10 +70,13 @@ impl Page {
         if let Some(seconds) = problem.retry_after() {
             sentences.push(words.wait_minutes(seconds.div_ceil(60).max(1) as usize));
         }
+        let may_have_code = problem.may_have_been_applied() && !is_password;
         let reference = id.filter(|_| {
             problem.kind().facts().status.is_server_error() || problem.kind() == Kind::TooManyRequests
         });
-        self.failure(&words, problem.kind().facts().status, title, sentences, may_log_in, reference)
+        let failed =
+            Failed { frame: self.frame(&words, title), sentences, may_log_in, may_have_code, reference };
+        screens::page(problem.kind().facts().status, words.language, failed.render())
     }
 
     /// The screen for a browser that keeps no cookies.
@@ -87,25 +92,21 @@ impl Page {
     }
 
     fn told(&self, words: &Words, title: String, sentence: String, problem: Problem) -> Response {
-        let status = problem.kind().facts().status;
-        let mut response = self.failure(words, status, title, vec![sentence], false, None);
+        let frame = self.frame(words, title);
+        let failed = Failed {
+            frame,
+            sentences: vec![sentence],
+            may_log_in: false,
+            may_have_code: false,
+            reference: None,
+        };
+        let mut response = screens::page(problem.kind().facts().status, words.language, failed.render());
         response.extensions_mut().insert(problem);
         response
     }
 
-    fn failure(
-        &self,
-        words: &Words,
-        status: StatusCode,
-        title: String,
-        sentences: Vec<String>,
-        may_log_in: bool,
-        reference: Option<String>,
-    ) -> Response {
-        let mut frame = Frame::new(self, words, super::PATH);
-        frame.title = title;
-        let failed = Failed { frame, sentences, may_log_in, reference };
-        screens::page(status, words.language, failed.render())
+    fn frame<'a>(&'a self, words: &'a Words, title: String) -> Frame<'a> {
+        Frame { title, ..Frame::new(self, words, super::PATH) }
     }
 
     fn words(&self, headers: &HeaderMap) -> Words {

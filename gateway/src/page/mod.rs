@@ -201,6 +201,8 @@ impl Page {
                 return Err(door.refuse_cross_site(head, problem));
             }
         }
+        let asks = matches!(screen, Screen::Start | Screen::Question | Screen::Again);
+        let login = if screen == Screen::Start { form.text("login") } else { &state.login }.to_owned();
         match self.step(screen, head, &form, state.clone()).await {
             Ok(next) => Ok(self.lead(next)),
             Err(Halt::Mend(field, fault, problem)) => {
@@ -208,6 +210,12 @@ impl Page {
                 let mut response = self.render(screen, &state, &head.headers, false, fault);
                 *response.status_mut() = problem.kind().facts().status;
                 response.extensions_mut().insert(problem);
+                Ok(response)
+            }
+            // A mail may be out, so its code should be taken: the trader can go on to the next screen.
+            Err(Halt::Problem(problem)) if asks && problem.may_have_been_applied() => {
+                let mut response = problem.into_response();
+                self.remember(&state.with_login(&login, seals), response.headers_mut());
                 Ok(response)
             }
             Err(Halt::Problem(problem)) => Err(problem),

@@ -95,17 +95,17 @@ pub struct Frame<'a> {
     /// The heading, which is the title of the document too.
     pub title: String,
     /// The address of the screen, for the links to other languages.
-    path: &'static str,
-    languages: Vec<Words>,
+    pub path: &'static str,
+    pub languages: Vec<Words>,
     /// The sealed token of the form.
     pub form: String,
     pub fault: Option<(Field, String)>,
-    minutes: usize,
-    digits: usize,
-    characters: usize,
+    pub minutes: usize,
+    pub digits: usize,
+    pub characters: usize,
     /// Whether this is `dev`, and its latest mail.
-    is_dev: bool,
-    mail: Option<Mail>,
+    pub is_dev: bool,
+    pub mail: Option<Mail>,
 }
 
 impl<'a> Frame<'a> {
@@ -182,6 +182,7 @@ pub struct Failed<'a> {
     pub frame: Frame<'a>,
     pub sentences: Vec<String>,
     pub may_log_in: bool,
+    pub may_have_code: bool,
     pub reference: Option<String>,
 }
 

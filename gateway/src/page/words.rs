@@ -257,6 +257,7 @@ messages! {
     ended_lead;
     unknown_title;
     unknown_mail;
+    enter_code;
     unknown_password;
     cookies_title;
     cookies_lead;

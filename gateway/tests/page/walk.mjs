@@ -151,6 +151,18 @@ await walk("another code", {}, async (page) => {
   await heading(page, "Choose a new password");
 });
 
+await walk("a mail of which nobody knows", {}, async (page) => {
+  await STATES["unknown-mail"].go(page, gateway);
+  await heading(page, "We do not know whether that worked");
+  await page.getByRole("link", { name: "Enter the code" }).click();
+  await heading(page, "Check your e-mail");
+  // It was not sent, and can be asked for again in the same reset.
+  await Promise.all([page.waitForNavigation(), page.click("button.second")]);
+  await page.fill("#code", await gateway.code());
+  await submit(page);
+  await heading(page, "Choose a new password");
+});
+
 await walk("another language", {}, async (page) => {
   await page.goto(gateway.page);
   await page.getByRole("link", { name: "Español" }).click();
