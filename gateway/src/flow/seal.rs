@@ -84,7 +84,7 @@ impl Seals {
         Handle { id: self.randomness.id(), secret: Secret(self.randomness.bytes()) }
     }
 
-    /// Seals a handle. All sealed handles are [`HANDLE_LENGTH`] characters long.
+    /// Seals a handle. All sealed handles have one length.
     pub fn seal(&self, handle: &Handle) -> String {
         let text = [handle.id.0, handle.secret.0].concat();
         self.ring.seal(Purpose::Handle, &text, self.randomness.bytes())

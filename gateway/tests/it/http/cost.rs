@@ -9,6 +9,9 @@ use crate::support::{CODE, JSON, PASSWORD, QUESTION, RESET, TestApp};
 
 /// How many of the smallest requests a large one may cost. Without optimization each byte costs some times as much.
 const MOST: u32 = if cfg!(debug_assertions) { 8 } else { 3 };
+/// What the connection of a request costs, which is missing here: `cargo xtask bench` measures 19 µs for one that is refused, socket and all,
+/// of which this test sees 4.
+const CONNECTION: Duration = if cfg!(debug_assertions) { Duration::ZERO } else { Duration::from_micros(15) };
 
 /// What one request takes: the least of many times, for whatever else the machine does only makes one longer. There is no socket, no log and
 /// nothing to wait for, so that is the work.
@@ -108,7 +111,7 @@ async fn a_large_request_that_is_refused_costs_little_more_than_a_small_one() {
     for (name, method, target, headers, body) in &cases {
         let cost = cost(&app, method, target, headers, body).await;
         println!("{:.1} times the smallest: {name}", cost.as_secs_f64() / smallest.as_secs_f64());
-        if cost > smallest * MOST {
+        if cost + CONNECTION > (smallest + CONNECTION) * MOST {
             dear.push((name, cost, smallest));
         }
     }
