@@ -1,5 +1,5 @@
 // Writes every screen in every state to a folder, for eyes, and has axe look at each: on a phone and a desktop, in light and dark, in every
-// language, with and without a script.
+// language, with and without a script. With `--docs` it takes the four pictures of `docs/page.md` instead.
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -9,14 +9,16 @@ import { each } from "./states.mjs";
 const { chromium } = load("playwright-core");
 const axe = readFileSync(load.resolve("axe-core/axe.min.js"), "utf8");
 
-const [folder, ...names] = process.argv.slice(2);
+const isForDocs = process.argv.includes("--docs");
+const [folder, ...states] = process.argv.slice(2).filter((argument) => argument !== "--docs");
+const names = isForDocs ? ["start", "question", "code", "password"] : states;
 mkdirSync(folder, { recursive: true });
 
 const PHONE = { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, hasTouch: true };
 const DESKTOP = { viewport: { width: 1280, height: 800 } };
 /** 320 pixels: a phone of the smallest kind, and a desktop at 400 %. */
 const NARROW = { viewport: { width: 320, height: 256 } };
-const LOOKS = [
+const LOOKS = isForDocs ? [{ name: "docs", language: "en", options: { viewport: { width: 320, height: 640 } } }] : [
   { name: "phone", language: "en", options: PHONE },
   { name: "desktop-dark", language: "en", options: { ...DESKTOP, colorScheme: "dark" } },
   { name: "narrow-pseudo", language: "en-XB", options: NARROW },
@@ -43,6 +45,7 @@ await each([], async (name, state, gateway) => {
     }
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth).catch(() => 0);
     hold(wide <= 0, `${look.name}: ${wide} pixels do not fit`);
+    if (isForDocs) await page.addStyleTag({ content: "aside { display: none }" });
     await page.screenshot({ path: join(folder, `${name}.${look.name}.png`), fullPage: true });
     if (look.options.javaScriptEnabled !== false) {
       await page.evaluate(axe);
