@@ -245,7 +245,7 @@ async fn a_wrong_code_is_refused_in_one_way_whatever_autoshares_says() {
 async fn a_dead_flow_fails_as_a_live_one_does() {
     let sandbox = Sandbox::start().await.unwrap();
     let app = TestApp::guarded(&sandbox.client(), |config| {
-        config.flow.floor = Duration::from_millis(10);
+        config.flow.floor = Duration::from_millis(50);
         config.limits.codes_per_flow = 100;
         config.limits.codes_per_address = vec!["1000/h".parse().unwrap()];
     });
@@ -411,7 +411,7 @@ async fn decoys_have_a_question_of_their_own_and_keep_it() {
         config.flow.answers = Answers::Decoy;
         config.flow.decoy_questions =
             ["First pet?", "First car?", "Where were you born?"].map(str::to_owned).into();
-        config.flow.floor = Duration::from_millis(5);
+        config.flow.floor = Duration::from_millis(30);
         config.limits.resets_per_address = vec!["1000/s".parse().unwrap()];
         config.limits.logins_per_address = vec!["1000/s".parse().unwrap()];
     });

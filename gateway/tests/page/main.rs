@@ -1,13 +1,20 @@
-//! The page in Chromium and in Firefox. The scripts start gateways of their own.
+//! The hosted page in Chromium and in Firefox. The scripts start gateways of their own. They are a test binary of their own, and run one after the
+//! other, for browsers take all that a small machine has, and other tests look at times.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    sync::{Mutex, PoisonError},
 };
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Runs a script of `gateway/tests/page`.
 #[track_caller]
 fn run(script: &str, arguments: &[&str]) {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let modules: PathBuf = root.parent().unwrap().join("xtask/npm/node_modules");
     // The installed Node, where the system's was too old.

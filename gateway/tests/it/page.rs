@@ -1,4 +1,4 @@
-//! What the page takes from whom, and what it gives away.
+//! What the hosted page takes from whom, and what it gives away. `gateway/tests/page` has it in real browsers.
 
 use autoshares_gateway::config::Config;
 use autoshares_sdk::{
