@@ -136,9 +136,7 @@ impl Page {
         let served = match (&head.method, screen) {
             (&Method::GET | &Method::HEAD, Screen::Again) => Ok(to(Screen::Code)),
             (&Method::GET | &Method::HEAD, _) => self.show(screen, &head).await,
-            (&Method::POST, Screen::Done) | (_, Screen::Done) => {
-                Err(Problem::method_not_allowed("GET, HEAD"))
-            }
+            (_, Screen::Done) => Err(Problem::method_not_allowed("GET, HEAD")),
             (&Method::POST, _) => self.take(screen, &head, body).await,
             _ => Err(Problem::method_not_allowed("GET, HEAD, POST")),
         };
