@@ -6,6 +6,7 @@ page-name = Password reset
 error-prefix = Error
 error-summary = There is a problem
 continue = Continue
+try-again = Try again
 start-again = Start again
 log-in = Log in
 help = Get help

@@ -4,6 +4,7 @@ page-name = Restablecer la contraseña
 error-prefix = Error
 error-summary = Hay un problema
 continue = Continuar
+try-again = Intentarlo de nuevo
 start-again = Empezar de nuevo
 log-in = Iniciar sesión
 help = Obtener ayuda

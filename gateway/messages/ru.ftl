@@ -4,6 +4,7 @@ page-name = Сброс пароля
 error-prefix = Ошибка
 error-summary = Есть ошибка
 continue = Продолжить
+try-again = Попробовать ещё раз
 start-again = Начать заново
 log-in = Войти
 help = Помощь

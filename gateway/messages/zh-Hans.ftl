@@ -4,6 +4,7 @@ page-name = 重置密码
 error-prefix = 错误
 error-summary = 出现问题
 continue = 继续
+try-again = 重试
 start-again = 重新开始
 log-in = 登录
 help = 获取帮助

@@ -25,13 +25,13 @@ use crate::http::{
 pub async fn dress(Shared(page): Shared<Arc<Page>>, request: Request, next: Next) -> Response {
     let headers = request.headers().clone();
     let id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.to_string());
-    let is_password = request.uri().path().eq_ignore_ascii_case(Screen::Password.path());
+    let screen = Screen::ALL.into_iter().find(|screen| screen.path() == request.uri().path());
     let mut response = next.run(request).await;
     let is_bare = !response.headers().contains_key(header::CONTENT_TYPE);
     let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
     if is_bare {
         let own = response.headers().clone();
-        response = page.failed(&headers, &problem, is_password, id);
+        response = page.failed(&headers, &problem, screen, id);
         response.headers_mut().extend(own);
     }
     response.extensions_mut().insert(problem);
@@ -43,10 +43,11 @@ impl Page {
         &self,
         headers: &HeaderMap,
         problem: &Problem,
-        is_password: bool,
+        screen: Option<Screen>,
         id: Option<String>,
     ) -> Response {
         let words = self.words(headers);
+        let is_password = screen == Some(Screen::Password);
         let later = || vec![words.later_lead()];
         let unknown = || if is_password { words.unknown_password() } else { words.unknown_mail() };
         let (title, mut sentences, may_log_in) = match problem.kind() {
@@ -70,12 +71,23 @@ impl Page {
         if let Some(seconds) = problem.retry_after() {
             sentences.push(words.wait_minutes(seconds.div_ceil(60).max(1) as usize));
         }
-        let may_have_code = problem.may_have_been_applied() && !is_password;
+        let back = match screen {
+            _ if problem.may_have_been_applied() => {
+                (!is_password).then(|| (Screen::Code.path(), words.enter_code()))
+            }
+            // What was not done can be done from the same screen, and a code that is out stays good.
+            Some(Screen::Again | Screen::Code) if is_passing(problem.kind()) => {
+                Some((Screen::Code.path(), words.try_again()))
+            }
+            Some(screen @ (Screen::Question | Screen::Password)) if is_passing(problem.kind()) => {
+                Some((screen.path(), words.try_again()))
+            }
+            _ => None,
+        };
         let reference = id.filter(|_| {
             problem.kind().facts().status.is_server_error() || problem.kind() == Kind::TooManyRequests
         });
-        let failed =
-            Failed { frame: self.frame(&words, title), sentences, may_log_in, may_have_code, reference };
+        let failed = Failed { frame: self.frame(&words, title), sentences, may_log_in, back, reference };
         screens::page(problem.kind().facts().status, words.language, failed.render())
     }
 
@@ -93,13 +105,8 @@ impl Page {
 
     fn told(&self, words: &Words, title: String, sentence: String, problem: Problem) -> Response {
         let frame = self.frame(words, title);
-        let failed = Failed {
-            frame,
-            sentences: vec![sentence],
-            may_log_in: false,
-            may_have_code: false,
-            reference: None,
-        };
+        let failed =
+            Failed { frame, sentences: vec![sentence], may_log_in: false, back: None, reference: None };
         let mut response = screens::page(problem.kind().facts().status, words.language, failed.render());
         response.extensions_mut().insert(problem);
         response
@@ -112,4 +119,9 @@ impl Page {
     fn words(&self, headers: &HeaderMap) -> Words {
         Words::of(self.language(State::of(headers, self.seals()).as_ref(), headers))
     }
+}
+
+/// Whether a failure passes by itself.
+fn is_passing(kind: Kind) -> bool {
+    kind == Kind::TooManyRequests || kind.facts().status.is_server_error()
 }

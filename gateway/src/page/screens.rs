@@ -182,7 +182,8 @@ pub struct Failed<'a> {
     pub frame: Frame<'a>,
     pub sentences: Vec<String>,
     pub may_log_in: bool,
-    pub may_have_code: bool,
+    /// The screen to go on from, and what the link says.
+    pub back: Option<(&'static str, String)>,
     pub reference: Option<String>,
 }
 

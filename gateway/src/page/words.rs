@@ -197,6 +197,7 @@ messages! {
     error_prefix;
     error_summary;
     r#continue;
+    try_again;
     start_again;
     log_in;
     help;

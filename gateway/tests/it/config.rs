@@ -429,6 +429,47 @@ fn a_settings_file_that_holds_a_secret_is_warned_of() {
 }
 
 #[test]
+fn a_logo_is_a_small_image_and_an_accent_can_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("logo");
+    let place = path.display().to_string();
+    let file = ("GATEWAY_PAGE_LOGO_FILE", &*place);
+    let large = [b"\x89PNG".to_vec(), vec![0; 100 * 1024]].concat();
+    for (bytes, told) in [
+        (None, "cannot be read: No such file"),
+        (Some(&b"#!/bin/sh"[..]), "is no image of a known kind"),
+        (Some(&large), "has 102404 bytes, and a logo may have 102400"),
+    ] {
+        if let Some(bytes) = bytes {
+            fs::write(&path, bytes).unwrap();
+        }
+        let faults = with(&[file], "", &[]).unwrap_err().to_string();
+        assert!(
+            faults.contains("`page.logo_file` (GATEWAY_PAGE_LOGO_FILE)") && faults.contains(told),
+            "{faults}"
+        );
+    }
+    for (bytes, media_type) in [
+        (&b"\x89PNG\r\n"[..], "image/png"),
+        (b"\xff\xd8\xff\xe0", "image/jpeg"),
+        (b"RIFF\0\0\0\0WEBP", "image/webp"),
+        (b"<?xml version=\"1.0\"?><svg xmlns=\"\"/>", "image/svg+xml"),
+    ] {
+        fs::write(&path, bytes).unwrap();
+        assert_eq!(with(&[file], "", &[]).unwrap().page.logo.unwrap().media_type, media_type);
+    }
+    for (variable, text) in [
+        ("GATEWAY_PAGE_ACCENT", "#ffff00"),
+        ("GATEWAY_PAGE_LOGIN_URL", "javascript:alert(1)"),
+        ("GATEWAY_PAGE_SUPPORT_URL", "http://example.com"),
+        ("GATEWAY_PAGE_NAME", "x".repeat(61).as_str()),
+    ] {
+        let faults = with(&[(variable, text)], "", &[]).unwrap_err().to_string();
+        assert!(faults.contains(variable) && faults.contains("1 fault"), "{faults}");
+    }
+}
+
+#[test]
 fn decoys_need_questions_that_strangers_do_not_know() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("questions");

@@ -1,4 +1,8 @@
 // Every screen of the page in every state: how a trader comes there.
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
 import { dev, site, withoutStore } from "./gateway.mjs";
 
 export const submit = (page) => Promise.all([page.waitForNavigation(), page.locator("main form button:not([type]):not(.second)").click()]);
@@ -27,6 +31,13 @@ export async function password(page, text, again = text) {
 }
 
 const GOOD = "green tea on the roof";
+
+/** A logo, in a file. */
+function logo() {
+  const file = join(mkdtempSync(join(tmpdir(), "logo-")), "logo.svg");
+  writeFileSync(file, '<svg xmlns="http://www.w3.org/2000/svg" width="220" height="48"><rect width="48" height="48" rx="8" fill="#7a1f5c"/><text x="60" y="33" font-size="28" font-family="sans-serif" fill="#7a1f5c">Example</text></svg>');
+  return file;
+}
 
 /** Each state by its name: the settings of the gateway that it needs, and the way there. */
 export const STATES = {
@@ -71,6 +82,14 @@ export const STATES = {
     },
   },
   done: { go: async (page, gateway) => (await toPassword(page, gateway), password(page, GOOD)) },
+  branded: {
+    settings: () => ["page.name=Example Brokers", `page.logo_file=${logo()}`, "page.accent=#7a1f5c", "page.support_url=mailto:help@example.com", "page.login_url=https://trade.example.com/", "page.privacy_url=https://www.example.com/privacy"],
+    go: toCode,
+  },
+  "branded-done": {
+    settings: () => ["page.name=Example Brokers", "page.accent=#1f5c2a", "page.login_url=https://trade.example.com/"],
+    go: async (page, gateway) => (await toPassword(page, gateway), password(page, GOOD)),
+  },
   limits: {
     settings: ["limits.resets_per_address=1/h"],
     go: async (page, gateway) => {
@@ -167,7 +186,7 @@ export async function each(settings, visit, names = Object.keys(STATES)) {
   try {
     for (const name of names) {
       const state = STATES[name];
-      const own = state.gateway ? await state.gateway() : state.settings && (await dev([...settings, ...state.settings]));
+      const own = state.gateway ? await state.gateway() : state.settings && (await dev([...settings, ...(Array.isArray(state.settings) ? state.settings : state.settings())]));
       try {
         await visit(name, state, own || usual);
       } catch (error) {

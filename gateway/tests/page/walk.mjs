@@ -163,6 +163,26 @@ await walk("a mail of which nobody knows", {}, async (page) => {
   await heading(page, "Choose a new password");
 });
 
+await walk("a code that was not taken is entered again", {}, async (page) => {
+  await toCode(page, gateway);
+  await gateway.fail("redeem_code", { html: 503 });
+  await page.fill("#code", await gateway.code());
+  await submit(page);
+  await heading(page, "Password reset is not available at the moment");
+  await gateway.heal();
+  await page.getByRole("link", { name: "Try again" }).click();
+  await heading(page, "Check your e-mail");
+  // The gateway asks Autoshares every five seconds whether it is there again.
+  for (let tries = 0; tries < 30; tries++) {
+    await page.goto(`${gateway.page}/code`);
+    await page.fill("#code", await gateway.code());
+    await submit(page);
+    if (page.url().endsWith("/password")) break;
+    await page.waitForTimeout(500);
+  }
+  await heading(page, "Choose a new password");
+});
+
 await walk("another language", {}, async (page) => {
   await page.goto(gateway.page);
   await page.getByRole("link", { name: "Español" }).click();
