@@ -41,10 +41,10 @@ code-malformed =
 code-wrong = Este código no es correcto. Revíselo o pida uno nuevo
 time-limit =
     { $minutes ->
-        [one] Esta página sirve durante { $minutes } minuto. Un código nuevo le da otro tanto.
-       *[other] Esta página sirve durante { $minutes } minutos. Un código nuevo le da otro tanto.
+        [one] Esta página es válida durante { $minutes } minuto. Un código nuevo le da el mismo tiempo.
+       *[other] Esta página es válida durante { $minutes } minutos. Un código nuevo le da el mismo tiempo.
     }
-time-short = Esta página sirve dos minutos más. Pida un código nuevo si necesita más tiempo.
+time-short = Esta página será válida dos minutos más. Pida un código nuevo si necesita más tiempo.
 no-mail = ¿No llega el correo?
 no-mail-wait = Puede tardar unos minutos. Mire también en la carpeta de correo no deseado.
 no-mail-login = Escribió «{ $login }». Si no es su usuario, empiece de nuevo.
@@ -58,10 +58,10 @@ password-advice =
     }
 password-limit =
     { $minutes ->
-        [one] Esta página sirve durante { $minutes } minuto. Después, empiece de nuevo.
-       *[other] Esta página sirve durante { $minutes } minutos. Después, empiece de nuevo.
+        [one] Esta página es válida durante { $minutes } minuto. Después, empiece de nuevo.
+       *[other] Esta página es válida durante { $minutes } minutos. Después, empiece de nuevo.
     }
-password-short-time = Esta página sirve dos minutos más. Después, empiece de nuevo.
+password-short-time = Esta página será válida dos minutos más. Después, empiece de nuevo.
 password-label = Contraseña nueva
 password-again = La contraseña nueva otra vez
 password-show = Mostrar la contraseña
@@ -106,10 +106,10 @@ unknown-mail = Puede haber un código en camino. Espere unos minutos y mire su c
 enter-code = Escribir el código
 unknown-password = Intente iniciar sesión con la contraseña nueva. Si no funciona, empiece de nuevo.
 cookies-title = Su navegador no guarda cookies de esta página
-cookies-lead = Permítalas para esta página y empiece de nuevo. Separan su proceso de otros y desaparecen cuando termina.
-other-site-title = Este formulario vino de otra página
+cookies-lead = Permítalas para esta página y empiece de nuevo. Separan su proceso de otros y desaparecen al cabo de un día como máximo.
+other-site-title = Este formulario procede de otra página
 other-site-lead = Para proteger las cuentas, solo aceptamos formularios de nuestra propia página. Empiece de nuevo aquí.
-other-window-title = Después empezó otro proceso
+other-window-title = Ha iniciado otro proceso después
 other-window-lead = Siga en la ventana más reciente o empiece de nuevo.
 not-found-title = Esta página no existe
 not-found-lead = Revise la dirección o empiece de nuevo.

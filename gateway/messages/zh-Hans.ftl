@@ -25,7 +25,7 @@ answer-wrong = 答案不正确，请重试
 answer-too-long = 答案过长
 
 code-title = 请查收电子邮件
-code-lead = 如果信息正确，验证码正发送到您账户的电子邮箱。
+code-lead = 如果信息正确，验证码正在发送到您账户的电子邮箱。
 code-again = 如果信息正确，新的验证码正在发送。请使用最新的验证码。
 code-label = 邮件中的验证码
 code-hint =
@@ -50,7 +50,7 @@ send-again = 重新发送验证码
 password-title = 请设置新密码
 password-advice =
     { $characters ->
-       *[other] 请使用 { $characters } 个或更多字符。几个互不相关的词语容易记住，也难以猜到。
+       *[other] 请使用至少 { $characters } 个字符。几个互不相关的词语容易记住，也难以猜到。
     }
 password-limit =
     { $minutes ->
@@ -98,7 +98,7 @@ unknown-mail = 验证码可能正在发送。请等待几分钟并查看邮箱�
 enter-code = 输入验证码
 unknown-password = 请尝试用新密码登录。如果不行，请重新开始。
 cookies-title = 您的浏览器没有为此页面保存 Cookie
-cookies-lead = 请允许此页面使用 Cookie，然后重新开始。它们用于区分您的重置操作，结束后即删除。
+cookies-lead = 请允许此页面使用 Cookie，然后重新开始。它们用于区分您的重置操作，最迟一天后删除。
 other-site-title = 此表单来自其他页面
 other-site-lead = 为保护账户安全，我们只接受本页面的表单。请在此重新开始。
 other-window-title = 您之后又开始了另一次重置

@@ -85,14 +85,11 @@ pub fn take_away(headers: &mut HeaderMap) {
 }
 
 fn give_cookie(headers: &mut HeaderMap, handle: &str, age: Duration) {
-    if let Ok(value) = HeaderValue::from_str(&set_cookie(COOKIE, handle, age)) {
+    let age = age.as_secs();
+    let cookie = format!("{COOKIE}={handle}; Max-Age={age}; Path=/; Secure; HttpOnly; SameSite=Strict");
+    if let Ok(value) = HeaderValue::from_str(&cookie) {
         headers.append(header::SET_COOKIE, value);
     }
-}
-
-/// The value of `Set-Cookie` for a cookie that no script reads and no other site sends.
-pub fn set_cookie(name: &str, value: &str, age: Duration) -> String {
-    format!("{name}={value}; Max-Age={}; Path=/; Secure; HttpOnly; SameSite=Strict", age.as_secs())
 }
 
 #[cfg(test)]

@@ -4,9 +4,8 @@ use std::fmt::Write;
 
 use axum::{
     Router,
-    http::{HeaderValue, header},
-    response::{IntoResponse, Response},
-    routing::get,
+    http::{HeaderValue, Uri, header},
+    routing::{MethodRouter, get},
 };
 use sha2::{Digest, Sha256};
 
@@ -68,24 +67,30 @@ impl Brand {
 
     /// The style sheet, the script and the logo.
     pub fn routes(&self) -> Router {
-        let style = self.style.clone();
+        let (style, version) = (self.style.as_bytes().to_vec(), &self.version);
         let router = Router::new()
-            .route("/password-reset/style.css", get(async || kept("text/css; charset=utf-8", style)))
+            .route("/password-reset/style.css", kept("text/css; charset=utf-8", style, version))
             .route(
                 "/password-reset/script.js",
-                get(async || kept("text/javascript; charset=utf-8", SCRIPT.to_owned())),
+                kept("text/javascript; charset=utf-8", SCRIPT.into(), version),
             );
         match self.settings.logo.clone() {
             Some(Logo { bytes, media_type }) => {
-                router.route("/password-reset/logo", get(async move || kept(media_type, bytes)))
+                router.route("/password-reset/logo", kept(media_type, bytes, version))
             }
             None => router,
         }
     }
 }
 
-fn kept<B: IntoResponse>(media_type: &'static str, body: B) -> Response {
-    let headers =
-        [(header::CONTENT_TYPE, HeaderValue::from_static(media_type)), (header::CACHE_CONTROL, FOR_EVER)];
-    (headers, body).into_response()
+/// Serves a file, which may be kept under the address that holds its version. While a new version comes up, another gateway may be asked for it.
+fn kept(media_type: &'static str, body: Vec<u8>, version: &str) -> MethodRouter {
+    let version = version.to_owned();
+    get(async move |uri: Uri| {
+        let caching =
+            if uri.query() == Some(&*version) { FOR_EVER } else { HeaderValue::from_static("no-cache") };
+        let headers =
+            [(header::CONTENT_TYPE, HeaderValue::from_static(media_type)), (header::CACHE_CONTROL, caching)];
+        (headers, body.clone())
+    })
 }

@@ -43,7 +43,7 @@ use words::{Language, Words};
 
 /// Where the page lies.
 pub const PATH: &str = "/password-reset";
-/// How long a browser that has sent no login yet keeps the state.
+/// How long a browser keeps the state: longer than anybody looks at a screen, or the page would take it for one that keeps no cookies.
 const ONE_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A password that takes fewer guesses than this measure of zxcvbn is one that anybody tries first.
 const LEAST_STRENGTH: u8 = 2;
@@ -164,6 +164,9 @@ impl Page {
             state = state.anew(seals);
         }
         if screen == Screen::Question && state.question.is_none() {
+            if state.is_sent {
+                return Ok(to(Screen::Code));
+            }
             let caller = self.door.admit(head, Operation::FetchQuestion).await?;
             state = self.with_question(state, &caller).await?;
         }
@@ -182,7 +185,7 @@ impl Page {
         let form = Form::read(&head.headers, &body)?;
         let Some(state) = State::of(&head.headers, seals) else {
             // The first form comes back without its cookie: the browser keeps none.
-            let no_cookies = screen == Screen::Start;
+            let no_cookies = screen == Screen::Start && !State::is_sent_in(&head.headers);
             let problem = Problem::flow_required();
             return if no_cookies { Ok(self.cookies_off(&head.headers, problem)) } else { Err(problem) };
         };
@@ -203,9 +206,12 @@ impl Page {
         let login = if screen == Screen::Start { form.text("login") } else { &state.login }.to_owned();
         match self.step(screen, head, &form, state.clone()).await {
             Ok(next) => Ok(self.lead(next)),
-            Err(Halt::Mend(field, fault, problem)) => {
+            Err(Halt::Mend { field, fault, problem, handle }) => {
                 let fault = Some((field, fault, &form));
+                let state = self.timed(state, &handle);
                 let mut response = self.render(screen, &state, &head.headers, false, fault);
+                self.hand(handle, response.headers_mut());
+                self.remember(&state, response.headers_mut());
                 *response.status_mut() = problem.kind().facts().status;
                 response.extensions_mut().insert(problem);
                 Ok(response)
@@ -227,13 +233,30 @@ impl Page {
         if again {
             headers.insert(header::LOCATION, HeaderValue::from_static("/password-reset/code?again"));
         }
+        let state = self.timed(state, &handle);
+        self.hand(handle, headers);
+        self.remember(&state, headers);
+        response
+    }
+
+    /// Does with the browser's handle what a step says.
+    fn hand(&self, handle: HandleChange, headers: &mut HeaderMap) {
         match handle {
             HandleChange::Kept => {}
             HandleChange::Given(handle) => flow::give(headers, &handle, self.flow_lifetime),
             HandleChange::TakenAway => flow::take_away(headers),
         }
-        self.remember(&state, headers);
-        response
+    }
+
+    /// The state with the end of the flow, whose whole lifetime begins with each handle that is given.
+    fn timed(&self, state: State, handle: &HandleChange) -> State {
+        let lifetime = u64::try_from(self.flow_lifetime.as_micros()).unwrap_or(u64::MAX);
+        match handle {
+            HandleChange::Given(_) => {
+                State { ends: self.door.clock.micros().saturating_add(lifetime), ..state }
+            }
+            _ => state,
+        }
     }
 
     async fn step(&self, screen: Screen, head: &Parts, form: &Form, state: State) -> Result<Next, Halt> {
@@ -272,17 +295,20 @@ impl Page {
         let request = ResetRequest::checked(login.to_owned(), answer.map(str::to_owned))?;
         let reply = steps::request_reset(&self.door.steps, &caller, request).await;
         let Reply { said, handle } = self.heard(&caller, reply).await?;
-        let known = state.question.clone();
         let state = state.with_login(login, self.seals());
         match said {
-            Said::AnswerIncorrect if answer.is_some() => Err(Halt::mend(Field::Answer, Fault::AnswerWrong)),
+            Said::AnswerIncorrect if answer.is_some() => {
+                Err(Halt::mend(Field::Answer, Fault::AnswerWrong).with_handle(handle))
+            }
             Said::AnswerIncorrect => {
                 if let HandleChange::Given(handle) = &handle {
                     caller.handles = self.seals().open(handle).into_iter().collect();
                 }
+                // A step of its own, whose time begins now: counted from the first one it would look late, and raise the level of time.
+                caller.started = self.door.clock.now();
                 // A question that cannot be had now is asked for again by its screen.
-                let state = match known {
-                    Some(question) => state.with_question(&question),
+                let state = match state.question {
+                    Some(_) => state,
                     None => self.with_question(state.clone(), &caller).await.unwrap_or(state),
                 };
                 Ok(Next { screen: Screen::Question, state, handle, again: false })
@@ -291,7 +317,10 @@ impl Page {
                 Err(Halt::mend(Field::Login, Fault::Refused(sentences.messages.join(" "))))
             }
             Said::NotAccepted => Err(Halt::mend(Field::Login, Fault::LoginMalformed)),
-            _ => Ok(Next { screen: Screen::Code, state, handle, again: screen == Screen::Again }),
+            _ => {
+                let state = State { is_sent: true, ..state };
+                Ok(Next { screen: Screen::Code, state, handle, again: screen == Screen::Again })
+            }
         }
     }
 
@@ -374,6 +403,10 @@ impl Page {
         let words = Words::of(self.language(Some(state), headers));
         let mut frame = Frame::new(self, &words, screen.path());
         frame.form = state.form_token(self.seals());
+        if state.ends > 0 {
+            let left = state.ends.saturating_sub(self.door.clock.micros()).div_ceil(60_000_000);
+            frame.minutes = usize::try_from(left).unwrap_or(usize::MAX).clamp(1, frame.minutes.max(1));
+        }
         let sent = fault.as_ref().map(|(.., form)| form.text("login").to_owned()).unwrap_or_default();
         if let Some((field, fault, _)) = fault {
             frame.fault = Some((field, fault.told(&words, self.code_digits, self.password.min_length)));
@@ -401,8 +434,7 @@ impl Page {
     }
 
     fn remember(&self, state: &State, headers: &mut HeaderMap) {
-        let lifetime = if state.login.is_empty() { ONE_DAY } else { self.flow_lifetime };
-        state.give(headers, self.seals(), lifetime);
+        state.give(headers, self.seals(), ONE_DAY);
     }
 
     fn seals(&self) -> &Seals {
@@ -422,14 +454,28 @@ struct Next {
 /// Why a form leads nowhere.
 enum Halt {
     /// The trader can mend it in the form. The problem is for the log.
-    Mend(Field, Fault, Problem),
+    Mend {
+        field: Field,
+        fault: Fault,
+        problem: Problem,
+        handle: HandleChange,
+    },
     Problem(Problem),
 }
 
 impl Halt {
     /// What Autoshares, or the page itself, did not accept.
     fn mend(field: Field, fault: Fault) -> Self {
-        Self::Mend(field, fault, Problem::new(Kind::ValidationFailed, "the trader is told what to mend"))
+        let problem = Problem::new(Kind::ValidationFailed, "the trader is told what to mend");
+        Self::Mend { field, fault, problem, handle: HandleChange::Kept }
+    }
+
+    /// With what becomes of the handle.
+    fn with_handle(self, handle: HandleChange) -> Self {
+        match self {
+            Self::Mend { field, fault, problem, .. } => Self::Mend { field, fault, problem, handle },
+            halt @ Self::Problem(_) => halt,
+        }
     }
 }
 
@@ -445,7 +491,7 @@ impl From<Problem> for Halt {
             Kind::PasswordsDiffer => (Field::Again, Fault::PasswordsDiffer),
             _ => return Self::Problem(problem),
         };
-        Self::Mend(field, fault, problem)
+        Self::Mend { field, fault, problem, handle: HandleChange::Kept }
     }
 }
 

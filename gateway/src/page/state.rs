@@ -20,9 +20,9 @@ const MAX_QUESTION: usize = 1200;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// Drawn when the browser first opens the page.
-    browser: Id,
+    pub(super) browser: Id,
     /// Drawn for each reset, so that a form of an older window is known by it.
-    reset: Id,
+    pub(super) reset: Id,
     /// Set when the trader has chosen a language.
     pub language: Option<Language>,
     /// As typed; empty before the first step.
@@ -31,6 +31,10 @@ pub struct State {
     pub question: Option<String>,
     /// The mark of the code that was accepted. The flow's record has the token under it.
     pub code: Option<Id>,
+    /// Whether a code may be on its way.
+    pub is_sent: bool,
+    /// When the flow ends, in microseconds of the gateway's clock, for the trader to read; the store alone ends it.
+    pub ends: u64,
     /// Whether the password is set.
     pub is_done: bool,
 }
@@ -40,14 +44,27 @@ impl State {
     pub fn new(seals: &Seals) -> Self {
         let drawn = || seals.new_handle().id;
         let (login, question) = (String::new(), None);
-        Self { browser: drawn(), reset: drawn(), language: None, login, question, code: None, is_done: false }
+        Self {
+            browser: drawn(),
+            reset: drawn(),
+            language: None,
+            login,
+            question,
+            code: None,
+            is_sent: false,
+            ends: 0,
+            is_done: false,
+        }
     }
 
     /// The state after step 1 for a login: another reset, unless it is the same login again.
     #[must_use]
     pub fn with_login(self, login: &str, seals: &Seals) -> Self {
-        let reset = if self.login == login && !self.is_done { self.reset } else { seals.new_handle().id };
-        Self { reset, login: login.to_owned(), question: None, code: None, is_done: false, ..self }
+        if self.login == login && !self.is_done {
+            return Self { code: None, ..self };
+        }
+        let (reset, login) = (seals.new_handle().id, login.to_owned());
+        Self { reset, login, question: None, code: None, is_sent: false, ends: 0, is_done: false, ..self }
     }
 
     /// The state of the browser before it has sent a login.
@@ -65,7 +82,7 @@ impl State {
     /// The state at the end.
     #[must_use]
     pub fn done(self) -> Self {
-        Self { is_done: true, code: None, question: None, ..self }
+        Self { is_done: true, login: String::new(), code: None, question: None, ..self }
     }
 
     /// The state with a secret question. What is longer than a cookie holds is cut off.
@@ -82,11 +99,22 @@ impl State {
         serde_json::from_slice(&seals.open_text(Purpose::PageState, sealed)?).ok()
     }
 
+    /// Whether a request carries a state at all, also one that does not open.
+    pub fn is_sent_in(headers: &HeaderMap) -> bool {
+        flow::cookies(headers, COOKIE).next().is_some()
+    }
+
     /// Gives the state to the browser.
     pub fn give(&self, headers: &mut HeaderMap, seals: &Seals, lifetime: Duration) {
         let text = serde_json::to_vec(self).unwrap_or_default();
         let sealed = seals.seal_text(Purpose::PageState, &text);
-        if let Ok(cookie) = HeaderValue::from_str(&flow::set_cookie(COOKIE, &sealed, lifetime)) {
+        // Unlike the handle it comes along when another site leads to the page, or such a visit would begin anew and end the reset that is
+        // open. Forms need the handle, and are checked besides.
+        let cookie = format!(
+            "{COOKIE}={sealed}; Max-Age={}; Path=/; Secure; HttpOnly; SameSite=Lax",
+            lifetime.as_secs()
+        );
+        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
             headers.append(header::SET_COOKIE, cookie);
         }
     }

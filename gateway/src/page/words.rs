@@ -98,7 +98,7 @@ fn bundle(language: Language) -> Bundle {
     let resource =
         FluentResource::try_new(language.source().to_owned()).unwrap_or_else(|(partial, _)| partial);
     let mut bundle = Bundle::new_concurrent(language.tag().parse().into_iter().collect());
-    // The page isolates what is written in another direction by its markup.
+    // Isolating characters would stand around numbers too, and be copied along with ids.
     bundle.set_use_isolating(false);
     bundle.add_resource_overriding(resource);
     if language == Language::Pseudo {

@@ -21,9 +21,8 @@ addEventListener("pageshow", () => {
 const code = find("#code");
 code?.addEventListener("input", () => {
   const digits = code.value.normalize("NFKC").replace(/\D/g, "");
-  if (digits.length !== Number(code.dataset.digits)) return;
-  code.value = digits;
-  code.form.querySelector("button").focus();
+  // What was pasted with blanks or hyphens shows as its digits.
+  if (digits.length === Number(code.dataset.digits)) code.value = digits;
 });
 
 const password = find("#password");

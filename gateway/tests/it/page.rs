@@ -1,9 +1,11 @@
 //! What the hosted page takes from whom, and what it gives away. `gateway/tests/page` has it in real browsers.
 
-use autoshares_gateway::config::Config;
+use std::time::{Duration, Instant};
+
+use autoshares_gateway::{config::Config, flow::Purpose};
 use autoshares_sdk::{
     Operation,
-    sandbox::{Fault, Sandbox},
+    sandbox::{Fault, Sandbox, Trader},
 };
 use axum::http::Method;
 use url::form_urlencoded;
@@ -102,7 +104,11 @@ async fn a_trader_walks_through_and_the_token_stays_here() {
     let token = sandbox.received().pop().unwrap().body;
     let token =
         serde_json::from_str::<serde_json::Value>(&token).unwrap()["Token"].as_str().unwrap().to_owned();
-    let seen = format!("{}{}{}", redeemed.body, done.body, browser.cookie());
+    let state = &browser.cookies.iter().find(|(name, _)| name == "__Host-password-reset-page").unwrap().1;
+    let state = browser.app.seals.open_text(Purpose::PageState, state).unwrap();
+    let state = String::from_utf8(state).unwrap();
+    assert!(state.contains(r#""is_done":true"#) && !state.contains("robert.zak"), "{state}");
+    let seen = format!("{}{}{}{state}", redeemed.body, done.body, browser.cookie());
     assert!(!seen.contains(&token) && !seen.contains("sandbox-key"));
     assert_eq!(browser.cookies.len(), 1, "the handle is taken away: {:?}", browser.cookies);
 }
@@ -247,12 +253,20 @@ async fn every_reply_of_the_page_has_its_headers() {
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
         for cookie in reply.headers.get_all("set-cookie") {
             let cookie = cookie.to_str().unwrap();
-            assert!(cookie.ends_with("Path=/; Secure; HttpOnly; SameSite=Strict"), "{cookie}");
+            let site = if cookie.starts_with("__Host-password-reset-page=") { "Lax" } else { "Strict" };
+            assert!(cookie.ends_with(&format!("Path=/; Secure; HttpOnly; SameSite={site}")), "{cookie}");
         }
     }
     assert_eq!(browser.open(START).await.headers["referrer-policy"], "same-origin");
-    let style = browser.open("/password-reset/style.css").await;
-    assert!(style.headers["cache-control"].to_str().unwrap().contains("immutable"));
+    let start = browser.open(START).await.body;
+    let (_, rest) = start.split_once("/password-reset/style.css?").unwrap();
+    let version = rest.split('"').next().unwrap();
+    for (query, caching) in
+        [(version, "public, max-age=31536000, immutable"), ("other", "no-cache"), ("", "no-cache")]
+    {
+        let style = browser.open(&format!("/password-reset/style.css?{query}")).await;
+        assert_eq!(style.headers["cache-control"], caching, "{query}");
+    }
     for (method, path) in [
         (Method::PUT, START),
         (Method::POST, "/password-reset/done"),
@@ -262,6 +276,52 @@ async fn every_reply_of_the_page_has_its_headers() {
         assert_eq!(refused.status, 405);
         assert!(refused.headers.contains_key("allow") && refused.body.starts_with("<!doctype html>"));
     }
+}
+
+/// Two logins with a question in one browser: each gets its own.
+#[tokio::test]
+async fn a_question_is_shown_to_its_own_login() {
+    let sandbox = Sandbox::builder()
+        .trader(Trader::new("one").question("First car?", "x"))
+        .trader(Trader::new("two").question("First pet?", "y"))
+        .start()
+        .await
+        .unwrap();
+    let app = TestApp::guarded(&sandbox.client(), |config| config.page.enabled = true);
+    let mut browser = Browser { app, cookies: Vec::new(), form: String::new() };
+    browser.open(START).await;
+    for (login, question) in [("one", "First car?"), ("two", "First pet?"), ("one", "First car?")] {
+        browser.open(START).await;
+        let asked = browser.send(START, "login", login).await;
+        assert!(asked.body.contains(question), "{login}: {}", asked.body);
+    }
+    // Back from the code to the question, which is still there.
+    browser.send("/password-reset/question", "answer", "x").await;
+    let back = browser.open("/password-reset/question").await;
+    assert!(back.status == 200 && back.body.contains("First car?"), "{back:?}");
+}
+
+/// The page fetches the question after step 1, and its time is the question's alone: else the level of time would rise for everybody.
+#[tokio::test]
+async fn the_question_of_the_page_raises_no_level_of_time() {
+    const FLOOR: Duration = Duration::from_millis(300);
+    let (_sandbox, mut browser) = browser(|config| config.flow.floor = FLOOR).await;
+    let asked = browser.send(START, "login", "robert.zak").await;
+    assert!(asked.body.contains("third grade"), "{}", asked.body);
+    let handle = browser.app.reset("robert.zak").await.handle();
+    let began = Instant::now();
+    browser.app.step(&handle, "/v1.0/users/password/secret-question?username=robert.zak", "").await.model();
+    assert!(began.elapsed() < 2 * FLOOR - Duration::from_millis(50), "{:?}", began.elapsed());
+}
+
+/// A state that does not open any more, as after a restart, is no sign that the browser keeps no cookies.
+#[tokio::test]
+async fn a_state_of_before_a_restart_has_ended() {
+    let (sandbox, mut browser) = browser(|_| {}).await;
+    browser.cookies = vec![("__Host-password-reset-page".to_owned(), "x".repeat(200))];
+    let told = browser.send(START, "login", "anna.lee").await;
+    assert!(told.status == 403 && told.body.contains("This reset has ended"), "{}", told.body);
+    assert_eq!(sandbox.received().len(), 0);
 }
 
 /// Switched off, there is nothing.

@@ -12,17 +12,22 @@ if (!GATEWAY || !MODULES) throw new Error("GATEWAY is the binary, MODULES the fo
 /** The npm packages lie in a folder of their own. */
 export const load = createRequire(join(MODULES, "packages.js"));
 
+/** A script that fails leaves no gateway behind. */
+const children = [];
+process.on("exit", () => children.forEach((child) => child.kill()));
+
 /** Runs `dev` with settings until `stop` is called. */
 export async function dev(settings = []) {
   const all = ["listen=127.0.0.1:0", "admin_listen=127.0.0.1:0", "flow.floor=0s", ...settings];
-  const process = spawn(GATEWAY, ["dev", ...all.flatMap((setting) => ["--set", setting])], { stdio: ["ignore", "pipe", "ignore"] });
+  const child = spawn(GATEWAY, ["dev", ...all.flatMap((setting) => ["--set", setting])], { stdio: ["ignore", "pipe", "ignore"] });
+  children.push(child);
   const told = await new Promise((resolve, reject) => {
     let text = "";
-    process.stdout.on("data", (chunk) => {
+    child.stdout.on("data", (chunk) => {
       text += chunk;
       if (text.includes("Ctrl-C stops it.")) resolve(text);
     });
-    process.on("exit", (code) => reject(new Error(`dev ended with ${code}`)));
+    child.on("exit", (code) => reject(new Error(`dev ended with ${code}`)));
   });
   const url = (name) => told.match(new RegExp(`^${name} +(\\S+)`, "m"))[1];
   const [origin, outbox, faults] = [url("gateway"), url("outbox"), url("faults")];
@@ -35,7 +40,7 @@ export async function dev(settings = []) {
       if (!set.ok) throw new Error(await set.text());
     },
     heal: () => fetch(faults, { method: "DELETE" }),
-    stop: () => process.kill(),
+    stop: () => child.kill(),
   };
 }
 
@@ -48,10 +53,11 @@ export async function withoutStore() {
   const settings = [`listen=127.0.0.1:${port}`, "admin_listen=127.0.0.1:0", "page.enabled=true", "store.url=redis://127.0.0.1:1", `flow.keys_file=${keys}`];
   const environment = { ...process.env, AUTOSHARES_BASE_URL: "http://127.0.0.1:1/api", AUTOSHARES_APP_KEY: "sandbox-key" };
   const gateway = spawn(GATEWAY, ["serve", ...settings.flatMap((setting) => ["--set", setting])], { env: environment, stdio: "ignore" });
+  children.push(gateway);
   const page = `http://localhost:${port}/password-reset`;
-  for (let tries = 0; tries < 200; tries++) {
-    if (await fetch(page).then(() => true, () => false)) break;
-    await new Promise((resolve) => setTimeout(resolve, 25));
+  for (let tries = 0; !(await fetch(page).then((reply) => reply.ok, () => false)); tries++) {
+    if (tries > 600) throw new Error("serve does not come up");
+    await new Promise((resolve) => setTimeout(resolve, 100));
   }
   return { page, stop: () => (gateway.kill(), rmSync(folder, { recursive: true })) };
 }
