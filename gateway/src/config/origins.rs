@@ -27,8 +27,8 @@ impl PublicOrigin {
         let is_usual = listen.ip() == Ipv4Addr::LOCALHOST
             || listen.ip() == Ipv6Addr::LOCALHOST
             || listen.ip().is_unspecified();
-        let host = if is_usual { "localhost".to_owned() } else { listen.ip().to_string() };
-        Self { text: format!("http://{host}:{}", listen.port()), https: false }
+        let place = if is_usual { format!("localhost:{}", listen.port()) } else { listen.to_string() };
+        Self { text: format!("http://{place}"), https: false }
     }
 }
 
@@ -248,6 +248,7 @@ mod tests {
         let origin = |listen: &str| PublicOrigin::localhost(listen.parse().unwrap()).text;
         assert_eq!(origin("127.0.0.1:8080"), "http://localhost:8080");
         assert_eq!(origin("127.0.0.2:8080"), "http://127.0.0.2:8080");
+        assert_eq!(origin("[fd00::1]:8080"), "http://[fd00::1]:8080");
     }
 
     #[test]
