@@ -49,9 +49,7 @@ pub(super) fn may_be_shown(setting: &Setting, text: &str) -> bool {
         Holds::Secret => false,
         Holds::Plain | Holds::List => true,
         // One that is mistyped may hold a password where none is looked for.
-        Holds::Address => {
-            Url::parse(text).is_ok_and(|url| url.host_str().is_some_and(|host| !host.is_empty()))
-        }
+        Holds::Address => host_of(text).is_some(),
         // What is no path of this machine may be the secret itself. A key may begin with a slash too, so the root is not folder enough.
         Holds::File => Path::new(text)
             .parent()
@@ -74,10 +72,10 @@ pub(super) fn shortened(setting: &Setting, text: &str) -> String {
 /// but names and numbers nothing is shown.
 pub(super) fn element(text: &str) -> String {
     let is_harmless = |character: char| character.is_alphanumeric() || " .:/[]*-_".contains(character);
-    host_of(text.trim()).unwrap_or_else(|| {
-        let text = text.trim();
-        let is_name = text.chars().all(is_harmless) && text.chars().count() <= 60 && !text.contains("//");
-        if is_name || text.contains("://") && text.chars().all(is_harmless) {
+    let text = text.trim();
+    host_of(text).unwrap_or_else(|| {
+        let is_name = text.chars().count() <= 60 && !text.contains("//");
+        if text.chars().all(is_harmless) && (is_name || text.contains("://")) {
             clipped(text)
         } else {
             "…".to_owned()

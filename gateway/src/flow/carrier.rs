@@ -85,8 +85,13 @@ pub fn take_away(headers: &mut HeaderMap) {
 }
 
 fn give_cookie(headers: &mut HeaderMap, handle: &str, age: Duration) {
+    set_cookie(headers, COOKIE, handle, age, "Strict");
+}
+
+/// Sets a cookie that no script reads. `same_site` says whether it comes along from other sites: `Strict` or `Lax`.
+pub fn set_cookie(headers: &mut HeaderMap, name: &str, value: &str, age: Duration, same_site: &str) {
     let age = age.as_secs();
-    let cookie = format!("{COOKIE}={handle}; Max-Age={age}; Path=/; Secure; HttpOnly; SameSite=Strict");
+    let cookie = format!("{name}={value}; Max-Age={age}; Path=/; Secure; HttpOnly; SameSite={same_site}");
     if let Ok(value) = HeaderValue::from_str(&cookie) {
         headers.append(header::SET_COOKIE, value);
     }

@@ -10,7 +10,7 @@ mod login;
 mod seal;
 mod stage;
 
-pub use carrier::{COOKIE, HEADER, Sent, cookies, give, handles, take_away};
+pub use carrier::{COOKIE, HEADER, Sent, cookies, give, handles, set_cookie, take_away};
 pub use key_ring::{KeyRing, Named, Purpose, Secrets};
 pub use login::{MAX_LOGIN, Spelling, Unspellable, fits};
 pub use seal::{Handle, Seals, Token};

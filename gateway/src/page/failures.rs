@@ -48,7 +48,6 @@ impl Page {
     ) -> Response {
         let words = self.words(headers);
         let is_password = screen == Some(Screen::Password);
-        let later = || vec![words.later_lead()];
         let unknown = || if is_password { words.unknown_password() } else { words.unknown_mail() };
         let (title, mut sentences, may_log_in) = match problem.kind() {
             _ if problem.may_have_been_applied() => (words.unknown_title(), vec![unknown()], is_password),
@@ -60,12 +59,13 @@ impl Page {
             Kind::BodyTooLarge | Kind::HeadersTooLarge | Kind::LoginMalformed | Kind::AnswerTooLong => {
                 (words.too_long_title(), vec![words.too_long_lead()], false)
             }
-            Kind::ResetsPaused | Kind::StoreAway | Kind::Unavailable | Kind::UpstreamTimeout => {
-                (words.later_title(), later(), false)
-            }
-            Kind::UpstreamInterrupted | Kind::UpstreamFailed | Kind::UpstreamUnreadable => {
-                (words.later_title(), later(), false)
-            }
+            Kind::ResetsPaused
+            | Kind::StoreAway
+            | Kind::Unavailable
+            | Kind::UpstreamTimeout
+            | Kind::UpstreamInterrupted
+            | Kind::UpstreamFailed
+            | Kind::UpstreamUnreadable => (words.later_title(), vec![words.later_lead()], false),
             _ => (words.broken_title(), vec![words.broken_lead()], false),
         };
         if let Some(seconds) = problem.retry_after() {
@@ -84,9 +84,7 @@ impl Page {
             }
             _ => None,
         };
-        let reference = id.filter(|_| {
-            problem.kind().facts().status.is_server_error() || problem.kind() == Kind::TooManyRequests
-        });
+        let reference = id.filter(|_| is_passing(problem.kind()));
         let failed = Failed { frame: self.frame(&words, title), sentences, may_log_in, back, reference };
         screens::page(problem.kind().facts().status, words.language, failed.render())
     }
@@ -121,7 +119,7 @@ impl Page {
     }
 }
 
-/// Whether a failure passes by itself.
+/// Whether a failure passes by itself, and may be somebody's to look into.
 fn is_passing(kind: Kind) -> bool {
     kind == Kind::TooManyRequests || kind.facts().status.is_server_error()
 }

@@ -108,8 +108,7 @@ impl Page {
         code_digits: u32,
         password: config::Password,
     ) -> Self {
-        let config::Page { mailbox, .. } = &page;
-        let mailbox = mailbox.clone();
+        let mailbox = page.mailbox.clone();
         Self { door, brand: Brand::of(page), flow_lifetime, code_digits, password, mailbox }
     }
 
@@ -122,12 +121,12 @@ impl Page {
             router.route(screen.path(), any(handler))
         });
         let mut router = screens.with_state(Arc::clone(page)).merge(page.brand.routes());
+        let to_start = || any(async || to(Screen::Start));
         if page.mailbox.is_some() {
-            router = router.route("/", any(async || to(Screen::Start).into_response()));
+            router = router.route("/", to_start());
         }
-        let slash = any(async || to(Screen::Start).into_response());
         router
-            .route("/password-reset/", slash)
+            .route("/password-reset/", to_start())
             .route("/password-reset/{*rest}", any(async || Problem::not_found().into_response()))
     }
 
@@ -342,7 +341,7 @@ impl Page {
         match (said, &handle) {
             (Said::Token(_), HandleChange::Given(sealed)) => {
                 let code = self.seals().open(sealed).map(|handle| steps::mark_of_code(&handle, &code));
-                let state = state.with_code(code);
+                let state = State { code, ..state };
                 Ok(Next { screen: Screen::Password, state, handle, again: false })
             }
             (Said::Refused(sentences), _) if !sentences.messages.is_empty() => {

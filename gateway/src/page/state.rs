@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use autoshares_counting::Id;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
 use super::words::Language;
@@ -73,12 +73,6 @@ impl State {
         self.with_login("", seals)
     }
 
-    /// The state after a code was accepted, whose outcome lies under a mark in the record of the flow.
-    #[must_use]
-    pub fn with_code(self, mark: Option<Id>) -> Self {
-        Self { code: mark, ..self }
-    }
-
     /// The state at the end.
     #[must_use]
     pub fn done(self) -> Self {
@@ -110,13 +104,7 @@ impl State {
         let sealed = seals.seal_text(Purpose::PageState, &text);
         // Unlike the handle it comes along when another site leads to the page, or such a visit would begin anew and end the reset that is
         // open. Forms need the handle, and are checked besides.
-        let cookie = format!(
-            "{COOKIE}={sealed}; Max-Age={}; Path=/; Secure; HttpOnly; SameSite=Lax",
-            lifetime.as_secs()
-        );
-        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-            headers.append(header::SET_COOKIE, cookie);
-        }
+        flow::set_cookie(headers, COOKIE, &sealed, lifetime, "Lax");
     }
 
     /// The token of a form.
