@@ -1,6 +1,7 @@
 //! The hosted page: four screens for traders, a second thin view of the same steps as the JSON API. It works without a script; everything that it
 //! remembers travels sealed (`state.rs`).
 
+mod advance;
 mod brand;
 mod failures;
 mod form;
@@ -26,14 +27,13 @@ use crate::{
     door::Door,
     flow::{self, Seals},
     http::{
-        caller::Caller,
         edge,
         problem::{Kind, Problem},
-        request_body::{CodeRedemption, PasswordUpdate, ResetRequest},
     },
-    steps::{self, HandleChange, Reply, Said},
+    steps::HandleChange,
     telemetry::OperationName,
 };
+use advance::{Halt, Next};
 use brand::Brand;
 pub use failures::dress;
 use form::Form;
@@ -45,8 +45,6 @@ use words::{Language, Words};
 pub const PATH: &str = "/password-reset";
 /// How long a browser keeps the state: longer than anybody looks at a screen, or the page would take it for one that keeps no cookies.
 const ONE_DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// A password that takes fewer guesses than this measure of zxcvbn is one that anybody tries first.
-const LEAST_STRENGTH: u8 = 2;
 
 /// The page, put together.
 #[derive(Debug)]
@@ -203,7 +201,7 @@ impl Page {
         }
         let asks = matches!(screen, Screen::Start | Screen::Question | Screen::Again);
         let login = if screen == Screen::Start { form.text("login") } else { &state.login }.to_owned();
-        match self.step(screen, head, &form, state.clone()).await {
+        match self.advance(screen, head, &form, state.clone()).await {
             Ok(next) => Ok(self.lead(next)),
             Err(Halt::Mend { field, fault, problem, handle }) => {
                 let fault = Some((field, fault, &form));
@@ -258,138 +256,6 @@ impl Page {
         }
     }
 
-    async fn step(&self, screen: Screen, head: &Parts, form: &Form, state: State) -> Result<Next, Halt> {
-        match screen {
-            Screen::Start => self.ask(screen, head, form.text("login"), None, state).await,
-            Screen::Again => {
-                let login = state.login.clone();
-                self.ask(screen, head, &login, None, state).await
-            }
-            Screen::Question => {
-                let (login, answer) = (state.login.clone(), form.text("answer"));
-                if answer.is_empty() {
-                    return Err(Halt::mend(Field::Answer, Fault::AnswerEmpty));
-                }
-                self.ask(screen, head, &login, Some(answer), state).await
-            }
-            Screen::Code => self.redeem(head, form.text("code"), state).await,
-            Screen::Password => self.set(head, form, state).await,
-            Screen::Done => Err(Problem::not_found().into()),
-        }
-    }
-
-    /// Step 1, and step 2 where an answer is wanted.
-    async fn ask(
-        &self,
-        screen: Screen,
-        head: &Parts,
-        login: &str,
-        answer: Option<&str>,
-        state: State,
-    ) -> Result<Next, Halt> {
-        if login.trim().is_empty() {
-            return Err(Halt::mend(Field::Login, Fault::LoginEmpty));
-        }
-        let mut caller = self.door.admit(head, Operation::RequestReset).await?;
-        let request = ResetRequest::checked(login.to_owned(), answer.map(str::to_owned))?;
-        let reply = steps::request_reset(&self.door.steps, &caller, request).await;
-        let Reply { said, handle } = self.heard(&caller, reply).await?;
-        let state = state.with_login(login, self.seals());
-        match said {
-            Said::AnswerIncorrect if answer.is_some() => {
-                Err(Halt::mend(Field::Answer, Fault::AnswerWrong).with_handle(handle))
-            }
-            Said::AnswerIncorrect => {
-                if let HandleChange::Given(handle) = &handle {
-                    caller.handles = self.seals().open(handle).into_iter().collect();
-                }
-                // A step of its own, whose time begins now: counted from the first one it would look late, and raise the level of time.
-                caller.started = self.door.clock.now();
-                // A question that cannot be had now is asked for again by its screen.
-                let state = match state.question {
-                    Some(_) => state,
-                    None => self.with_question(state.clone(), &caller).await.unwrap_or(state),
-                };
-                Ok(Next { screen: Screen::Question, state, handle, again: false })
-            }
-            Said::Refused(sentences) => {
-                Err(Halt::mend(Field::Login, Fault::Refused(sentences.messages.join(" "))))
-            }
-            Said::NotAccepted => Err(Halt::mend(Field::Login, Fault::LoginMalformed)),
-            _ => {
-                let state = State { is_sent: true, ..state };
-                Ok(Next { screen: Screen::Code, state, handle, again: screen == Screen::Again })
-            }
-        }
-    }
-
-    async fn with_question(&self, state: State, caller: &Caller) -> Result<State, Problem> {
-        let asked = steps::fetch_question(&self.door.steps, caller, state.login.as_str().into()).await;
-        match self.heard(caller, asked).await?.said {
-            Said::Question(text) => Ok(state.with_question(&text)),
-            _ => Ok(state.with_question("")),
-        }
-    }
-
-    /// Step 3. The token stays in the record of the flow; the state keeps the mark under which it lies there.
-    async fn redeem(&self, head: &Parts, code: &str, state: State) -> Result<Next, Halt> {
-        let caller = self.door.admit(head, Operation::RedeemCode).await?;
-        let request = CodeRedemption::checked(code, self.code_digits)?;
-        let code = request.code.clone();
-        let reply = steps::redeem_code(&self.door.steps, &caller, request).await;
-        let Reply { said, handle } = self.heard(&caller, reply).await?;
-        match (said, &handle) {
-            (Said::Token(_), HandleChange::Given(sealed)) => {
-                let code = self.seals().open(sealed).map(|handle| steps::mark_of_code(&handle, &code));
-                let state = State { code, ..state };
-                Ok(Next { screen: Screen::Password, state, handle, again: false })
-            }
-            (Said::Refused(sentences), _) if !sentences.messages.is_empty() => {
-                Err(Halt::mend(Field::Code, Fault::Refused(sentences.messages.join(" "))))
-            }
-            _ => Err(Halt::mend(Field::Code, Fault::CodeWrong)),
-        }
-    }
-
-    /// Step 4.
-    async fn set(&self, head: &Parts, form: &Form, state: State) -> Result<Next, Halt> {
-        let caller = self.door.admit(head, Operation::SetPassword).await?;
-        let password = form.text("password");
-        // A script shows the password and takes the second field away.
-        let again = form.find("again").unwrap_or(password);
-        let Some(mark) = state.code else { return Err(Problem::flow_required().into()) };
-        let token = steps::token_of_code(&self.door.steps, &caller, mark).await;
-        let Some(token) = self.heard(&caller, token.map_err(Into::into)).await? else {
-            return Err(Problem::flow_required().into());
-        };
-        let update = PasswordUpdate::checked(token, password.to_owned(), again.to_owned())?;
-        let own = [self.brand.name().unwrap_or_default(), &state.login];
-        if names::is_little_more_than(password, &own) {
-            return Err(Halt::mend(Field::Password, Fault::PasswordNamed));
-        }
-        let update = PasswordUpdate { least_strength: LEAST_STRENGTH, ..update };
-        let reply = steps::set_password(&self.door.steps, &caller, update).await;
-        let Reply { said, handle } = self.heard(&caller, reply).await?;
-        match said {
-            Said::PasswordSet => {
-                let state = state.done();
-                Ok(Next { screen: Screen::Done, state, handle, again: false })
-            }
-            Said::Refused(sentences) if !sentences.messages.is_empty() => {
-                Err(Halt::mend(Field::Password, Fault::PasswordRefused(sentences.messages.join(" "))))
-            }
-            _ => Err(Halt::mend(Field::Password, Fault::PasswordNotAccepted)),
-        }
-    }
-
-    /// The reply of a step, or the problem that it ended in, which has been recorded.
-    async fn heard<T>(&self, caller: &Caller, reply: Result<T, steps::Stop>) -> Result<T, Problem> {
-        match reply {
-            Ok(reply) => Ok(reply),
-            Err(stop) => Err(self.door.report(caller, stop).await),
-        }
-    }
-
     /// Renders a screen, with what has to be mended in the form that was sent.
     fn render(
         &self,
@@ -438,59 +304,6 @@ impl Page {
 
     fn seals(&self) -> &Seals {
         self.door.steps.seals()
-    }
-}
-
-/// Where a form leads to.
-struct Next {
-    screen: Screen,
-    state: State,
-    handle: HandleChange,
-    /// Whether another code was sent.
-    again: bool,
-}
-
-/// Why a form leads nowhere.
-enum Halt {
-    /// The trader can mend it in the form. The problem is for the log.
-    Mend {
-        field: Field,
-        fault: Fault,
-        problem: Problem,
-        handle: HandleChange,
-    },
-    Problem(Problem),
-}
-
-impl Halt {
-    /// What Autoshares, or the page itself, did not accept.
-    fn mend(field: Field, fault: Fault) -> Self {
-        let problem = Problem::new(Kind::ValidationFailed, "the trader is told what to mend");
-        Self::Mend { field, fault, problem, handle: HandleChange::Kept }
-    }
-
-    /// With what becomes of the handle.
-    fn with_handle(self, handle: HandleChange) -> Self {
-        match self {
-            Self::Mend { field, fault, problem, .. } => Self::Mend { field, fault, problem, handle },
-            halt @ Self::Problem(_) => halt,
-        }
-    }
-}
-
-impl From<Problem> for Halt {
-    fn from(problem: Problem) -> Self {
-        let (field, fault) = match problem.kind() {
-            Kind::LoginMalformed => (Field::Login, Fault::LoginMalformed),
-            Kind::AnswerTooLong => (Field::Answer, Fault::AnswerTooLong),
-            Kind::CodeMalformed => (Field::Code, Fault::CodeMalformed),
-            Kind::PasswordTooShort => (Field::Password, Fault::PasswordTooShort),
-            Kind::PasswordTooLong => (Field::Password, Fault::PasswordTooLong),
-            Kind::PasswordEasyToGuess => (Field::Password, Fault::PasswordEasy),
-            Kind::PasswordsDiffer => (Field::Again, Fault::PasswordsDiffer),
-            _ => return Self::Problem(problem),
-        };
-        Self::Mend { field, fault, problem, handle: HandleChange::Kept }
     }
 }
 
