@@ -43,10 +43,11 @@ code-malformed =
 code-wrong = This code is not right. Check it, or have a new one sent
 time-limit =
     { $minutes ->
-        [one] This page works for { $minutes } minute. A new code gives you as long again.
-       *[other] This page works for { $minutes } minutes. A new code gives you as long again.
+        [one] This page works for { $minutes } minute.
+       *[other] This page works for { $minutes } minutes.
     }
-time-short = This page works for two more minutes. Have a new code sent if you need longer.
+time-short = Two minutes are left. Choose “{ more-time }” if you need longer.
+more-time = I need more time
 no-mail = No e-mail?
 no-mail-wait = It can take a few minutes. Look into the folder for spam, too.
 no-mail-login = You entered “{ $login }”. If that is not your login, start again.
@@ -58,12 +59,6 @@ password-advice =
         [one] Use { $characters } character or more. A few words that do not belong together are easy to remember and hard to guess.
        *[other] Use { $characters } characters or more. A few words that do not belong together are easy to remember and hard to guess.
     }
-password-limit =
-    { $minutes ->
-        [one] This page works for { $minutes } minute. After that, start again.
-       *[other] This page works for { $minutes } minutes. After that, start again.
-    }
-password-short-time = This page works for two more minutes. After that, start again.
 password-label = New password
 password-again = The new password again
 password-show = Show the password
@@ -84,7 +79,7 @@ password-too-long = Choose a shorter password
 password-easy = This password is one of the first that somebody would guess. Choose a few words that do not belong together
 password-named = This password is little more than your login or our name. Choose a few words that do not belong together
 passwords-differ = The two passwords are not the same
-password-refused = The password was not accepted: { $reason }
+password-refused = The password was not accepted:
 password-not-accepted = The password was not accepted. Choose another one
 
 done-title = Your password is set

@@ -41,10 +41,11 @@ code-malformed =
 code-wrong = Este código no es correcto. Revíselo o pida uno nuevo
 time-limit =
     { $minutes ->
-        [one] Esta página es válida durante { $minutes } minuto. Un código nuevo le da el mismo tiempo.
-       *[other] Esta página es válida durante { $minutes } minutos. Un código nuevo le da el mismo tiempo.
+        [one] Esta página es válida durante { $minutes } minuto.
+       *[other] Esta página es válida durante { $minutes } minutos.
     }
-time-short = Esta página será válida dos minutos más. Pida un código nuevo si necesita más tiempo.
+time-short = Quedan dos minutos. Elija «{ more-time }» si necesita más.
+more-time = Necesito más tiempo
 no-mail = ¿No llega el correo?
 no-mail-wait = Puede tardar unos minutos. Mire también en la carpeta de correo no deseado.
 no-mail-login = Escribió «{ $login }». Si no es su usuario, empiece de nuevo.
@@ -56,12 +57,6 @@ password-advice =
         [one] Use { $characters } carácter o más. Unas palabras sin relación entre sí son fáciles de recordar y difíciles de adivinar.
        *[other] Use { $characters } caracteres o más. Unas palabras sin relación entre sí son fáciles de recordar y difíciles de adivinar.
     }
-password-limit =
-    { $minutes ->
-        [one] Esta página es válida durante { $minutes } minuto. Después, empiece de nuevo.
-       *[other] Esta página es válida durante { $minutes } minutos. Después, empiece de nuevo.
-    }
-password-short-time = Esta página será válida dos minutos más. Después, empiece de nuevo.
 password-label = Contraseña nueva
 password-again = La contraseña nueva otra vez
 password-show = Mostrar la contraseña
@@ -82,7 +77,7 @@ password-too-long = Elija una contraseña más corta
 password-easy = Esta contraseña es de las primeras que alguien probaría. Elija unas palabras sin relación entre sí
 password-named = Esta contraseña es poco más que su usuario o nuestro nombre. Elija unas palabras sin relación entre sí
 passwords-differ = Las dos contraseñas no son iguales
-password-refused = La contraseña no fue aceptada: { $reason }
+password-refused = La contraseña no fue aceptada:
 password-not-accepted = La contraseña no fue aceptada. Elija otra
 
 done-title = Su contraseña está guardada

@@ -39,9 +39,10 @@ code-malformed =
 code-wrong = 验证码不正确。请检查，或重新发送
 time-limit =
     { $minutes ->
-       *[other] 此页面在 { $minutes } 分钟内有效。重新发送验证码会重新计时。
+       *[other] 此页面在 { $minutes } 分钟内有效。
     }
-time-short = 此页面还有两分钟有效。如需更多时间，请重新发送验证码。
+time-short = 还剩两分钟。如需更多时间，请选择“{ more-time }”。
+more-time = 我需要更多时间
 no-mail = 没有收到邮件？
 no-mail-wait = 可能需要几分钟。请同时查看垃圾邮件文件夹。
 no-mail-login = 您输入的是“{ $login }”。如果这不是您的登录名，请重新开始。
@@ -52,11 +53,6 @@ password-advice =
     { $characters ->
        *[other] 请使用至少 { $characters } 个字符。几个互不相关的词语容易记住，也难以猜到。
     }
-password-limit =
-    { $minutes ->
-       *[other] 此页面在 { $minutes } 分钟内有效，之后请重新开始。
-    }
-password-short-time = 此页面还有两分钟有效，之后请重新开始。
 password-label = 新密码
 password-again = 再次输入新密码
 password-show = 显示密码
@@ -75,7 +71,7 @@ password-too-long = 请选择较短的密码
 password-easy = 此密码很容易被猜到。请选择几个互不相关的词语
 password-named = 此密码几乎就是您的登录名或我们的名称。请选择几个互不相关的词语
 passwords-differ = 两次输入的密码不一致
-password-refused = 密码未被接受：{ $reason }
+password-refused = 密码未被接受：
 password-not-accepted = 密码未被接受，请选择其他密码
 
 done-title = 您的密码已设置

@@ -6,10 +6,11 @@ use autoshares_counting::{
 };
 
 use super::{
-    Code, CodeVerdict, Flow, FlowFault, Guard, Receipts, Refused, Reset, ResetVerdict, Silent,
+    Code, CodeVerdict, Flow, FlowFault, Guard, Outcome, Receipts, Record, Refused, Reset, ResetVerdict,
+    Silent,
     budget::{
         ANSWERS_PER_LOGIN, CODE, CODES_PER_FLOW, CODES_PER_LOGIN, MEASURES_PER_FLOW, QUESTIONS,
-        QUESTIONS_PER_FLOW, RESETS, RESETS_PER_LOGIN, TOKEN, TOKENS, UPDATES_PER_FLOW,
+        QUESTIONS_PER_FLOW, RENEWALS_PER_FLOW, RESETS, RESETS_PER_LOGIN, TOKEN, TOKENS, UPDATES_PER_FLOW,
     },
     level,
     policy::Policy,
@@ -22,6 +23,9 @@ use crate::{
 
 /// How many passwords are measured in a flow: measuring takes processor time, and people try a few.
 const MEASURES: u32 = 30;
+/// How often a trader may have more time in a flow: as often as WCAG 2.2 asks for (success criterion 2.2.1). Without a bound, flows that nobody
+/// ends would fill the store.
+const RENEWALS: u32 = 10;
 /// The outcome of a code that is wrong, or looks so.
 pub const WRONG: &str = "wrong";
 /// The outcome of a token that is spent.
@@ -222,6 +226,25 @@ impl Guard {
     /// [`Refused`] when the flow has ended or is at another step, or the store is away.
     pub async fn find_flow(&self, handle: &Handle) -> Result<Flow, Refused> {
         self.visit(visit(handle.id, Stage::AFTER_RESET), None).await.map(|(flow, _)| flow)
+    }
+
+    /// Has a flow last for its whole lifetime again, at whatever step it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] when the flow has ended or has been renewed too often, or the store is away.
+    pub async fn renew_flow(&self, handle: &Handle) -> Result<(), Refused> {
+        let renewals = Counter { name: RENEWALS_PER_FLOW, most: RENEWALS, receipt: true };
+        let visit = Visit { counters: vec![renewals], ..visit(handle.id, u8::MAX) };
+        let decision =
+            Decision { record: Some(RecordUse::Visit(visit)), ..Decision::new(self.randomness.id()) };
+        let (flow, decided) = self.decide_in_flow(&decision).await?;
+        if let Verdict::UsedUp { counter } = decided.verdict {
+            return Err(Refused::Flow(FlowFault::UsedUp { flow, counter }));
+        }
+        let receipts = Receipts { decision: decision.id, names: decided.receipts };
+        self.settle(receipts, Outcome::Done, Record { renews: true, ..Record::default() }).await;
+        Ok(())
     }
 
     /// Decides on setting the password. A token is forwarded once.

@@ -62,6 +62,8 @@ pub mod budget {
     pub const QUESTIONS_PER_FLOW: &str = "questions_per_flow";
     /// Attempts to set the password in one flow.
     pub const UPDATES_PER_FLOW: &str = "updates_per_flow";
+    /// How often a trader who needs longer gets more time in one flow.
+    pub const RENEWALS_PER_FLOW: &str = "renewals_per_flow";
     /// Passwords whose strength is measured in one flow.
     pub const MEASURES_PER_FLOW: &str = "measures_per_flow";
     /// The outcome of one code in its flow.

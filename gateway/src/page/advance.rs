@@ -66,6 +66,7 @@ impl Page {
                 self.ask(screen, head, &login, Some(answer), state).await
             }
             Screen::Code => self.redeem(head, form.text("code"), state).await,
+            Screen::MoreTime => self.renew(head, state).await,
             Screen::Password => self.set(head, form, state).await,
             Screen::Done => Err(Problem::not_found().into()),
         }
@@ -142,6 +143,20 @@ impl Page {
             }
             _ => Err(Halt::mend(Field::Code, Fault::CodeWrong)),
         }
+    }
+
+    /// No step of its own: it gives more time to the screen that the reset has come to.
+    async fn renew(&self, head: &Parts, state: State) -> Result<Next, Halt> {
+        // Like a step in a flow, it is refused to handles that came to no flow too often.
+        let caller = self.door.admit(head, Operation::SetPassword).await?;
+        let renewed = steps::renew_flow(&self.door.steps, &caller).await.map_err(Into::into);
+        let handle = self.heard(&caller, renewed).await?;
+        let screen = match &state {
+            State { code: Some(_), .. } => Screen::Password,
+            State { question: Some(_), is_sent: false, .. } => Screen::Question,
+            _ => Screen::Code,
+        };
+        Ok(Next { screen, state, handle, again: false })
     }
 
     /// Step 4.

@@ -66,12 +66,15 @@ enum Screen {
     Code,
     /// Asks for another code, and leads back to [`Screen::Code`].
     Again,
+    /// Gives more time, and leads back to the screen that the reset has come to.
+    MoreTime,
     Password,
     Done,
 }
 
 impl Screen {
-    const ALL: [Self; 6] = [Self::Start, Self::Question, Self::Code, Self::Again, Self::Password, Self::Done];
+    const ALL: [Self; 7] =
+        [Self::Start, Self::Question, Self::Code, Self::Again, Self::MoreTime, Self::Password, Self::Done];
 
     fn path(self) -> &'static str {
         match self {
@@ -79,6 +82,7 @@ impl Screen {
             Self::Question => "/password-reset/question",
             Self::Code => "/password-reset/code",
             Self::Again => "/password-reset/again",
+            Self::MoreTime => "/password-reset/more-time",
             Self::Password => "/password-reset/password",
             Self::Done => "/password-reset/done",
         }
@@ -91,6 +95,7 @@ impl Screen {
             Self::Question => "page_question",
             Self::Code => "page_code",
             Self::Again => "page_again",
+            Self::MoreTime => "page_more_time",
             Self::Password => "page_password",
             Self::Done => "page_done",
         }
@@ -131,7 +136,7 @@ impl Page {
     async fn serve(&self, screen: Screen, request: Request) -> Response {
         let (head, body) = request.into_parts();
         let served = match (&head.method, screen) {
-            (&Method::GET | &Method::HEAD, Screen::Again) => Ok(to(Screen::Code)),
+            (&Method::GET | &Method::HEAD, Screen::Again | Screen::MoreTime) => Ok(to(Screen::Code)),
             (&Method::GET | &Method::HEAD, _) => self.show(screen, &head).await,
             (_, Screen::Done) => Err(Problem::method_not_allowed("GET, HEAD")),
             (&Method::POST, _) => self.take(screen, &head, body).await,

@@ -19,7 +19,7 @@ use super::{
 };
 
 /// Nothing from elsewhere, and nothing inline. `data:` is for the empty icon, without which browsers would ask for one.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// A field of a form; its name is its `id`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,9 +66,9 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// The sentence for the trader.
-    pub fn told(self, words: &Words, digits: u32, characters: usize) -> String {
-        match self {
+    /// What the trader is told.
+    pub fn told(self, words: &Words, digits: u32, characters: usize) -> Told {
+        let sentence = match &self {
             Self::LoginEmpty => words.login_empty(),
             Self::LoginMalformed => words.login_malformed(),
             Self::AnswerEmpty => words.answer_empty(),
@@ -81,11 +81,24 @@ impl Fault {
             Self::PasswordEasy => words.password_easy(),
             Self::PasswordNamed => words.password_named(),
             Self::PasswordsDiffer => words.passwords_differ(),
-            Self::PasswordRefused(reason) => words.password_refused(&reason),
+            Self::PasswordRefused(_) => words.password_refused(),
             Self::PasswordNotAccepted => words.password_not_accepted(),
-            Self::Refused(reason) => reason,
-        }
+            Self::Refused(_) => String::new(),
+        };
+        let reason = match self {
+            Self::PasswordRefused(reason) | Self::Refused(reason) => Some(reason),
+            _ => None,
+        };
+        Told { sentence, reason }
     }
+}
+
+/// What the trader is told of a fault.
+pub struct Told {
+    /// In the language of the page; empty when Autoshares' words say it all.
+    sentence: String,
+    /// Autoshares' own words, in another language perhaps.
+    reason: Option<String>,
 }
 
 /// What surrounds every screen.
@@ -99,7 +112,7 @@ pub struct Frame<'a> {
     pub languages: Vec<Words>,
     /// The sealed token of the form.
     pub form: String,
-    pub fault: Option<(Field, String)>,
+    pub fault: Option<(Field, Told)>,
     pub minutes: usize,
     pub digits: usize,
     pub characters: usize,
@@ -131,8 +144,8 @@ impl<'a> Frame<'a> {
     }
 
     /// The fault of a field.
-    fn fault_of(&self, field: impl Borrow<Field>) -> Option<&str> {
-        self.fault.as_ref().filter(|(of, _)| of == field.borrow()).map(|(_, told)| told.as_str())
+    fn fault_of(&self, field: impl Borrow<Field>) -> Option<&Told> {
+        self.fault.as_ref().filter(|(of, _)| of == field.borrow()).map(|(_, told)| told)
     }
 
     fn is_current(&self, words: &Words) -> bool {
@@ -193,7 +206,7 @@ pub fn render(screen: Screen, mut frame: Frame<'_>, state: &State, sent: &str, i
     frame.title = match screen {
         Screen::Start => words.start_title(),
         Screen::Question => words.question_title(),
-        Screen::Code | Screen::Again => words.code_title(),
+        Screen::Code | Screen::Again | Screen::MoreTime => words.code_title(),
         Screen::Password => words.password_title(),
         Screen::Done => words.done_title(),
     };
@@ -203,7 +216,7 @@ pub fn render(screen: Screen, mut frame: Frame<'_>, state: &State, sent: &str, i
         Screen::Question => {
             Question { frame, question: state.question.as_deref().unwrap_or_default() }.render()
         }
-        Screen::Code | Screen::Again => Code { frame, login, is_again }.render(),
+        Screen::Code | Screen::Again | Screen::MoreTime => Code { frame, login, is_again }.render(),
         Screen::Password => Password { frame, login }.render(),
         Screen::Done => Done { frame }.render(),
     };

@@ -175,6 +175,17 @@ impl<T: AsRef<str> + ?Sized> Text for &T {
     }
 }
 
+/// What a trader typed, in a message. Set apart, for it may be written in the other direction than the sentence around it.
+pub trait Typed {
+    fn value(self) -> FluentValue<'static>;
+}
+
+impl<T: AsRef<str> + ?Sized> Typed for &T {
+    fn value(self) -> FluentValue<'static> {
+        format!("\u{2068}{}\u{2069}", self.as_ref()).into()
+    }
+}
+
 macro_rules! messages {
     ($($id:ident $(($argument:ident: $kind:ident))?;)+) => {
         impl Words {
@@ -223,14 +234,13 @@ messages! {
     code_wrong;
     time_limit(minutes: Number);
     time_short;
+    more_time;
     no_mail;
     no_mail_wait;
-    no_mail_login(login: Text);
+    no_mail_login(login: Typed);
     send_again;
     password_title;
     password_advice(characters: Number);
-    password_limit(minutes: Number);
-    password_short_time;
     password_label;
     password_again;
     password_show;
@@ -243,7 +253,7 @@ messages! {
     password_easy;
     password_named;
     passwords_differ;
-    password_refused(reason: Text);
+    password_refused;
     password_not_accepted;
     done_title;
     done_lead;
@@ -306,7 +316,7 @@ mod tests {
                 let id = id(name);
                 let pattern = words.bundle.get_message(&id).unwrap().value().unwrap();
                 let value = match argument {
-                    ["id" | "login" | "reason"] => FluentValue::from("§7"),
+                    ["id" | "login"] => FluentValue::from("§7"),
                     _ => FluentValue::from(7),
                 };
                 let arguments: FluentArgs<'_> = argument.iter().map(|name| (*name, value.clone())).collect();

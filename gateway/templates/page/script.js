@@ -49,6 +49,31 @@ if (password) {
   });
 }
 
-// A word before the time is over.
-const late = find(".late");
-if (late) setTimeout(() => (late.textContent = late.dataset.text), Math.max(0, late.dataset.minutes - 2) * 60000);
+// A word two minutes before the time is over; and more time without a new page, which would lose what was typed.
+const time = find(".time");
+if (time) {
+  const line = time.querySelector("p");
+  let timer;
+  const watch = () => {
+    clearTimeout(timer);
+    const left = line.dataset.minutes - 2;
+    if (left > 0) timer = setTimeout(() => ((line.textContent = line.dataset.short), (line.className = "late")), left * 60000);
+  };
+  time.addEventListener("submit", async (event) => {
+    if (event.defaultPrevented) return;
+    event.preventDefault();
+    try {
+      const reply = await fetch(time.action, { method: "POST", body: new URLSearchParams(new FormData(time)) });
+      const fresh = new DOMParser().parseFromString(await reply.text(), "text/html").querySelector(".time p");
+      line.dataset.minutes = fresh.dataset.minutes;
+      line.textContent = fresh.textContent;
+      line.className = "";
+      time.querySelector("button").ariaDisabled = null;
+      watch();
+    } catch {
+      // The page itself says why there is no more time.
+      time.submit();
+    }
+  });
+  watch();
+}

@@ -214,7 +214,9 @@ async fn what_a_trader_can_mend_is_told_beside_the_field() {
     );
     let refused = browser.send("/password-reset/password", "password", GOOD).await;
     assert!(
-        refused.body.contains("The password was not accepted: Used &#60;before&#62;."),
+        refused.body.contains(
+            r#"The password was not accepted: <span lang="en" dir="auto">Used &#60;before&#62;.</span>"#
+        ),
         "{}",
         refused.body
     );
@@ -322,6 +324,59 @@ async fn a_state_of_before_a_restart_has_ended() {
     let told = browser.send(START, "login", "anna.lee").await;
     assert!(told.status == 403 && told.body.contains("This reset has ended"), "{}", told.body);
     assert_eq!(sandbox.received().len(), 0);
+}
+
+/// On each screen that a flow stands behind, the trader gets its whole lifetime again: ten times, and not for ever.
+#[tokio::test]
+async fn a_trader_who_needs_longer_gets_more_time() {
+    const MORE_TIME: &str = "/password-reset/more-time";
+    let (sandbox, mut browser) = browser(|_| {}).await;
+    let almost = Duration::from_secs(599);
+    let asked = browser.send(START, "login", "robert.zak").await;
+    assert!(asked.body.contains("This page works for 10 minutes."), "{}", asked.body);
+    browser.app.clock.advance(almost);
+    let late = browser.open("/password-reset/question").await;
+    assert!(late.body.contains("This page works for 1 minute."), "{}", late.body);
+    let more = browser.send(MORE_TIME, "", "").await;
+    for part in ["Your secret question", "third grade", "This page works for 10 minutes."] {
+        assert!(more.body.contains(part), "{part}: {}", more.body);
+    }
+    browser.app.clock.advance(almost);
+    browser.send("/password-reset/question", "answer", "Peterson").await;
+    browser.app.clock.advance(almost);
+    assert!(browser.send(MORE_TIME, "", "").await.body.contains("Check your e-mail"));
+    browser.app.clock.advance(almost);
+    let code = sandbox.outbox().pop().unwrap().code;
+    browser.send("/password-reset/code", "code", &code).await;
+    for _ in 0..8 {
+        browser.app.clock.advance(almost);
+        let more = browser.send(MORE_TIME, "", "").await;
+        assert!(more.body.contains("Choose a new password") && more.body.contains("10 minutes."), "{more:?}");
+    }
+    browser.app.clock.advance(almost);
+    let no_more = browser.send(MORE_TIME, "", "").await;
+    assert!(no_more.body.contains("This page works for 1 minute."), "{}", no_more.body);
+    let done = browser.send("/password-reset/password", "password", GOOD).await;
+    assert!(done.body.contains("Your password is set"), "{}", done.body);
+    assert_eq!(Operation::ALL.map(|operation| sandbox.calls(operation)), [2, 1, 1, 1]);
+}
+
+/// More time is given to a flow that stands, and to nobody else.
+#[tokio::test]
+async fn a_flow_that_has_ended_gets_no_more_time() {
+    const MORE_TIME: &str = "/password-reset/more-time";
+    let (sandbox, mut browser) = browser(|_| {}).await;
+    assert!(browser.send(MORE_TIME, "", "").await.body.contains("This reset has ended"));
+    for login in ["anna.lee", "nobody"] {
+        browser.open(START).await;
+        browser.send(START, "login", login).await;
+        browser.app.clock.advance(Duration::from_secs(601));
+        let ended = browser.send(MORE_TIME, "", "").await;
+        assert!(ended.status == 403 && ended.body.contains("This reset has ended"), "{ended:?}");
+        let code = browser.send("/password-reset/code", "code", "123456").await;
+        assert!(code.body.contains("This reset has ended"), "{}", code.body);
+    }
+    assert_eq!(sandbox.calls(Operation::RedeemCode), 0);
 }
 
 /// Switched off, there is nothing.

@@ -61,7 +61,7 @@ export const STATES = {
     },
   },
   code: { go: toCode },
-  "code-again": { go: async (page, gateway) => (await toCode(page, gateway), Promise.all([page.waitForNavigation(), page.click("button.second")])) },
+  "code-again": { go: async (page, gateway) => (await toCode(page, gateway), Promise.all([page.waitForNavigation(), page.click("form[action$=again] button")])) },
   "code-malformed": { go: async (page, gateway) => (await toCode(page, gateway), page.fill("#code", "12 34"), submit(page)) },
   "code-wrong": { go: async (page, gateway) => (await toCode(page, gateway), page.fill("#code", "000123"), submit(page)) },
   password: { go: toPassword },
@@ -79,6 +79,13 @@ export const STATES = {
       await gateway.fail("set_password", { refuse: { errors: ["Password was used before."] } });
       await password(page, GOOD);
       await gateway.heal();
+    },
+  },
+  "password-late": {
+    go: async (page, gateway) => {
+      await page.clock.install();
+      await toPassword(page, gateway);
+      await page.clock.runFor(8 * 60000);
     },
   },
   done: { go: async (page, gateway) => (await toPassword(page, gateway), password(page, GOOD)) },
