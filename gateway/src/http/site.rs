@@ -52,19 +52,18 @@ impl Site {
             return Ok(());
         }
         let cross_site = head.headers.get_all(SEC_FETCH_SITE).iter().any(|value| value == "cross-site");
-        let mut origins = head.headers.get_all(header::ORIGIN).iter();
-        match (origins.next(), origins.next()) {
-            (Some(_), Some(_)) => Err(self.cross_site("the request has two `Origin` headers")),
-            (None, _) if cross_site => {
+        match Origin::of(&head.headers) {
+            Origin::Several => Err(self.cross_site("the request has two `Origin` headers")),
+            Origin::None if cross_site => {
                 Err(self.cross_site("the browser says `Sec-Fetch-Site: cross-site`, and names no `Origin`"))
             }
-            (None, _) => Ok(()),
-            (Some(origin), None) if self.allowed_origin(origin).is_some() => Ok(()),
-            (Some(origin), None) if *origin != self.public => Err(self.unlisted(origin)),
-            (Some(_), None) if cross_site => Err(self.cross_site(
+            Origin::None => Ok(()),
+            Origin::One(origin) if self.allowed_origin(origin).is_some() => Ok(()),
+            Origin::One(origin) if *origin != self.public => Err(self.unlisted(origin)),
+            Origin::One(_) if cross_site => Err(self.cross_site(
                 "the browser says `Sec-Fetch-Site: cross-site`, although `Origin` is the public origin",
             )),
-            (Some(_), None) => Ok(()),
+            Origin::One(_) => Ok(()),
         }
     }
 
@@ -74,14 +73,13 @@ impl Site {
     ///
     /// A [`Problem`] that says which origin came and which is expected.
     pub fn check_own(&self, head: &Parts) -> Result<(), Problem> {
-        let mut origins = head.headers.get_all(header::ORIGIN).iter();
         let is_own =
             |origin: &HeaderValue| *origin == self.public || self.loopback && is_of_this_machine(origin);
-        let came = match (origins.next(), origins.next()) {
-            (Some(origin), None) if is_own(origin) => None,
-            (None, _) => None,
-            (Some(origin), None) => Some(format!("`Origin` is `{}`", quoted(origin))),
-            (Some(_), Some(_)) => Some("the request has two `Origin` headers".to_owned()),
+        let came = match Origin::of(&head.headers) {
+            Origin::None => None,
+            Origin::One(origin) if is_own(origin) => None,
+            Origin::One(origin) => Some(format!("`Origin` is `{}`", quoted(origin))),
+            Origin::Several => Some("the request has two `Origin` headers".to_owned()),
         };
         let mut sites = head.headers.get_all(SEC_FETCH_SITE).iter();
         let came = came.or_else(|| {
@@ -107,12 +105,11 @@ impl Site {
         {
             return Ok(None);
         }
-        let mut origins = head.headers.get_all(header::ORIGIN).iter();
-        match (origins.next(), origins.next()) {
-            (Some(origin), None) if self.allowed_origin(origin).is_some() => {
+        match Origin::of(&head.headers) {
+            Origin::One(origin) if self.allowed_origin(origin).is_some() => {
                 Ok(Some(preflight(method, head.headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS))))
             }
-            (Some(origin), None) if *origin != self.public => Err(self.unlisted(origin)),
+            Origin::One(origin) if *origin != self.public => Err(self.unlisted(origin)),
             _ => Ok(None),
         }
     }
@@ -165,9 +162,8 @@ impl Site {
 
     /// The origin of a request, if it names exactly one and that one is listed.
     pub fn listed_origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
-        let mut origins = headers.get_all(header::ORIGIN).iter();
-        match (origins.next(), origins.next()) {
-            (Some(origin), None) => self.allowed_origin(origin),
+        match Origin::of(headers) {
+            Origin::One(origin) => self.allowed_origin(origin),
             _ => None,
         }
     }
@@ -175,6 +171,25 @@ impl Site {
     fn allowed_origin(&self, origin: &HeaderValue) -> Option<HeaderValue> {
         let is_listed = self.allowed.iter().any(|allowed| is_same(allowed, origin.as_bytes()));
         (is_listed || self.loopback && is_of_this_machine(origin)).then(|| origin.clone())
+    }
+}
+
+/// The `Origin` headers of a request.
+enum Origin<'h> {
+    None,
+    One(&'h HeaderValue),
+    /// A browser sends one.
+    Several,
+}
+
+impl<'h> Origin<'h> {
+    fn of(headers: &'h HeaderMap) -> Self {
+        let mut origins = headers.get_all(header::ORIGIN).iter();
+        match (origins.next(), origins.next()) {
+            (None, _) => Self::None,
+            (Some(origin), None) => Self::One(origin),
+            (Some(_), Some(_)) => Self::Several,
+        }
     }
 }
 
