@@ -23,12 +23,13 @@ question-title = Your secret question
 question-lead = You chose this question when you opened your account.
 answer-label = Your answer
 answer-empty = Enter your answer
-answer-wrong = This answer is not right. Please try again
+answer-wrong = This answer is not right. Try again
+answer-needed = To have a new code sent, answer your question again.
 answer-too-long = This answer is too long
 
 code-title = Check your e-mail
 code-lead = If the details are right, a code is on its way to the e-mail address of your account.
-code-again = If the details are right, a new code is on its way. Use the newest one.
+code-new = A new code was asked for. Use the newest one that you get.
 code-label = Code from the e-mail
 code-hint =
     { $digits ->
@@ -40,42 +41,44 @@ code-malformed =
         [one] Enter the { $digits } digit of the code
        *[other] Enter the { $digits } digits of the code
     }
-code-wrong = This code is not right. Check it, or have a new one sent
+code-wrong = This code is not right, or it is too old. Check it, or have a new one sent
 time-limit =
     { $minutes ->
         [one] This page works for { $minutes } minute.
        *[other] This page works for { $minutes } minutes.
     }
-time-short = Two minutes are left. Choose “{ more-time }” if you need longer.
+time-short = Less than two minutes are left. Choose “{ more-time }” if you need longer.
 more-time = I need more time
+time-given = You have the whole time again.
+time-not-given = You cannot have more time.
 no-mail = No e-mail?
-no-mail-wait = It can take a few minutes. Look into the folder for spam, too.
+no-mail-wait = It can take a few minutes. Look into the folder for spam, too. We send only a few codes in an hour.
 no-mail-login = You entered “{ $login }”. If that is not your login, start again.
 send-again = Send a new code
 
 password-title = Choose a new password
-password-advice =
+password-advice = A few words that do not belong together are easy to remember and hard to guess. We take no password that many people use, and none that is little more than your login or our name.
+password-hint =
     { $characters ->
-        [one] Use { $characters } character or more. A few words that do not belong together are easy to remember and hard to guess.
-       *[other] Use { $characters } characters or more. A few words that do not belong together are easy to remember and hard to guess.
+        [one] { $characters } character or more.
+       *[other] { $characters } characters or more.
     }
 password-label = New password
 password-again = The new password again
 password-show = Show the password
-password-hide = Hide the password
-password-more =
-    { $characters ->
-        [one] { $characters } more character
-       *[other] { $characters } more characters
-    }
 password-enough = Long enough
 password-set = Set the password
+password-empty = Enter a new password
 password-too-short =
     { $characters ->
         [one] Choose a password of { $characters } character or more
        *[other] Choose a password of { $characters } characters or more
     }
-password-too-long = Choose a shorter password
+password-too-long =
+    { $characters ->
+        [one] Choose a password of { $characters } character or fewer
+       *[other] Choose a password of { $characters } characters or fewer
+    }
 password-easy = This password is one of the first that somebody would guess. Choose a few words that do not belong together
 password-named = This password is little more than your login or our name. Choose a few words that do not belong together
 passwords-differ = The two passwords are not the same

@@ -22,11 +22,12 @@ question-lead = Eligió esta pregunta cuando abrió su cuenta.
 answer-label = Su respuesta
 answer-empty = Escriba su respuesta
 answer-wrong = Esta respuesta no es correcta. Inténtelo de nuevo
+answer-needed = Para recibir un código nuevo, conteste de nuevo a su pregunta.
 answer-too-long = Esta respuesta es demasiado larga
 
 code-title = Revise su correo electrónico
 code-lead = Si los datos son correctos, hay un código en camino al correo electrónico de su cuenta.
-code-again = Si los datos son correctos, hay un código nuevo en camino. Use el más reciente.
+code-new = Se ha pedido un código nuevo. Use el más reciente que reciba.
 code-label = Código del correo electrónico
 code-hint =
     { $digits ->
@@ -38,42 +39,44 @@ code-malformed =
         [one] Escriba la cifra del código
        *[other] Escriba las { $digits } cifras del código
     }
-code-wrong = Este código no es correcto. Revíselo o pida uno nuevo
+code-wrong = Este código no es correcto o es demasiado antiguo. Revíselo o pida uno nuevo
 time-limit =
     { $minutes ->
         [one] Esta página es válida durante { $minutes } minuto.
        *[other] Esta página es válida durante { $minutes } minutos.
     }
-time-short = Quedan dos minutos. Elija «{ more-time }» si necesita más.
+time-short = Quedan menos de dos minutos. Elija «{ more-time }» si necesita más.
 more-time = Necesito más tiempo
+time-given = Tiene de nuevo todo el tiempo.
+time-not-given = No puede tener más tiempo.
 no-mail = ¿No llega el correo?
-no-mail-wait = Puede tardar unos minutos. Mire también en la carpeta de correo no deseado.
+no-mail-wait = Puede tardar unos minutos. Mire también en la carpeta de correo no deseado. Enviamos solo unos pocos códigos por hora.
 no-mail-login = Escribió «{ $login }». Si no es su usuario, empiece de nuevo.
 send-again = Enviar un código nuevo
 
 password-title = Elija una contraseña nueva
-password-advice =
+password-advice = Unas palabras sin relación entre sí son fáciles de recordar y difíciles de adivinar. No aceptamos una contraseña que usa mucha gente, ni una que sea poco más que su usuario o nuestro nombre.
+password-hint =
     { $characters ->
-        [one] Use { $characters } carácter o más. Unas palabras sin relación entre sí son fáciles de recordar y difíciles de adivinar.
-       *[other] Use { $characters } caracteres o más. Unas palabras sin relación entre sí son fáciles de recordar y difíciles de adivinar.
+        [one] { $characters } carácter o más.
+       *[other] { $characters } caracteres o más.
     }
 password-label = Contraseña nueva
 password-again = La contraseña nueva otra vez
 password-show = Mostrar la contraseña
-password-hide = Ocultar la contraseña
-password-more =
-    { $characters ->
-        [one] { $characters } carácter más
-       *[other] { $characters } caracteres más
-    }
 password-enough = Longitud suficiente
 password-set = Guardar la contraseña
+password-empty = Escriba una contraseña nueva
 password-too-short =
     { $characters ->
         [one] Elija una contraseña de { $characters } carácter o más
        *[other] Elija una contraseña de { $characters } caracteres o más
     }
-password-too-long = Elija una contraseña más corta
+password-too-long =
+    { $characters ->
+        [one] Elija una contraseña de { $characters } carácter como máximo
+       *[other] Elija una contraseña de { $characters } caracteres como máximo
+    }
 password-easy = Esta contraseña es de las primeras que alguien probaría. Elija unas palabras sin relación entre sí
 password-named = Esta contraseña es poco más que su usuario o nuestro nombre. Elija unas palabras sin relación entre sí
 passwords-differ = Las dos contraseñas no son iguales

@@ -22,11 +22,12 @@ question-lead = 这是您开户时选择的问题。
 answer-label = 您的答案
 answer-empty = 请输入您的答案
 answer-wrong = 答案不正确，请重试
+answer-needed = 如需新的验证码，请再次回答您的问题。
 answer-too-long = 答案过长
 
 code-title = 请查收电子邮件
 code-lead = 如果信息正确，验证码正在发送到您账户的电子邮箱。
-code-again = 如果信息正确，新的验证码正在发送。请使用最新的验证码。
+code-new = 已请求新的验证码。请使用收到的最新验证码。
 code-label = 邮件中的验证码
 code-hint =
     { $digits ->
@@ -36,38 +37,40 @@ code-malformed =
     { $digits ->
        *[other] 请输入 { $digits } 位数字的验证码
     }
-code-wrong = 验证码不正确。请检查，或重新发送
+code-wrong = 验证码不正确或已过期。请检查，或重新发送
 time-limit =
     { $minutes ->
        *[other] 此页面在 { $minutes } 分钟内有效。
     }
-time-short = 还剩两分钟。如需更多时间，请选择“{ more-time }”。
+time-short = 剩余时间不足两分钟。如需更多时间，请选择“{ more-time }”。
 more-time = 我需要更多时间
+time-given = 已重新计时。
+time-not-given = 无法再延长时间。
 no-mail = 没有收到邮件？
-no-mail-wait = 可能需要几分钟。请同时查看垃圾邮件文件夹。
+no-mail-wait = 可能需要几分钟。请同时查看垃圾邮件文件夹。我们每小时只发送少量验证码。
 no-mail-login = 您输入的是“{ $login }”。如果这不是您的登录名，请重新开始。
 send-again = 重新发送验证码
 
 password-title = 请设置新密码
-password-advice =
+password-advice = 几个互不相关的词语容易记住，也难以猜到。许多人使用的密码，以及与您的登录名或我们的名称几乎相同的密码，都不会被接受。
+password-hint =
     { $characters ->
-       *[other] 请使用至少 { $characters } 个字符。几个互不相关的词语容易记住，也难以猜到。
+       *[other] 至少 { $characters } 个字符。
     }
 password-label = 新密码
 password-again = 再次输入新密码
 password-show = 显示密码
-password-hide = 隐藏密码
-password-more =
-    { $characters ->
-       *[other] 还需 { $characters } 个字符
-    }
 password-enough = 长度足够
 password-set = 设置密码
+password-empty = 请输入新密码
 password-too-short =
     { $characters ->
        *[other] 请选择至少 { $characters } 个字符的密码
     }
-password-too-long = 请选择较短的密码
+password-too-long =
+    { $characters ->
+       *[other] 请选择不超过 { $characters } 个字符的密码
+    }
 password-easy = 此密码很容易被猜到。请选择几个互不相关的词语
 password-named = 此密码几乎就是您的登录名或我们的名称。请选择几个互不相关的词语
 passwords-differ = 两次输入的密码不一致

@@ -55,7 +55,7 @@ impl Spelling {
         if !fits(login) {
             return Err(Unspellable::TooLong);
         }
-        let text = login.expose().trim_matches(is_margin);
+        let text = trimmed(login.expose());
         if text.is_empty() {
             return Err(Unspellable::Blank);
         }
@@ -141,6 +141,11 @@ pub fn fits(login: &Login) -> bool {
 }
 
 /// What does not count at the ends of a login: white space, and the marks of direction that come along when text is copied.
+/// A login without the white space and the directional marks at its ends.
+pub fn trimmed(login: &str) -> &str {
+    login.trim_matches(is_margin)
+}
+
 fn is_margin(character: char) -> bool {
     let is_separator = matches!(character, '\u{2028}' | '\u{2029}');
     character.is_whitespace() && !is_separator || is_bidi_control(character)

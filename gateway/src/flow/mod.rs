@@ -12,6 +12,6 @@ mod stage;
 
 pub use carrier::{COOKIE, HEADER, Sent, cookies, give, handles, set_cookie, take_away};
 pub use key_ring::{KeyRing, Named, Purpose, Secrets};
-pub use login::{MAX_LOGIN, Spelling, Unspellable, fits};
+pub use login::{MAX_LOGIN, Spelling, Unspellable, fits, trimmed};
 pub use seal::{Handle, Seals, Token};
 pub use stage::Stage;

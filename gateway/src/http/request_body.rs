@@ -31,7 +31,7 @@ const MAX_CODE: usize = 64;
 /// The longest reset token, in characters: the gateway's own hold one of Autoshares' and are a third longer.
 const MAX_TOKEN: usize = 2048;
 /// The longest password, in characters.
-const MAX_PASSWORD: usize = 256;
+pub const MAX_PASSWORD: usize = 256;
 /// The most values in a body, members of members included. The longest documented body has three.
 const MAX_VALUES: usize = 64;
 /// The longest query, in bytes: the longest login, each of its characters in percent-encoding, and as much again.

@@ -11,6 +11,7 @@ use super::{
     state::State,
 };
 use crate::{
+    flow::trimmed,
     http::{
         caller::Caller,
         problem::{Kind, Problem},
@@ -27,8 +28,39 @@ pub struct Next {
     pub screen: Screen,
     pub state: State,
     pub handle: HandleChange,
-    /// Whether another code was sent.
-    pub again: bool,
+    /// What the next screen says besides.
+    pub notice: Option<Notice>,
+}
+
+/// What a screen says besides, once: the redirect to it names it in the query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// Another code was sent.
+    NewCode,
+    /// Another code is sent once the question is answered again.
+    AnswerNeeded,
+    MoreTime,
+    /// The flow was renewed as often as it may be.
+    NoMoreTime,
+}
+
+impl Notice {
+    const ALL: [Self; 4] = [Self::NewCode, Self::AnswerNeeded, Self::MoreTime, Self::NoMoreTime];
+
+    /// The query that names it.
+    pub fn query(self) -> &'static str {
+        match self {
+            Self::NewCode => "new-code",
+            Self::AnswerNeeded => "answer-needed",
+            Self::MoreTime => "more-time",
+            Self::NoMoreTime => "no-more-time",
+        }
+    }
+
+    /// The notice that a query names.
+    pub fn of(query: &str) -> Option<Self> {
+        query.split('&').find_map(|part| Self::ALL.into_iter().find(|notice| notice.query() == part))
+    }
 }
 
 /// Why a form leads nowhere.
@@ -53,20 +85,21 @@ impl Page {
         state: State,
     ) -> Result<Next, Halt> {
         match screen {
-            Screen::Start => self.ask(screen, head, form.text("login"), None, state).await,
+            // Keyboards of phones add a blank after a word that they suggest.
+            Screen::Start => self.ask(screen, head, trimmed(form.text("login")), None, state).await,
             Screen::Again => {
                 let login = state.login.clone();
                 self.ask(screen, head, &login, None, state).await
             }
             Screen::Question => {
-                let (login, answer) = (state.login.clone(), form.text("answer"));
+                let (login, answer) = (state.login.clone(), form.text("answer").trim());
                 if answer.is_empty() {
                     return Err(Halt::mend(Field::Answer, Fault::AnswerEmpty));
                 }
                 self.ask(screen, head, &login, Some(answer), state).await
             }
             Screen::Code => self.redeem(head, form.text("code"), state).await,
-            Screen::MoreTime => self.renew(head, state).await,
+            Screen::MoreTime => self.renew(head, form.text("screen"), state).await,
             Screen::Password => self.set(head, form, state).await,
             Screen::Done => Err(Problem::not_found().into()),
         }
@@ -81,7 +114,7 @@ impl Page {
         answer: Option<&str>,
         state: State,
     ) -> Result<Next, Halt> {
-        if login.trim().is_empty() {
+        if login.is_empty() {
             return Err(Halt::mend(Field::Login, Fault::LoginEmpty));
         }
         let mut caller = self.door.admit(head, Operation::RequestReset).await?;
@@ -104,7 +137,9 @@ impl Page {
                     Some(_) => state,
                     None => self.with_question(state.clone(), &caller).await.unwrap_or(state),
                 };
-                Ok(Next { screen: Screen::Question, state, handle, again: false })
+                // Another code needs the answer again.
+                let notice = (screen == Screen::Again).then_some(Notice::AnswerNeeded);
+                Ok(Next { screen: Screen::Question, state, handle, notice })
             }
             Said::Refused(sentences) => {
                 Err(Halt::mend(Field::Login, Fault::Refused(sentences.messages.join(" "))))
@@ -112,7 +147,8 @@ impl Page {
             Said::NotAccepted => Err(Halt::mend(Field::Login, Fault::LoginMalformed)),
             _ => {
                 let state = State { is_sent: true, ..state };
-                Ok(Next { screen: Screen::Code, state, handle, again: screen == Screen::Again })
+                let notice = (screen == Screen::Again).then_some(Notice::NewCode);
+                Ok(Next { screen: Screen::Code, state, handle, notice })
             }
         }
     }
@@ -136,7 +172,7 @@ impl Page {
             (Said::Token(_), HandleChange::Given(sealed)) => {
                 let code = self.seals().open(sealed).map(|handle| steps::mark_of_code(&handle, &code));
                 let state = State { code, ..state };
-                Ok(Next { screen: Screen::Password, state, handle, again: false })
+                Ok(Next { screen: Screen::Password, state, handle, notice: None })
             }
             (Said::Refused(sentences), _) if !sentences.messages.is_empty() => {
                 Err(Halt::mend(Field::Code, Fault::Refused(sentences.messages.join(" "))))
@@ -145,24 +181,29 @@ impl Page {
         }
     }
 
-    /// No step of its own: it gives more time to the screen that the reset has come to.
-    async fn renew(&self, head: &Parts, state: State) -> Result<Next, Halt> {
+    /// No step: it gives more time, and leads back to the screen that asked for it.
+    async fn renew(&self, head: &Parts, asked: &str, state: State) -> Result<Next, Halt> {
         // Like a step in a flow, it is refused to handles that came to no flow too often.
         let caller = self.door.admit(head, Operation::SetPassword).await?;
         let renewed = steps::renew_flow(&self.door.steps, &caller).await.map_err(Into::into);
         let handle = self.heard(&caller, renewed).await?;
-        let screen = match &state {
-            State { code: Some(_), .. } => Screen::Password,
-            State { question: Some(_), is_sent: false, .. } => Screen::Question,
-            _ => Screen::Code,
+        let of_form = |screen: &Screen| asked == screen.path();
+        let screen = [Screen::Question, Screen::Password].into_iter().find(of_form).unwrap_or(Screen::Code);
+        let notice = match handle {
+            HandleChange::Given(_) => Notice::MoreTime,
+            _ => Notice::NoMoreTime,
         };
-        Ok(Next { screen, state, handle, again: false })
+        let notice = Some(notice);
+        Ok(Next { screen, state, handle, notice })
     }
 
     /// Step 4.
     async fn set(&self, head: &Parts, form: &Form, state: State) -> Result<Next, Halt> {
         let caller = self.door.admit(head, Operation::SetPassword).await?;
         let password = form.text("password");
+        if password.is_empty() {
+            return Err(Halt::mend(Field::Password, Fault::PasswordEmpty));
+        }
         // A script shows the password and takes the second field away.
         let again = form.find("again").unwrap_or(password);
         let Some(mark) = state.code else { return Err(Problem::flow_required().into()) };
@@ -181,7 +222,7 @@ impl Page {
         match said {
             Said::PasswordSet => {
                 let state = state.done();
-                Ok(Next { screen: Screen::Done, state, handle, again: false })
+                Ok(Next { screen: Screen::Done, state, handle, notice: None })
             }
             Said::Refused(sentences) if !sentences.messages.is_empty() => {
                 Err(Halt::mend(Field::Password, Fault::PasswordRefused(sentences.messages.join(" "))))

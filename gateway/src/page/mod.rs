@@ -25,7 +25,7 @@ use axum::{
 use crate::{
     config::{self, Mailbox},
     door::Door,
-    flow::{self, Seals},
+    flow::{self, Seals, trimmed},
     http::{
         edge,
         problem::{Kind, Problem},
@@ -33,7 +33,7 @@ use crate::{
     steps::HandleChange,
     telemetry::OperationName,
 };
-use advance::{Halt, Next};
+use advance::{Halt, Next, Notice};
 use brand::Brand;
 pub use failures::dress;
 use form::Form;
@@ -172,8 +172,8 @@ impl Page {
             let caller = self.door.admit(head, Operation::FetchQuestion).await?;
             state = self.with_question(state, &caller).await?;
         }
-        let is_again = head.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "again"));
-        let mut response = self.render(screen, &state, &head.headers, is_again, None);
+        let notice = head.uri.query().and_then(Notice::of);
+        let mut response = self.render(screen, &state, &head.headers, notice, None);
         self.remember(&state, response.headers_mut());
         Ok(response)
     }
@@ -205,13 +205,16 @@ impl Page {
             }
         }
         let asks = matches!(screen, Screen::Start | Screen::Question | Screen::Again);
-        let login = if screen == Screen::Start { form.text("login") } else { &state.login }.to_owned();
+        let login =
+            if screen == Screen::Start { trimmed(form.text("login")) } else { &state.login }.to_owned();
         match self.advance(screen, head, &form, state.clone()).await {
             Ok(next) => Ok(self.lead(next)),
             Err(Halt::Mend { field, fault, problem, handle }) => {
-                let fault = Some((field, fault, &form));
+                // Only the first screen has a field for the login.
+                let screen = if field == Field::Login { Screen::Start } else { screen };
                 let state = self.timed(state, &handle);
-                let mut response = self.render(screen, &state, &head.headers, false, fault);
+                let fault = Some((field, fault, &form));
+                let mut response = self.render(screen, &state, &head.headers, None, fault);
                 self.hand(handle, response.headers_mut());
                 self.remember(&state, response.headers_mut());
                 *response.status_mut() = problem.kind().facts().status;
@@ -229,11 +232,12 @@ impl Page {
     }
 
     /// The redirect to the next screen, with its cookies.
-    fn lead(&self, Next { screen, state, handle, again }: Next) -> Response {
+    fn lead(&self, Next { screen, state, handle, notice }: Next) -> Response {
         let mut response = to(screen);
         let headers = response.headers_mut();
-        if again {
-            headers.insert(header::LOCATION, HeaderValue::from_static("/password-reset/code?again"));
+        let location = notice.map(|notice| format!("{}?{}", screen.path(), notice.query()));
+        if let Some(Ok(location)) = location.map(HeaderValue::try_from) {
+            headers.insert(header::LOCATION, location);
         }
         let state = self.timed(state, &handle);
         self.hand(handle, headers);
@@ -267,21 +271,31 @@ impl Page {
         screen: Screen,
         state: &State,
         headers: &HeaderMap,
-        is_again: bool,
+        notice: Option<Notice>,
         fault: Option<(Field, Fault, &Form)>,
     ) -> Response {
         let words = Words::of(self.language(Some(state), headers));
         let mut frame = Frame::new(self, &words, screen.path());
         frame.form = state.form_token(self.seals());
         if state.ends > 0 {
-            let left = state.ends.saturating_sub(self.door.clock.micros()).div_ceil(60_000_000);
-            frame.minutes = usize::try_from(left).unwrap_or(usize::MAX).clamp(1, frame.minutes.max(1));
+            // Another gateway's clock may have set the end.
+            frame.seconds =
+                frame.seconds.min(state.ends.saturating_sub(self.door.clock.micros()) / 1_000_000);
         }
-        let sent = fault.as_ref().map(|(.., form)| form.text("login").to_owned()).unwrap_or_default();
-        if let Some((field, fault, _)) = fault {
+        frame.notice = notice.map(|notice| match notice {
+            Notice::NewCode => words.code_new(),
+            Notice::AnswerNeeded => words.answer_needed(),
+            Notice::MoreTime => words.time_given(),
+            Notice::NoMoreTime => words.time_not_given(),
+        });
+        let mut typed = if screen == Screen::Start { state.login.as_str() } else { "" };
+        if let Some((field, fault, form)) = fault {
+            if fault.keeps_typed() {
+                typed = form.find(field.id()).unwrap_or(typed);
+            }
             frame.fault = Some((field, fault.told(&words, self.code_digits, self.password.min_length)));
         }
-        screens::render(screen, frame, state, &sent, is_again)
+        screens::render(screen, frame, state, typed)
     }
 
     /// The language that a request asks for by `?lang=`.

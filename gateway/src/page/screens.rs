@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::config::Mailbox;
+use crate::{config::Mailbox, http::request_body::MAX_PASSWORD};
 
 use super::{
     Page, Screen,
@@ -32,7 +32,7 @@ pub enum Field {
 }
 
 impl Field {
-    fn id(&self) -> &'static str {
+    pub fn id(&self) -> &'static str {
         match self {
             Self::Login => "login",
             Self::Answer => "answer",
@@ -53,6 +53,7 @@ pub enum Fault {
     AnswerTooLong,
     CodeMalformed,
     CodeWrong,
+    PasswordEmpty,
     PasswordTooShort,
     PasswordTooLong,
     PasswordEasy,
@@ -66,6 +67,11 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Whether the form shows again what was typed. Passwords are never shown, and a wrong answer or code is typed anew.
+    pub fn keeps_typed(&self) -> bool {
+        matches!(self, Self::LoginMalformed | Self::AnswerTooLong | Self::CodeMalformed | Self::Refused(_))
+    }
+
     /// What the trader is told.
     pub fn told(self, words: &Words, digits: u32, characters: usize) -> Told {
         let sentence = match &self {
@@ -76,8 +82,9 @@ impl Fault {
             Self::AnswerTooLong => words.answer_too_long(),
             Self::CodeMalformed => words.code_malformed(digits as usize),
             Self::CodeWrong => words.code_wrong(),
+            Self::PasswordEmpty => words.password_empty(),
             Self::PasswordTooShort => words.password_too_short(characters),
-            Self::PasswordTooLong => words.password_too_long(),
+            Self::PasswordTooLong => words.password_too_long(MAX_PASSWORD),
             Self::PasswordEasy => words.password_easy(),
             Self::PasswordNamed => words.password_named(),
             Self::PasswordsDiffer => words.passwords_differ(),
@@ -113,7 +120,10 @@ pub struct Frame<'a> {
     /// The sealed token of the form.
     pub form: String,
     pub fault: Option<(Field, Told)>,
-    pub minutes: usize,
+    /// What happened, when the screen would not show it.
+    pub notice: Option<String>,
+    /// How long the flow goes on, in seconds.
+    pub seconds: u64,
     pub digits: usize,
     pub characters: usize,
     /// Whether this is `dev`, and its latest mail.
@@ -131,7 +141,8 @@ impl<'a> Frame<'a> {
             languages: page.languages().into_iter().map(Words::of).collect(),
             form: String::new(),
             fault: None,
-            minutes: usize::try_from(page.flow_lifetime.as_secs() / 60).unwrap_or(usize::MAX),
+            notice: None,
+            seconds: page.flow_lifetime.as_secs(),
             digits: page.code_digits as usize,
             characters: page.password.min_length,
             is_dev: page.mailbox.is_some(),
@@ -148,6 +159,11 @@ impl<'a> Frame<'a> {
         self.fault.as_ref().filter(|(of, _)| of == field.borrow()).map(|(_, told)| told)
     }
 
+    /// How long the flow goes on, to the nearest minute.
+    fn minutes(&self) -> usize {
+        usize::try_from((self.seconds + 30) / 60).unwrap_or(usize::MAX).max(1)
+    }
+
     fn is_current(&self, words: &Words) -> bool {
         words.language == self.words.language
     }
@@ -157,7 +173,7 @@ impl<'a> Frame<'a> {
 #[template(path = "page/start.html")]
 struct Start<'a> {
     frame: Frame<'a>,
-    login: &'a str,
+    typed: &'a str,
 }
 
 #[derive(Template)]
@@ -165,6 +181,7 @@ struct Start<'a> {
 struct Question<'a> {
     frame: Frame<'a>,
     question: &'a str,
+    typed: &'a str,
 }
 
 #[derive(Template)]
@@ -172,7 +189,7 @@ struct Question<'a> {
 struct Code<'a> {
     frame: Frame<'a>,
     login: &'a str,
-    is_again: bool,
+    typed: &'a str,
 }
 
 #[derive(Template)]
@@ -200,8 +217,8 @@ pub struct Failed<'a> {
     pub reference: Option<String>,
 }
 
-/// Renders a screen. `sent` is the login that was sent with the form.
-pub fn render(screen: Screen, mut frame: Frame<'_>, state: &State, sent: &str, is_again: bool) -> Response {
+/// Renders a screen. `typed` is the text that its field holds.
+pub fn render(screen: Screen, mut frame: Frame<'_>, state: &State, typed: &str) -> Response {
     let words = frame.words;
     frame.title = match screen {
         Screen::Start => words.start_title(),
@@ -212,11 +229,11 @@ pub fn render(screen: Screen, mut frame: Frame<'_>, state: &State, sent: &str, i
     };
     let (language, login) = (words.language, state.login.as_str());
     let text = match screen {
-        Screen::Start => Start { frame, login: sent }.render(),
+        Screen::Start => Start { frame, typed }.render(),
         Screen::Question => {
-            Question { frame, question: state.question.as_deref().unwrap_or_default() }.render()
+            Question { frame, question: state.question.as_deref().unwrap_or_default(), typed }.render()
         }
-        Screen::Code | Screen::Again | Screen::MoreTime => Code { frame, login, is_again }.render(),
+        Screen::Code | Screen::Again | Screen::MoreTime => Code { frame, login, typed }.render(),
         Screen::Password => Password { frame, login }.render(),
         Screen::Done => Done { frame }.render(),
     };

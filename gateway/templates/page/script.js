@@ -2,78 +2,89 @@
 "use strict";
 const find = (selector) => document.querySelector(selector);
 
-// The first line of what has to be mended takes the focus.
-find(".summary")?.focus();
+// What has to be mended takes the focus, and loses it for good.
+const told = find(".summary, .notice");
+told?.focus();
+told?.addEventListener("blur", () => told.removeAttribute("tabindex"));
 
-// One submit is enough.
+// A reload shows the screen and does not send the form again.
+history.replaceState(null, "", location.pathname);
+
+// One submit is enough, for as long as an answer takes.
 for (const form of document.forms) {
+  let sent = 0;
   form.addEventListener("submit", (event) => {
-    const button = form.querySelector("button:not([type])");
-    if (button.ariaDisabled === "true") event.preventDefault();
-    button.ariaDisabled = "true";
+    if (Date.now() - sent < 10000) event.preventDefault();
+    else sent = Date.now();
   });
+  // The back button may bring a page back as it was left.
+  addEventListener("pageshow", () => (sent = 0));
 }
-// The back button may bring a page back as it was left.
-addEventListener("pageshow", () => {
-  for (const button of document.querySelectorAll("button")) button.ariaDisabled = null;
-});
 
 const code = find("#code");
 code?.addEventListener("input", () => {
-  const digits = code.value.normalize("NFKC").replace(/\D/g, "");
+  const digits = code.value.normalize("NFKC").replace(/[\s\p{Cf}\p{Pd}]/gu, "");
   // What was pasted with blanks or hyphens shows as its digits.
-  if (digits.length === Number(code.dataset.digits)) code.value = digits;
+  if (/^\d+$/.test(digits) && digits.length === Number(code.dataset.digits)) code.value = digits;
 });
 
 const password = find("#password");
 if (password) {
-  const { least, show, hide, enough, more } = password.dataset;
+  const { least, show, enough } = password.dataset;
   // Whoever can look at the password need not type it twice.
   if (!find("#again-fault")) find(".repeat").remove();
-  const button = Object.assign(document.createElement("button"), { type: "button", className: "show", textContent: show });
-  button.addEventListener("click", () => {
-    const isShown = password.type === "text";
-    password.type = isShown ? "password" : "text";
-    button.textContent = isShown ? show : hide;
-  });
-  const count = document.createElement("p");
-  count.className = "hint";
-  count.setAttribute("role", "status");
+  const label = Object.assign(document.createElement("label"), { className: "show" });
+  const box = Object.assign(document.createElement("input"), { type: "checkbox", id: "show", autocomplete: "off" });
+  label.append(box, show);
+  const look = () => (password.type = box.checked ? "text" : "password");
+  const hide = () => {
+    box.checked = false;
+    look();
+  };
+  box.addEventListener("change", look);
+  password.form.addEventListener("submit", hide);
+  addEventListener("pageshow", hide);
+  password.parentNode.classList.add("can-show");
+  const hint = Object.assign(document.createElement("p"), { className: "hint" });
+  hint.setAttribute("role", "status");
   password.addEventListener("input", () => {
-    const left = Number(least) - [...password.value].length;
-    count.textContent = left > 0 ? more.split("|")[left - 1] : enough;
+    const text = [...password.value].length < Number(least) ? "" : enough;
+    // A screen reader says each change.
+    if (hint.textContent !== text) hint.textContent = text;
   });
-  password.after(button, count);
-  password.form.addEventListener("submit", () => {
-    password.type = "password";
-  });
+  password.after(hint, label);
 }
 
-// A word two minutes before the time is over; and more time without a new page, which would lose what was typed.
+// A word before the time is over, and more time without a new page, which would lose what was typed.
 const time = find(".time");
 if (time) {
   const line = time.querySelector("p");
-  let timer;
-  const watch = () => {
-    clearTimeout(timer);
-    const left = line.dataset.minutes - 2;
-    if (left > 0) timer = setTimeout(() => ((line.textContent = line.dataset.short), (line.className = "late")), left * 60000);
+  const { short, ended } = line.dataset;
+  const say = (text, className) => {
+    if (line.textContent !== text) Object.assign(line, { textContent: text, className });
+  };
+  let ends;
+  const begin = (seconds) => (ends = Date.now() + seconds * 1000);
+  // By the clock, for timers stand still while a phone sleeps.
+  const look = () => {
+    const left = ends - Date.now();
+    if (left <= 0) say(ended, "late");
+    else if (left <= 120000) say(short, "late");
   };
   time.addEventListener("submit", async (event) => {
     if (event.defaultPrevented) return;
     event.preventDefault();
     try {
       const reply = await fetch(time.action, { method: "POST", body: new URLSearchParams(new FormData(time)) });
-      const fresh = new DOMParser().parseFromString(await reply.text(), "text/html").querySelector(".time p");
-      line.dataset.minutes = fresh.dataset.minutes;
-      line.textContent = fresh.textContent;
-      line.className = "";
-      time.querySelector("button").ariaDisabled = null;
-      watch();
+      const page = new DOMParser().parseFromString(await reply.text(), "text/html");
+      const [notice, fresh] = [page.querySelector(".notice"), page.querySelector(".time p")];
+      begin(fresh.dataset.seconds);
+      say(`${notice.textContent} ${fresh.textContent}`, "");
     } catch {
       // The page itself says why there is no more time.
       time.submit();
     }
   });
-  watch();
+  begin(line.dataset.seconds);
+  setInterval(look, 1000);
 }

@@ -13,14 +13,14 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Runs a script of `gateway/tests/page`.
 #[track_caller]
-fn run(script: &str, arguments: &[&str]) {
+fn run(script: &str) {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let modules: PathBuf = root.parent().unwrap().join("xtask/npm/node_modules");
     // The installed Node, where the system's was too old.
     let own = modules.join(".bin/node");
     let mut node = Command::new(if own.exists() { own } else { "node".into() });
-    node.arg(root.join("tests/page").join(script)).args(arguments);
+    node.arg(root.join("tests/page").join(script));
     node.env("GATEWAY", env!("CARGO_BIN_EXE_autoshares-gateway"))
         .env("MODULES", modules)
         .env("NO_PROXY", "*");
@@ -31,16 +31,15 @@ fn run(script: &str, arguments: &[&str]) {
 
 #[test]
 fn traders_reset_their_passwords_in_chromium() {
-    run("walk.mjs", &[]);
+    run("walk.mjs");
 }
 
 #[test]
 fn traders_reset_their_passwords_in_firefox() {
-    run("firefox.mjs", &[]);
+    run("firefox.mjs");
 }
 
 #[test]
 fn every_screen_in_every_state_fits_and_is_accessible() {
-    let folder = tempfile::tempdir().unwrap();
-    run("screenshots.mjs", &[folder.path().to_str().unwrap()]);
+    run("screenshots.mjs");
 }

@@ -39,7 +39,7 @@ function logo() {
   return file;
 }
 
-/** Each state by its name: the settings of the gateway that it needs, and the way there. */
+/** Each state by its name: the settings of the gateway that it needs, the way there, and which looks it has. */
 export const STATES = {
   start: { go: (page, gateway) => page.goto(gateway.page) },
   "start-empty": { go: async (page, gateway) => (await page.goto(gateway.page), submit(page)) },
@@ -82,6 +82,7 @@ export const STATES = {
     },
   },
   "password-late": {
+    movesClock: true,
     go: async (page, gateway) => {
       await page.clock.install();
       await toPassword(page, gateway);
@@ -121,6 +122,8 @@ export const STATES = {
     go: async (page, gateway) => (await toCode(page, gateway), page.fill("#code", "000123"), submit(page)),
   },
   away: {
+    // Of its own, for the gateway takes no step until it has seen that Autoshares answers again.
+    settings: [],
     go: async (page, gateway) => {
       await gateway.fail("request_reset", { html: 503 });
       await start(page, gateway);
