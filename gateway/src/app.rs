@@ -1,21 +1,25 @@
 //! What the gateway is made of: its state, its routes and its layers.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use autoshares_counting::{RedisSettings, Store};
+use autoshares_sdk::Client;
 use axum::{
     Router,
     middleware::{from_fn, from_fn_with_state},
 };
-use tower::{ServiceBuilder, ServiceExt};
+use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     api::{self, Api, docs},
     clock::Clock,
-    config::{self, Config, PublicOrigin},
+    config::{self, Change, Config, Effective, PublicOrigin},
     door::Door,
-    flow::{KeyRing, Seals},
+    flow::{KeyRing, Seals, Secrets},
     guard::Guard,
     http::{
         edge::{self, Origins},
@@ -26,7 +30,7 @@ use crate::{
     page::{self, Page},
     randomness::Randomness,
     server::Watched,
-    steps::{Autoshares, Report, Steps},
+    steps::{Autoshares, Lasting, Report, Steps},
     telemetry::{self, alarm::Alarm, audit::Trail, metrics::Metrics, store_watch},
 };
 
@@ -46,65 +50,161 @@ impl World {
     }
 }
 
-/// The gateway, put together.
+/// The gateway, put together. Other settings can take the place of those that it began with: requests under way keep the old ones, and later
+/// requests get the new ones.
 #[derive(Debug)]
 pub struct App {
-    /// The public routes.
-    pub public: Router,
-    /// The parts of the gateway that the admin listener reports on.
-    pub watched: Watched,
-    /// The steps, some of whose calls run on behind their replies.
-    pub steps: Arc<Steps>,
+    current: RwLock<Current>,
+    world: World,
+    store: Arc<Store>,
+    report: Report,
+    proxy_hints: Arc<ProxyHints>,
+}
+
+/// What is made of one configuration.
+#[derive(Clone, Debug)]
+struct Current {
+    effective: Effective,
+    /// The client and the keys, for settings that leave them as they are: connections to Autoshares stay open, and keys that were drawn at start
+    /// go on.
+    client: Client,
+    keys: Secrets,
+    routes: Router,
+    guard: Arc<Guard>,
+    steps: Arc<Steps>,
+    lasting: Lasting,
 }
 
 /// Puts the gateway together, on a tokio runtime.
-pub fn build(config: Config, world: World) -> App {
-    let Config { public_origin: origin, allowed_origins, loopback_origins, .. } = config;
-    let Config { proxies, upstream, flow, password, .. } = config;
-    let (clock, lifetime, code_digits) = (world.clock.clone(), flow.lifetime, config.limits.code_digits);
+pub fn build(config: Config, world: World) -> Arc<App> {
     let metrics = Arc::<Metrics>::default();
-    let store = Arc::new(open_store(config.store, &metrics));
-    // Whoever sits in front of the browser decides on another try, and sooner than a wait would end.
-    let autoshares = Arc::new(upstream.client.without_retries());
-    let settings = (config.limits, flow, password, upstream.timeout);
-    let (steps, watched) = wire(autoshares, store, settings, &origin, world, &metrics);
-    let site = Arc::new(Site::new(&origin, &allowed_origins, loopback_origins));
-    let door = Arc::new(Door {
-        steps: Arc::clone(&steps),
-        site: Arc::clone(&site),
-        proxies,
-        proxy_hints: ProxyHints::default(),
-        clock: clock.clone(),
-    });
-    let page = config
-        .page
-        .enabled
-        .then(|| Arc::new(Page::new(Arc::clone(&door), config.page, lifetime, code_digits, password)));
-    let api = Api { door, flow_lifetime: lifetime, code_digits };
-    let routes = api::routes().with_state(Arc::new(api)).merge(docs::routes(&origin));
-    App { public: surround(routes, page, &origin, site, metrics, clock), watched, steps }
+    let store = Arc::new(open_store(config.store.clone(), &metrics));
+    let report = report(&config.limits, &metrics, &world);
+    let proxy_hints = Arc::<ProxyHints>::default();
+    let parts = (&store, &report, &proxy_hints);
+    let current = Current::of(config, Lasting::default(), world.clone(), parts).into();
+    Arc::new(App { current, world, store, report, proxy_hints })
+}
+
+impl App {
+    /// The public routes, which follow the settings.
+    pub fn public(self: &Arc<Self>) -> Router {
+        let app = Arc::clone(self);
+        Router::new().fallback_service(service_fn(move |request| app.routes().call(request)))
+    }
+
+    /// The parts of the gateway that the admin listener reports on.
+    pub fn watched(&self) -> Watched {
+        let guard = Arc::clone(&self.current().guard);
+        Watched { report: self.report.clone(), guard, store: Arc::clone(&self.store) }
+    }
+
+    /// The steps, some of whose calls run on behind their replies.
+    pub fn steps(&self) -> Arc<Steps> {
+        Arc::clone(&self.current().steps)
+    }
+
+    /// The settings that are in force.
+    pub fn effective(&self) -> Effective {
+        self.current().effective.clone()
+    }
+
+    /// Puts other settings in force, and says what they change. The ones that need a restart stay as they were.
+    pub fn follow(&self, mut config: Config) -> Vec<Change> {
+        let before = self.current();
+        let changes = before.effective.changes(&config.effective);
+        if changes.is_empty() {
+            return changes;
+        }
+        let changed = |prefix: &str| changes.iter().any(|change| change.key.starts_with(prefix));
+        if !changed("flow.keys_file") {
+            config.flow.keys = before.keys.clone();
+        }
+        let lasting = if changed("upstream.") {
+            before.lasting.before_another_autoshares(&self.report)
+        } else {
+            config.upstream.client = before.client.clone();
+            before.lasting.clone()
+        };
+        self.report.alarm.follow(&config.limits);
+        telemetry::follow(config.log);
+        let parts = (&self.store, &self.report, &self.proxy_hints);
+        let after = Current::of(config, lasting, self.world.clone(), parts);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = after;
+        changes
+    }
+
+    fn routes(&self) -> Router {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).routes.clone()
+    }
+
+    fn current(&self) -> Current {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Current {
+    fn of(
+        config: Config,
+        lasting: Lasting,
+        world: World,
+        (store, report, proxy_hints): (&Arc<Store>, &Report, &Arc<ProxyHints>),
+    ) -> Self {
+        let Config { public_origin: origin, allowed_origins, loopback_origins, .. } = config;
+        let Config { proxies, upstream, flow, password, effective, .. } = config;
+        let (clock, lifetime, code_digits) = (world.clock.clone(), flow.lifetime, config.limits.code_digits);
+        let (client, keys) = (upstream.client.clone(), flow.keys.clone());
+        // Whoever sits in front of the browser decides on another try, and sooner than a wait would end.
+        let autoshares = Arc::new(upstream.client.without_retries());
+        let settings = (config.limits, flow, password, upstream.timeout);
+        let parts = (Arc::clone(store), report.clone(), lasting.clone());
+        let (steps, guard) = wire(autoshares, parts, settings, &origin, world);
+        let site = Arc::new(Site::new(&origin, &allowed_origins, loopback_origins));
+        let door = Arc::new(Door {
+            steps: Arc::clone(&steps),
+            site: Arc::clone(&site),
+            proxies,
+            proxy_hints: Arc::clone(proxy_hints),
+            clock: clock.clone(),
+        });
+        let page = config
+            .page
+            .enabled
+            .then(|| Arc::new(Page::new(Arc::clone(&door), config.page, lifetime, code_digits, password)));
+        let api = Api { door, flow_lifetime: lifetime, code_digits };
+        let routes = api::routes().with_state(Arc::new(api)).merge(docs::routes(&origin));
+        let routes = surround(routes, page, &origin, site, Arc::clone(&report.metrics), clock);
+        Self { effective, client, keys, routes, guard, steps, lasting }
+    }
+}
+
+/// Where the steps report what happens.
+pub(crate) fn report(limits: &config::Limits, metrics: &Arc<Metrics>, world: &World) -> Report {
+    let trail = Arc::new(Trail::new(world.clock.clone(), Arc::clone(metrics)));
+    Report {
+        metrics: Arc::clone(metrics),
+        health: Arc::default(),
+        alarm: Arc::new(Alarm::new(limits)),
+        trail,
+    }
 }
 
 /// Puts the steps together, in front of an Autoshares and over a store.
 pub(crate) fn wire(
     autoshares: Arc<dyn Autoshares>,
-    store: Arc<Store>,
+    (store, report, lasting): (Arc<Store>, Report, Lasting),
     (limits, flow, password, timeout): (config::Limits, config::Flow, config::Password, Duration),
     origin: &PublicOrigin,
     World { clock, randomness }: World,
-    metrics: &Arc<Metrics>,
-) -> (Arc<Steps>, Watched) {
-    let alarm = Arc::new(Alarm::new(&limits));
+) -> (Arc<Steps>, Arc<Guard>) {
     // The outcome of a call may be settled a little later than the call has ended.
     let call_deadline = timeout + Duration::from_secs(1);
-    let (counted, drawn) = (Arc::clone(&store), randomness.clone());
-    let guard = Arc::new(Guard::new(counted, limits, flow.lifetime, call_deadline, clock.clone(), drawn));
+    let drawn = randomness.clone();
+    let guard = Arc::new(Guard::new(store, limits, flow.lifetime, call_deadline, clock.clone(), drawn));
     let seals = Seals::new(KeyRing::new(&flow.keys, &origin.text), randomness);
-    let trail = Arc::new(Trail::new(clock.clone(), Arc::clone(metrics)));
-    let report = Report { metrics: Arc::clone(metrics), health: Arc::default(), alarm, trail };
-    let watched = Watched { report: report.clone(), guard: Arc::clone(&guard), store };
-    let steps = Steps::new(autoshares, seals, guard, report, clock, (flow, password));
-    (Arc::new(steps), watched)
+    let counted = Arc::clone(&guard);
+    let steps = Steps::new(autoshares, seals, counted, report, clock, (flow, password), lasting);
+    (Arc::new(steps), guard)
 }
 
 /// The counters, where the settings say. Redis is watched, so that operators learn when it goes away.

@@ -23,7 +23,7 @@ pub struct Door {
     /// The proxies whose header names the client's address.
     pub proxies: Proxies,
     /// The hints about proxies that the operator got.
-    pub proxy_hints: ProxyHints,
+    pub proxy_hints: Arc<ProxyHints>,
     pub clock: Clock,
 }
 

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, process::ExitCode};
 
 use autoshares_gateway::{
-    commands::{self, Settings, check, dev, explain_ip, keygen, openapi, risk, serve},
+    commands::{self, Settings, check, config, dev, explain_ip, keygen, openapi, risk, serve},
     config::Faults,
     error_chain::chain,
     telemetry,
@@ -36,6 +36,14 @@ enum Command {
         /// Also ask Autoshares for the question of a trader that does not exist, to see whether it takes the key, and the store whether it can be used.
         #[arg(long)]
         probe: bool,
+    },
+    /// Print the settings that are in force, each with its origin and without secrets.
+    Config {
+        #[command(flatten)]
+        settings: Settings,
+        /// A document about all settings instead.
+        #[arg(long, value_name = "DOCUMENT")]
+        about: Option<config::About>,
     },
     /// Print how likely it is that a stranger takes an account over, with the arithmetic.
     Risk(Settings),
@@ -80,6 +88,7 @@ async fn run(command: Command) -> commands::Outcome {
         Command::Serve(settings) => serve::run(settings).await,
         Command::Dev { set } => dev::run(&set).await,
         Command::Check { settings, probe } => check::run(settings, probe).await,
+        Command::Config { settings, about } => config::run(&settings, about),
         Command::Risk(settings) => risk::run(&settings),
         Command::Keygen => keygen::run(),
         Command::ExplainIp { peer, header, settings } => explain_ip::run(peer, header, &settings),

@@ -7,8 +7,16 @@ use similar::TextDiff;
 use crate::command::{Failure, cargo, read, root};
 
 /// Each generated document, with the arguments with which the gateway prints it.
-const DOCUMENTS: [(&str, &[&str]); 2] =
-    [("openapi/gateway.json", &["openapi"]), ("openapi/audit.schema.json", &["openapi", "--audit"])];
+const DOCUMENTS: [(&str, &[&str]); 5] = [
+    ("openapi/gateway.json", &["openapi"]),
+    ("openapi/audit.schema.json", &["openapi", "--audit"]),
+    ("deploy/gateway.example.toml", &["config", "--about", "example"]),
+    ("deploy/gateway.schema.json", &["config", "--about", "schema"]),
+    ("docs/operating.md", &["config", "--about", "table"]),
+];
+
+/// The lines between which a document by hand holds a generated part.
+const PART: [&str; 2] = ["<!-- settings -->\n", "<!-- /settings -->\n"];
 
 /// The exit code of `--check` when a document is out of date, so that scripts can tell this from other failures.
 const STALE: u8 = 4;
@@ -16,7 +24,7 @@ const STALE: u8 = 4;
 /// Generates all documents, and writes those that have changed.
 pub(crate) fn write() -> Result<(), Failure> {
     for (document, arguments) in DOCUMENTS {
-        let made = make(arguments)?;
+        let made = make(document, arguments)?;
         if current(document) == made {
             println!("{document} is up to date");
             continue;
@@ -33,7 +41,7 @@ pub(crate) fn write() -> Result<(), Failure> {
 pub(crate) fn check() -> Result<(), Failure> {
     let mut stale = Vec::new();
     for (document, arguments) in DOCUMENTS {
-        let (current, made) = (current(document), make(arguments)?);
+        let (current, made) = (current(document), make(document, arguments)?);
         if current == made {
             println!("{document} is up to date");
             continue;
@@ -50,10 +58,14 @@ pub(crate) fn check() -> Result<(), Failure> {
     Err(Failure { text: format!("{} is stale; run `cargo xtask codegen`", stale.join(", ")), code: STALE })
 }
 
-/// Generates a document by running the gateway, which prints it.
-fn make(arguments: &[&str]) -> Result<String, Failure> {
+/// Generates a document by running the gateway, which prints it, or the part of it that is generated.
+fn make(document: &str, arguments: &[&str]) -> Result<String, Failure> {
     let gateway = ["run", "--locked", "--quiet", "--package", "autoshares-gateway", "--"];
-    read(cargo(&gateway).args(arguments))
+    let made = read(cargo(&gateway).args(arguments))?;
+    let current = current(document);
+    let around =
+        current.split_once(PART[0]).and_then(|(before, rest)| Some((before, rest.split_once(PART[1])?.1)));
+    Ok(around.map_or(made.clone(), |(before, after)| format!("{before}{}{made}{}{after}", PART[0], PART[1])))
 }
 
 /// Reads a document from the tree. A missing file counts as empty, and is therefore out of date.

@@ -69,7 +69,7 @@ pub async fn run(set: &[String]) -> Outcome {
         warn!("{warning}");
     }
     // The sandbox stops when it is dropped, at the end.
-    serve::serve_on(public, admin, config, true).await
+    serve::serve_on(public, admin, config, None).await
 }
 
 async fn start_sandbox() -> io::Result<Sandbox> {

@@ -1,6 +1,7 @@
 //! The subcommands of the binary, one file for each.
 
 pub mod check;
+pub mod config;
 pub mod dev;
 pub mod explain_ip;
 pub mod keygen;
@@ -12,13 +13,14 @@ use std::{
     env,
     error::Error,
     fmt::Display,
+    fs,
     io::{self, Write},
     path::PathBuf,
 };
 
 use clap::Args;
 
-use crate::config::{self, Config, Faults, Sources};
+use crate::config::{Config, Faults, Setting, Sources, load, misspelt_variable, settings};
 
 /// The result of a command; `main` prints the error.
 pub type Outcome = Result<(), Box<dyn Error>>;
@@ -41,15 +43,25 @@ impl Settings {
 
     /// Reads some settings for a command that needs no others, and tells on standard error of variables that look like misspelt ones.
     fn read<T>(&self, read: impl FnOnce(&Sources<'_>) -> Result<T, Faults>) -> Result<T, Faults> {
-        for warning in variables().iter().filter_map(|name| config::misspelt_variable(name)) {
+        for warning in variables().iter().filter_map(|name| misspelt_variable(name)) {
             eprintln!("warning: {warning}");
         }
         read(&self.sources())
     }
 
+    /// Refuses a file with nothing in it, where a file was named: somebody is about to write it.
+    fn refuse_emptied(&self) -> Result<(), Faults> {
+        match &self.config {
+            Some(path) if fs::read_to_string(path).is_ok_and(|text| text.trim().is_empty()) => {
+                Err(Faults::of_emptied(path))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn load(&self) -> Result<Config, Faults> {
         let variables = variables();
-        config::load(&Sources { variables: &variables, ..self.sources() }, variable)
+        load(&Sources { variables: &variables, ..self.sources() }, variable)
     }
 }
 
@@ -77,8 +89,8 @@ fn variable(name: &str) -> Option<String> {
 
 /// The text at the end of `--help`: all settings, and the meaning of the exit status.
 pub fn settings_help() -> String {
-    let rows = config::settings().map(|setting| {
-        let config::Setting { key, variable, default, .. } = setting;
+    let rows = settings().map(|setting| {
+        let Setting { key, variable, default, .. } = setting;
         format!("  {key:<27} {variable:<35} {default}\n")
     });
     format!(

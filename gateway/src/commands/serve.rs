@@ -1,6 +1,6 @@
 //! `serve`: runs the gateway in front of Autoshares.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time;
 use tracing::warn;
@@ -9,7 +9,7 @@ use super::{Outcome, Settings};
 use crate::{
     app::{self, World},
     config::{Config, Faults},
-    server::{self, Listener},
+    server::{self, Listener, Load},
     telemetry,
 };
 
@@ -22,6 +22,7 @@ const STORE_CHECK: Duration = Duration::from_secs(1);
 ///
 /// A bad configuration, or a socket that fails.
 pub async fn run(settings: Settings) -> Outcome {
+    let settings = Arc::new(settings);
     let mut config = settings.load()?;
     telemetry::init(config.log);
     for warning in &config.warnings {
@@ -29,24 +30,36 @@ pub async fn run(settings: Settings) -> Outcome {
     }
     let public = Listener::bind(config.listeners.listen)?;
     let admin = Listener::bind(config.listeners.admin_listen)?;
-    config.bound_to(public.address());
-    serve_on(public, admin, config, false).await
+    let address = public.address();
+    config.bound_to(address);
+    let load: Load = Arc::new(move || {
+        settings.refuse_emptied()?;
+        let mut config = settings.load()?;
+        config.bound_to(address);
+        Ok(config)
+    });
+    serve_on(public, admin, config, Some(load)).await
 }
 
-/// Serves a configuration on listeners that are bound, until the process gets a signal to stop. With `in_words`, the log explains what the
-/// guard does.
-pub(super) async fn serve_on(public: Listener, admin: Listener, config: Config, in_words: bool) -> Outcome {
+/// Serves a configuration on listeners that are bound, until the process gets a signal to stop. With `load`, it follows the settings; without,
+/// as in `dev`, the log explains what the guard does.
+pub(super) async fn serve_on(
+    public: Listener,
+    admin: Listener,
+    config: Config,
+    load: Option<Load>,
+) -> Outcome {
     let (origin, timeout) = (config.public_origin.text.clone(), config.upstream.timeout);
     let idle = config.connections.idle;
     let app = app::build(config, World::of_the_system());
-    if in_words {
-        app.watched.report.trail.explain();
+    if load.is_none() {
+        app.watched().report.trail.explain();
     }
     // A store that is away may come back; one that is set up wrongly drops what was counted.
-    if let Ok(Err(unusable)) = time::timeout(STORE_CHECK, app.watched.store.probe()).await
+    if let Ok(Err(unusable)) = time::timeout(STORE_CHECK, app.watched().store.probe()).await
         && unusable.is_unfit
     {
         return Err(Faults::of_the_store(&unusable.reason).into());
     }
-    server::run(public, admin, app, &origin, timeout, idle).await
+    server::run(public, admin, app, load, &origin, timeout, idle).await
 }

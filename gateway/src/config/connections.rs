@@ -17,7 +17,8 @@ pub struct Connections {
 
 settings! {
     IDLE: "connections.idle", "GATEWAY_CONNECTIONS_IDLE",
-        "a duration from `1s` to `1h`, longer than the proxy in front keeps idle connections, such as `75s`", "75s";
+        "a duration from `1s` to `1h`, longer than the proxy in front keeps idle connections, such as `75s`", "75s",
+        "how long a connection that has served a request may be silent, from `1s` to `1h` (one that has served none: 15 seconds, fixed). Longer than the proxy in front keeps idle connections, or requests that come at the edge become 502 there: see [proxies](proxies.md). One client can hold connections for as long, so not longer than needed";
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Connections> {

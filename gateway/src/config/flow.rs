@@ -59,20 +59,30 @@ pub enum Answers {
 }
 
 settings! {
-    BINDING: "flow.binding", "GATEWAY_FLOW_BINDING", "`required`, `prefer` or `off`", "required";
-    ANSWERS: "flow.answers", "GATEWAY_FLOW_ANSWERS", "`uniform`, `faithful` or `decoy`", "uniform";
+    BINDING: "flow.binding", "GATEWAY_FLOW_BINDING",
+        "`required`, `prefer` or `off`", "required",
+        "a client without a handle may not go on, for its guess could hit any live code. `prefer` lets it guess from a risk ledger of its own, `off` serves it like any other client: both only while clients are brought over";
+    ANSWERS: "flow.answers", "GATEWAY_FLOW_ANSWERS",
+        "`uniform`, `faithful` or `decoy`", "uniform",
+        "replies do not reveal whether a login without a secret question exists. `decoy` also asks some unknown logins a question; `faithful` relays everything, ignores `flow.floor`, and is not for the public internet";
     DECOY_SHARE: "flow.decoy_share", "GATEWAY_FLOW_DECOY_SHARE",
-        "a share from `0` to `1`: as many of the unknown logins as of the known ones should have a question", "0.5";
+        "a share from `0` to `1`: as many of the unknown logins as of the known ones should have a question", "0.5",
+        "which share of the unknown logins is asked, with `decoy`; set the share of your traders who have a question";
     DECOY_QUESTIONS_FILE: "flow.decoy_questions_file", "GATEWAY_FLOW_DECOY_QUESTIONS_FILE",
-        "a file of questions such as your traders choose, one on each line, at least two", "none; required with decoy", file;
+        "a file of questions such as your traders choose, one on each line, at least two", "none",
+        "required with `decoy`. A file of questions such as your traders choose, one on each line: at least two, for strangers know any list that ships with a program", file;
     FLOOR: "flow.floor", "GATEWAY_FLOW_FLOOR",
-        "a duration up to `10s`, such as `500ms`; `0s` only for a benchmark", "500ms";
+        "a duration up to `10s`, such as `500ms`; `0s` only for a benchmark", "500ms",
+        "step 1 is answered after this time, whether or not Autoshares has answered; refusals of codes take this long, or two or four times as long. Keep it above the time that Autoshares takes to ask for a secret answer; `0s` answers as soon as there is an answer and reveals logins, for a benchmark only";
     LIFETIME: "flow.lifetime", "GATEWAY_FLOW_LIFETIME",
-        "a duration from `1m` up to `limits.code_lifetime`, such as `10m`", "10m";
+        "a duration from `1m` up to `limits.code_lifetime`, such as `10m`", "10m",
+        "how long a flow lasts after its last step 1 or accepted code, or after a trader asked the hosted page for more time (up to ten times); short, for a stolen handle works as long; from `1m` up to `limits.code_lifetime`";
     KEYS_FILE: "flow.keys_file", "GATEWAY_FLOW_KEYS_FILE",
-        "a file made by `autoshares-gateway keygen`", "random at each start; required with Redis", file;
+        "a file made by `autoshares-gateway keygen`", "random at each start",
+        "required with Redis, for all gateways need the same keys; `autoshares-gateway keygen` prints a file", file;
     FOREIGN_TOKENS: "flow.foreign_tokens", "GATEWAY_FLOW_FOREIGN_TOKENS",
-        "`true` or `false`: whether tokens that this gateway did not issue are passed on", "false";
+        "`true` or `false`: whether tokens that this gateway did not issue are passed on", "false",
+        "`true` forwards tokens that the gateway did not issue, such as those for expired passwords, and lets strangers try some out";
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Flow> {

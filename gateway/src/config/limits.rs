@@ -67,26 +67,54 @@ const RATES: &str = "rates a `s`, `min`, `h` or `day`, each of these once, such 
 const TRIES: &str = "a number, 1 to 100";
 
 settings! {
-    ENABLED: "limits.enabled", "GATEWAY_LIMITS_ENABLED", "`true` or `false`", "true";
-    RESETS_PER_LOGIN: "limits.resets_per_login", "GATEWAY_LIMITS_RESETS_PER_LOGIN", RATES, "3/h, 10/day", list;
-    RESETS_PER_ADDRESS: "limits.resets_per_address", "GATEWAY_LIMITS_RESETS_PER_ADDRESS", RATES, "10/h", list;
-    LOGINS_PER_ADDRESS: "limits.logins_per_address", "GATEWAY_LIMITS_LOGINS_PER_ADDRESS", RATES, "10/h", list;
-    RESETS: "limits.resets", "GATEWAY_LIMITS_RESETS", RATES, "600/h", list;
-    ANSWERS_PER_LOGIN: "limits.answers_per_login", "GATEWAY_LIMITS_ANSWERS_PER_LOGIN", RATES, "3/h, 10/day", list;
-    CODES_PER_LOGIN: "limits.codes_per_login", "GATEWAY_LIMITS_CODES_PER_LOGIN", RATES, "15/h", list;
-    CODES_PER_ADDRESS: "limits.codes_per_address", "GATEWAY_LIMITS_CODES_PER_ADDRESS", RATES, "15/h", list;
-    CODES_PER_FLOW: "limits.codes_per_flow", "GATEWAY_LIMITS_CODES_PER_FLOW", TRIES, "5";
-    QUESTIONS_PER_FLOW: "limits.questions_per_flow", "GATEWAY_LIMITS_QUESTIONS_PER_FLOW", TRIES, "10";
-    UPDATES_PER_FLOW: "limits.updates_per_flow", "GATEWAY_LIMITS_UPDATES_PER_FLOW", TRIES, "5";
+    ENABLED: "limits.enabled", "GATEWAY_LIMITS_ENABLED",
+        "`true` or `false`", "true",
+        "`false` turns budgets, ledger and breakers off, for a benchmark only; the tries of a flow are counted all the same";
+    RESETS_PER_LOGIN: "limits.resets_per_login", "GATEWAY_LIMITS_RESETS_PER_LOGIN",
+        RATES, "3/h, 10/day",
+        "enough for a trader who waits for a mail, too few to fill a mailbox; a request beyond it looks accepted", list;
+    RESETS_PER_ADDRESS: "limits.resets_per_address", "GATEWAY_LIMITS_RESETS_PER_ADDRESS",
+        RATES, "10/h",
+        "an address is an IPv4 address or the /64 of an IPv6 address; wider networks have multiples of it: an IPv4 /24 six times as much, an IPv6 /56 twice, a /48 four times, a /32 twelve times; a request beyond it gets 429", list;
+    LOGINS_PER_ADDRESS: "limits.logins_per_address", "GATEWAY_LIMITS_LOGINS_PER_ADDRESS",
+        RATES, "10/h",
+        "different logins: an office has a few, a stranger tries many; wider networks have the same multiples as of resets; a request beyond it gets 429", list;
+    RESETS: "limits.resets", "GATEWAY_LIMITS_RESETS",
+        RATES, "600/h",
+        "from everybody together, so that no number of addresses floods Autoshares; half of it is kept for networks (/24, /48) that have not asked in this hour, and a tenth of that half is all that one IPv4 /16 or IPv6 /32 gets; a request beyond it gets 503", list;
+    ANSWERS_PER_LOGIN: "limits.answers_per_login", "GATEWAY_LIMITS_ANSWERS_PER_LOGIN",
+        RATES, "3/h, 10/day",
+        "secret answers are easier to guess than codes; a request beyond it looks wrong", list;
+    CODES_PER_LOGIN: "limits.codes_per_login", "GATEWAY_LIMITS_CODES_PER_LOGIN",
+        RATES, "15/h",
+        "three mails of five tries each; a code beyond it looks wrong", list;
+    CODES_PER_ADDRESS: "limits.codes_per_address", "GATEWAY_LIMITS_CODES_PER_ADDRESS",
+        RATES, "15/h",
+        "codes, and tokens that the gateway did not issue; an IPv4 /24 has six times as much, an IPv6 /56 twice, a /48 four times; a request beyond it gets 429", list;
+    CODES_PER_FLOW: "limits.codes_per_flow", "GATEWAY_LIMITS_CODES_PER_FLOW",
+        TRIES, "5",
+        "people mistype a few times; a code beyond it looks wrong";
+    QUESTIONS_PER_FLOW: "limits.questions_per_flow", "GATEWAY_LIMITS_QUESTIONS_PER_FLOW",
+        TRIES, "10",
+        "people reload a page, programs flood";
+    UPDATES_PER_FLOW: "limits.updates_per_flow", "GATEWAY_LIMITS_UPDATES_PER_FLOW",
+        TRIES, "5",
+        "for passwords that Autoshares refuses; then the trader starts again";
     RISK_PER_HOUR: "limits.risk_per_hour", "GATEWAY_LIMITS_RISK_PER_HOUR",
-        "expected takeovers in any hour, `0.000001` to `1`, such as `0.0012`", "0.0012";
+        "expected takeovers in any hour, `0.000001` to `1`, such as `0.0012`", "0.0012",
+        "expected takeovers by guessing in any hour, over all addresses and logins: one in 35 days of attack with nobody reacting. A network (/24, /48) may spend a tenth of it, or two guesses, and gets 429 beyond that; the last quarter is kept for the first guesses of networks";
     LEGACY_RISK_PER_HOUR: "limits.legacy_risk_per_hour", "GATEWAY_LIMITS_LEGACY_RISK_PER_HOUR",
-        "expected takeovers in any hour through clients without a handle, `0.000001` to `1`", "0.0012";
+        "expected takeovers in any hour through clients without a handle, `0.000001` to `1`", "0.0012",
+        "the same for clients without a handle, with `flow.binding = \"prefer\"`";
     CODE_LIFETIME: "limits.code_lifetime", "GATEWAY_LIMITS_CODE_LIFETIME",
-        "how long Autoshares' codes are assumed to live, `1m` to `1day`", "30m";
+        "how long Autoshares' codes are assumed to live, `1m` to `1day`", "30m",
+        "how long Autoshares' codes are assumed to live, which nobody documents; `1m` to `1day`; a longer time makes every guess dearer; `flow.lifetime` is no longer than this";
     CODES_ELSEWHERE: "limits.codes_elsewhere", "GATEWAY_LIMITS_CODES_ELSEWHERE",
-        "a number of live codes that are asked for past this gateway, up to 1000000", "0";
-    CODE_DIGITS: "limits.code_digits", "GATEWAY_LIMITS_CODE_DIGITS", "how many digits a code has, 4 to 9", "6";
+        "a number of live codes that are asked for past this gateway, up to 1000000", "0",
+        "live codes that are asked for past this gateway, which it cannot count; they are added to the price of each guess";
+    CODE_DIGITS: "limits.code_digits", "GATEWAY_LIMITS_CODE_DIGITS",
+        "how many digits a code has, 4 to 9", "6",
+        "how many digits a code has, 4 to 9; a code with another number is refused, and a guess among more digits costs less";
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Limits> {

@@ -14,9 +14,12 @@ pub struct Listeners {
 }
 
 settings! {
-    LISTEN: "listen", "GATEWAY_LISTEN", "an address and port, such as `127.0.0.1:8080`", "127.0.0.1:8080";
+    LISTEN: "listen", "GATEWAY_LISTEN",
+        "an address and port, such as `127.0.0.1:8080`", "127.0.0.1:8080",
+        "loopback, so that nobody else is served before you decide so";
     ADMIN_LISTEN: "admin_listen", "GATEWAY_ADMIN_LISTEN",
-        "an address and port, such as `127.0.0.1:9090`", "127.0.0.1:9090";
+        "an address and port, such as `127.0.0.1:9090`", "127.0.0.1:9090",
+        "keep it where only operators reach it, for metrics reveal which guesses were forwarded";
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Listeners> {

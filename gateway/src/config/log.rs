@@ -15,8 +15,12 @@ pub struct Log {
 }
 
 settings! {
-    FORMAT: "log.format", "GATEWAY_LOG_FORMAT", "`text` or `json`", "text on a terminal, else json";
-    LEVEL: "log.level", "GATEWAY_LOG_LEVEL", "`error`, `warn`, `info`, `debug` or `trace`", "info";
+    FORMAT: "log.format", "GATEWAY_LOG_FORMAT",
+        "`text` or `json`", "text on a terminal, else json",
+        "a person reads the one, a program the other";
+    LEVEL: "log.level", "GATEWAY_LOG_LEVEL",
+        "`error`, `warn`, `info`, `debug` or `trace`", "info",
+        "`error`, `warn`, `debug` or `trace`; no level shows a secret";
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Log> {

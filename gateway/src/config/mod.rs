@@ -8,6 +8,7 @@
 //!
 //! A new setting touches the file of its concern, the code that uses it, and a row in `docs/operating.md`.
 
+mod effective;
 mod setting;
 
 mod connections;
@@ -38,6 +39,7 @@ use std::{mem, net::SocketAddr};
 use autoshares_sdk::Client;
 
 pub use connections::Connections;
+pub use effective::{Change, Effective, example, schema, table};
 pub use flow::{Answers, Binding, Flow};
 pub use limits::Limits;
 pub use listeners::Listeners;
@@ -84,6 +86,8 @@ pub struct Config {
     pub page: Page,
     /// How the log is written.
     pub log: Log,
+    /// What each setting is and where it comes from.
+    pub effective: Effective,
     /// Settings that are allowed and yet dangerous or likely to be a mistake, for the operator to read at start.
     pub warnings: Vec<String>,
 }
@@ -187,6 +191,7 @@ fn read(
         limits: limits?,
         page: page?,
         log: log?,
+        effective: Effective::of(reader),
         warnings: mem::take(&mut reader.warnings),
     })
 }

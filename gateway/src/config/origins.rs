@@ -34,10 +34,11 @@ impl PublicOrigin {
 
 settings! {
     PUBLIC_ORIGIN: "public_origin", "GATEWAY_PUBLIC_ORIGIN",
-        "an origin without a path, such as `https://reset.example.com`; https when `listen` is not loopback",
-        "http://localhost:<port>", address;
+        "an origin without a path, such as `https://reset.example.com`; https when `listen` is not loopback", "http://localhost:<port>",
+        "required, and https, when `listen` is not loopback, for passwords must not travel in the clear", address;
     ALLOWED_ORIGINS: "allowed_origins", "GATEWAY_ALLOWED_ORIGINS",
-        "exact origins, separated by commas, such as `https://www.example.com` or `capacitor://localhost`; never `*`", "none", list;
+        "exact origins, separated by commas, such as `https://www.example.com` or `capacitor://localhost`; never `*`", "none",
+        "the exact origins, beside the public one, whose pages may call, separated by commas: of the same site, of other sites, and of apps (`capacitor://localhost`)", list;
 }
 
 /// A gateway that others can reach has no default: its name is not known here, and passwords must not travel in the clear.

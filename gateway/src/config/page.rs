@@ -67,17 +67,27 @@ const DARK: [u8; 3] = [0x12, 0x16, 0x1c];
 const WHITE: [u8; 3] = [0xff; 3];
 
 settings! {
-    ENABLED: "page.enabled", "GATEWAY_PAGE_ENABLED", "`true` or `false`", "false";
-    NAME: "page.name", "GATEWAY_PAGE_NAME", "a name of up to 60 characters", "none";
+    ENABLED: "page.enabled", "GATEWAY_PAGE_ENABLED",
+        "`true` or `false`", "false",
+        "serves the [hosted page](page.md) under `/password-reset`; on in `dev`";
+    NAME: "page.name", "GATEWAY_PAGE_NAME",
+        "a name of up to 60 characters", "none",
+        "the broker's name, in the head and the title of each screen";
     LOGO_FILE: "page.logo_file", "GATEWAY_PAGE_LOGO_FILE",
-        "a file with a PNG, JPEG, WebP or SVG image of up to 100 KiB", "none", file;
+        "a file with a PNG, JPEG, WebP or SVG image of up to 100 KiB", "none",
+        "an image in place of the name: PNG, JPEG, WebP or SVG, up to 100 KiB", file;
     ACCENT: "page.accent", "GATEWAY_PAGE_ACCENT",
-        "a colour such as `#0b5cad`, dark enough to be read on white", "#0b5cad";
+        "a colour such as `#0b5cad`, dark enough to be read on white", "#0b5cad",
+        "the colour of buttons and links, dark enough to be read on white; the one for dark screens is derived from it";
     SUPPORT_URL: "page.support_url", "GATEWAY_PAGE_SUPPORT_URL",
-        "where traders get help: an https address, `mailto:…` or `tel:…`", "none";
-    LOGIN_URL: "page.login_url", "GATEWAY_PAGE_LOGIN_URL", "where traders log in: an https address", "none";
+        "where traders get help: an https address, `mailto:…` or `tel:…`", "none",
+        "where traders get help: https, `mailto:` or `tel:`";
+    LOGIN_URL: "page.login_url", "GATEWAY_PAGE_LOGIN_URL",
+        "where traders log in: an https address", "none",
+        "where traders log in with the new password";
     PRIVACY_URL: "page.privacy_url", "GATEWAY_PAGE_PRIVACY_URL",
-        "what the broker says about data protection: an https address", "none";
+        "what the broker says about data protection: an https address", "none",
+        "what the broker says about data protection";
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Page> {

@@ -13,9 +13,12 @@ pub struct Password {
 }
 
 settings! {
-    MIN_LENGTH: "password.min_length", "GATEWAY_PASSWORD_MIN_LENGTH", "a number of characters, 1 to 64", "8";
+    MIN_LENGTH: "password.min_length", "GATEWAY_PASSWORD_MIN_LENGTH",
+        "a number of characters, 1 to 64", "8",
+        "characters; checked before the token is spent, so that the trader can mend a short password";
     MIN_STRENGTH: "password.min_strength", "GATEWAY_PASSWORD_MIN_STRENGTH",
-        "`0` to `4`, in the measure of zxcvbn: 3 takes more than 10^8 guesses, 4 more than 10^10", "0";
+        "`0` to `4`, in the measure of zxcvbn: 3 takes more than 10^8 guesses, 4 more than 10^10", "0",
+        "no measuring. Up to `4` in the measure of zxcvbn, where 3 takes more than 10⁸ guesses";
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Password> {

@@ -51,9 +51,11 @@ impl ForwardedHeader {
 
 settings! {
     TRUSTED_PROXIES: "trusted_proxies", "GATEWAY_TRUSTED_PROXIES",
-        "networks, separated by commas, such as `10.0.0.0/8, 127.0.0.1/32`; none larger than a /8, or a /7 of IPv6", "none", list;
+        "networks, separated by commas, such as `10.0.0.0/8, 127.0.0.1/32`; none larger than a /8, or a /7 of IPv6", "none",
+        "networks of proxies that are believed when they say from which address a client came, such as `10.0.0.0/8`, each no larger than that (a /7 of IPv6); anybody else could name a stranger's address as its own", list;
     FORWARDED_HEADER: "forwarded_header", "GATEWAY_FORWARDED_HEADER",
-        "`x-forwarded-for` or `forwarded`: the one header that the trusted proxies write", "x-forwarded-for";
+        "`x-forwarded-for` or `forwarded`: the one header that the trusted proxies write", "x-forwarded-for",
+        "the one header in which the trusted proxies name the client, or `forwarded` (RFC 7239). The other one is ignored, for a client may have sent it";
 }
 
 /// No proxy is trusted unless set: whoever connects could otherwise name any address as the client's and take its budget.

@@ -1,7 +1,12 @@
 //! Finds the text of a setting in its sources, and collects everything that is wrong with a configuration.
 
 use std::{
-    collections::BTreeMap, fmt, fs, ops::RangeBounds, os::unix::fs::PermissionsExt, path::Path, str::FromStr,
+    collections::BTreeMap,
+    fmt, fs,
+    ops::RangeBounds,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    str::FromStr,
     time::Duration,
 };
 
@@ -46,6 +51,17 @@ impl fmt::Display for Faults {
 impl std::error::Error for Faults {}
 
 impl Faults {
+    /// All faults on one line, for the log.
+    pub fn one_line(&self) -> String {
+        self.faults.join("; ")
+    }
+
+    /// The file holds nothing any more.
+    pub fn of_emptied(path: &Path) -> Self {
+        let faults = vec![format!("{}: is empty", path.display())];
+        Self { faults, warnings: Vec::new() }
+    }
+
     /// The store replies, and cannot be used as it is set up.
     pub fn of_the_store(reason: &str) -> Self {
         let faults = vec![format!("`store.url` (GATEWAY_STORE): Redis cannot be used: {reason}")];
@@ -58,6 +74,7 @@ impl Faults {
 pub(super) struct Reader<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
     file: BTreeMap<String, Given>,
+    file_name: Option<PathBuf>,
     /// Whether there is a file that cannot be read, so that nobody knows which settings are missing.
     file_is_unread: bool,
     /// The settings whose value in the file is of another kind, which has been told.
@@ -97,7 +114,18 @@ impl<'a> Reader<'a> {
         });
         let misspelt = sources.variables.iter().filter_map(|name| names::misspelt_variable(name));
         let warnings = warning.into_iter().chain(misspelt).collect();
-        Self { lookup, file, file_is_unread, unread, set, defaults: sources.defaults, faults, warnings }
+        let file_name = sources.file.map(Path::to_owned);
+        Self {
+            lookup,
+            file,
+            file_name,
+            file_is_unread,
+            unread,
+            set,
+            defaults: sources.defaults,
+            faults,
+            warnings,
+        }
     }
 
     /// Ends reading: the value that was read, or every fault that was found anywhere.
@@ -113,7 +141,7 @@ impl<'a> Reader<'a> {
         self.given(setting).map(|given| given.text)
     }
 
-    fn given(&self, setting: Setting) -> Option<Given> {
+    pub(super) fn given(&self, setting: Setting) -> Option<Given> {
         let from_environment = || {
             let text = (self.lookup)(setting.variable).filter(|text| !text.is_empty())?;
             Some(Given { text, place: Place::Variable(setting.variable) })
@@ -125,6 +153,11 @@ impl<'a> Reader<'a> {
         };
         let set = self.set.get(setting.key).cloned();
         set.or_else(from_environment).or_else(from_file).or_else(from_command)
+    }
+
+    /// The TOML file, if there is one.
+    pub(super) fn file_name(&self) -> Option<PathBuf> {
+        self.file_name.clone()
     }
 
     /// The text of a variable that belongs to no setting; an empty one counts as unset.

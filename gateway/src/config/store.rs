@@ -36,10 +36,15 @@ impl fmt::Debug for Store {
 }
 
 settings! {
-    URL: "store.url", "GATEWAY_STORE", "`memory`, `redis://host:port/0` or `rediss://host:port/0`", "memory", address;
-    TIMEOUT: "store.timeout", "GATEWAY_STORE_TIMEOUT", "a duration from `10ms` to `10s`, such as `1s`", "1s";
+    URL: "store.url", "GATEWAY_STORE",
+        "`memory`, `redis://host:port/0` or `rediss://host:port/0`", "memory",
+        "right for one gateway. `redis://…` or `rediss://…` (TLS) lets several gateways count together", address;
+    TIMEOUT: "store.timeout", "GATEWAY_STORE_TIMEOUT",
+        "a duration from `10ms` to `10s`, such as `1s`", "1s",
+        "how long a step waits for Redis before it is refused; `10ms` to `10s`. The trader waits along, so it is short";
     NAMESPACE: "store.namespace", "GATEWAY_STORE_NAMESPACE",
-        "letters, digits, `-`, `_` and `.`, 1 to 64 characters", "password-reset";
+        "letters, digits, `-`, `_` and `.`, 1 to 64 characters", "password-reset",
+        "begins every key in Redis; give two installations in one database two names, or they spend each other's budgets";
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Store> {

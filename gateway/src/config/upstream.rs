@@ -19,25 +19,35 @@ pub struct Upstream {
 
 settings! {
     BASE_URL: "upstream.base_url", "AUTOSHARES_BASE_URL",
-        "where Autoshares is, such as `https://host/api`; https, or http to loopback", "required", address;
+        "where Autoshares is, such as `https://host/api`; https, or http to loopback", "required",
+        "https, or http to loopback", address;
     APP_KEY_FILE: "upstream.app_key_file", "AUTOSHARES_APP_KEY_FILE",
-        "a file that holds the application key", "required, unless upstream.app_key is set", file;
+        "a file that holds the application key", "required, unless upstream.app_key is set",
+        "a key in a file can be replaced without a restart", file;
     APP_KEY: "upstream.app_key", "AUTOSHARES_APP_KEY",
-        "the application key, 8 characters or more", "instead of the file", secret;
-    API_VERSION: "upstream.api_version", "AUTOSHARES_API_VERSION", "a version, such as `1.0`", "1.0";
+        "the application key, 8 characters or more", "instead of the file",
+        "refused after `--set`, for `ps` shows the command line", secret;
+    API_VERSION: "upstream.api_version", "AUTOSHARES_API_VERSION",
+        "a version, such as `1.0`", "1.0",
+        "the version in calls to Autoshares; clients keep using `/v1.0`";
     TIMEOUT: "upstream.timeout", "AUTOSHARES_TIMEOUT",
-        "a duration above zero, such as `10s` or `800ms`", "10s";
+        "a duration above zero, such as `10s` or `800ms`", "10s",
+        "for one call, from connecting to the last byte";
     KEEP_ALIVE: "upstream.keep_alive", "AUTOSHARES_KEEP_ALIVE",
-        "a duration such as `15s`, shorter than the idle timeout of what stands in front of Autoshares; `0s` opens a connection for each call",
-        "15s";
+        "a duration such as `15s`, shorter than the idle timeout of what stands in front of Autoshares; `0s` opens a connection for each call", "15s",
+        "how long an idle connection to Autoshares is used again; keep it shorter than the idle timeout of what stands in front of Autoshares. `0s` opens a connection for each call: for a path that resets connections when they are used again, for nobody knows whether such a call was carried out";
     PROXY: "upstream.proxy", "AUTOSHARES_PROXY",
-        "the proxy that calls go through, `http://host:port` or `https://host:port`", "none", address;
+        "the proxy that calls go through, `http://host:port` or `https://host:port`", "none",
+        "`http://host:3128` or `https://host:3128`, if need be with `user:password@` (then not after `--set`). The proxy is asked for a tunnel and sees no call. `HTTPS_PROXY` and its like are ignored, with a warning: who can set a variable could otherwise read where calls go", address;
     CA_FILE: "upstream.ca_file", "AUTOSHARES_CA_FILE",
-        "a PEM file with certificates that are trusted beside those of the platform", "none", file;
+        "a PEM file with certificates that are trusted beside those of the platform", "none",
+        "PEM, trusted beside the certificates of the platform, such as a private authority. `SSL_CERT_FILE` and `SSL_CERT_DIR`, the variables of OpenSSL, name others in their place", file;
     CLIENT_CERTIFICATE_FILE: "upstream.client_certificate_file", "AUTOSHARES_CLIENT_CERTIFICATE_FILE",
-        "a PEM file with a certificate and its private key in PKCS#8, for a server that asks for one", "none", file;
+        "a PEM file with a certificate and its private key in PKCS#8, for a server that asks for one", "none",
+        "PEM, certificate and private key (PKCS#8, `BEGIN PRIVATE KEY`), shown when Autoshares or what stands in front of it asks for one", file;
     USER_AGENT: "upstream.user_agent", "AUTOSHARES_USER_AGENT",
-        "visible ASCII characters", "autoshares-sdk/<version>";
+        "visible ASCII characters", "autoshares-sdk/<version>",
+        "for the logs of Autoshares and of firewalls on the way";
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Upstream> {

@@ -1,5 +1,7 @@
 //! `/livez`, `/readyz` and `/metrics`, on a listener of their own that clients cannot reach.
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     extract::State,
@@ -8,19 +10,21 @@ use axum::{
     routing::get,
 };
 
-use super::{Watched, health};
+use super::health;
+use crate::app::App;
 
 /// The routes for operators.
-pub fn routes(watched: Watched) -> Router {
+pub fn routes(app: Arc<App>) -> Router {
     Router::new()
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics))
         .fallback(async || (StatusCode::NOT_FOUND, "here are /livez, /readyz (?verbose) and /metrics\n"))
-        .with_state(watched)
+        .with_state(app)
 }
 
-async fn metrics(State(watched): State<Watched>) -> Response {
+async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let watched = app.watched();
     // Brings the gauges of the ledgers up to date.
     health::ledger_state(&watched).await;
     let openmetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";

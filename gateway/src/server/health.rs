@@ -1,5 +1,7 @@
 //! `/readyz`: tells a load balancer whether this replica should get requests, and an operator which of its parts is not well.
 
+use std::sync::Arc;
+
 use autoshares_counting::Presence;
 use axum::{
     extract::State,
@@ -9,10 +11,14 @@ use axum::{
 use serde_json::json;
 
 use super::Watched;
-use crate::telemetry::{alarm::LedgerState, health::KeyState};
+use crate::{
+    app::App,
+    telemetry::{alarm::LedgerState, health::KeyState},
+};
 
 /// Ready until the gateway is told to stop. Nothing that degrades it takes a replica out: the others have the same key, store and ledger.
-pub(super) async fn readyz(State(watched): State<Watched>, uri: Uri) -> Response {
+pub(super) async fn readyz(State(app): State<Arc<App>>, uri: Uri) -> Response {
+    let watched = app.watched();
     let ledger = ledger_state(&watched).await;
     let health = &watched.report.health;
     let presence = watched.store.presence().map(|presence| presence.borrow().clone());

@@ -9,7 +9,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{ConnectionLimits, Listener, MAX_CLIENTS, Stop, admin, listener::MAX_OPERATORS};
+use super::{ConnectionLimits, Listener, Load, MAX_CLIENTS, Stop, admin, listener::MAX_OPERATORS, reload};
 use crate::{app::App, http::edge::BODY_DEADLINE};
 
 /// How long the gateway waits for a first request before it looks by itself whether Autoshares answers, so that a wrong address shows.
@@ -18,7 +18,7 @@ const LOOK_AFTER: Duration = Duration::from_secs(10);
 /// How long a connection of operators may be idle: longer than their tools wait between two looks, commonly.
 const OPERATORS_IDLE: Duration = Duration::from_secs(75);
 
-/// Serves until SIGTERM or SIGINT, then lets requests under way end. Operators can look in until the last of them has its reply. A second
+/// Serves until SIGTERM or SIGINT, then lets requests under way end. With `load`, it follows the settings and reads them anew at a SIGHUP. Operators can look in until the last of them has its reply. A second
 /// signal ends them at once.
 ///
 /// # Errors
@@ -27,20 +27,25 @@ const OPERATORS_IDLE: Duration = Duration::from_secs(75);
 pub async fn run(
     public: Listener,
     admin: Listener,
-    app: App,
+    app: Arc<App>,
+    load: Option<Load>,
     public_origin: &str,
     upstream_timeout: Duration,
     idle: Duration,
 ) -> Result<(), Box<dyn Error>> {
     let (stop_public, stop_admin) = (Stop::new(), Stop::new());
-    let App { public: router, watched, steps } = app;
+    let (router, watched, steps) = (app.public(), app.watched(), app.steps());
+    let following = match load {
+        Some(load) => Some(tokio::spawn(reload::follow(Arc::clone(&app), load, reload::hangups()?))),
+        None => None,
+    };
     // Before anybody is told that the gateway listens, for they may tell it to stop at once.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     info!(listen = %public.address(), admin_listen = %admin.address(), public_origin, "listening");
     let health = watched.report.health.clone();
     // Not as long as clients' may be, or monitors that never hang up would keep others out.
     let operators = ConnectionLimits::new(MAX_OPERATORS, OPERATORS_IDLE);
-    let operators = tokio::spawn(admin.serve(admin::routes(watched), stop_admin.clone(), operators));
+    let operators = tokio::spawn(admin.serve(admin::routes(Arc::clone(&app)), stop_admin.clone(), operators));
     let (stopping, stop_at_once) = (stop_public.clone(), CancellationToken::new());
     let at_once = stop_at_once.clone();
     tokio::spawn(async move {
@@ -67,6 +72,7 @@ pub async fn run(
     });
     public.serve(router, stop_public, ConnectionLimits::new(MAX_CLIENTS, idle)).await?;
     look.abort();
+    following.inspect(tokio::task::JoinHandle::abort);
     steps.behind().close();
     let under_way = tokio::select! {
         waited = timeout(upstream_timeout + Duration::from_secs(2), steps.behind().wait()) => waited.is_err(),

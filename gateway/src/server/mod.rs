@@ -5,6 +5,7 @@ mod health;
 mod lifecycle;
 mod listener;
 mod patience;
+mod reload;
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use autoshares_counting::Store;
 
 pub use lifecycle::run;
 pub use listener::{ConnectionLimits, Listener, MAX_CLIENTS, Stop};
+pub use reload::Load;
 
 use crate::{guard::Guard, steps::Report};
 

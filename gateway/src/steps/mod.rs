@@ -41,7 +41,7 @@ use crate::{
     telemetry::{
         alarm::Alarm,
         audit::{Event, Line, Trail},
-        health::Health,
+        health::{Health, Outage},
         metrics::Metrics,
     },
 };
@@ -65,6 +65,36 @@ pub struct Report {
     pub trail: Arc<Trail>,
 }
 
+/// What the steps know of calls, and keep when other settings come: whether Autoshares fails, and which calls are under way.
+#[derive(Clone, Debug)]
+pub struct Lasting {
+    breakers: Arc<Breakers>,
+    /// Leave to call Autoshares in step 1.
+    calls: Arc<Semaphore>,
+    /// Calls that run on behind their replies, and settlements.
+    behind: TaskTracker,
+}
+
+impl Default for Lasting {
+    fn default() -> Self {
+        let calls = Arc::new(Semaphore::new(MAX_CALLS));
+        Self { breakers: Arc::default(), calls, behind: TaskTracker::new() }
+    }
+}
+
+impl Lasting {
+    /// For an Autoshares at another address, or with other certificates: how the old one failed says nothing about it.
+    #[must_use]
+    pub fn before_another_autoshares(&self, report: &Report) -> Self {
+        self.breakers.retire();
+        for outage in [Outage::Resets, Outage::Codes] {
+            report.health.set_outage(outage, None);
+            report.metrics.outage(outage, false);
+        }
+        Self { breakers: Arc::default(), ..self.clone() }
+    }
+}
+
 /// The four steps.
 #[derive(Debug)]
 pub struct Steps {
@@ -72,7 +102,7 @@ pub struct Steps {
     seals: Seals,
     guard: Arc<Guard>,
     report: Report,
-    breakers: Breakers,
+    breakers: Arc<Breakers>,
     timing: Timing,
     clock: Clock,
     settings: config::Flow,
@@ -92,12 +122,12 @@ impl Steps {
         report: Report,
         clock: Clock,
         (settings, password): (config::Flow, config::Password),
+        lasting: Lasting,
     ) -> Self {
         let is_faithful = settings.answers == config::Answers::Faithful;
         let floor = if is_faithful { std::time::Duration::ZERO } else { settings.floor };
         let timing = Timing::new(clock.clone(), floor);
-        let (breakers, calls, behind) =
-            (Breakers::default(), Arc::new(Semaphore::new(MAX_CALLS)), TaskTracker::new());
+        let Lasting { breakers, calls, behind } = lasting;
         Self { autoshares, seals, guard, report, breakers, timing, clock, settings, password, calls, behind }
     }
 

@@ -34,9 +34,16 @@ pub struct Breakers {
     /// Whether Autoshares has ever answered in an envelope. Before that, a status 404 or 405 means a wrong address; later it is about the
     /// login.
     has_answered: AtomicBool,
+    /// Whether other breakers have taken their place.
+    is_retired: AtomicBool,
 }
 
 impl Breakers {
+    /// Ends the probes, for another Autoshares is called from now on.
+    pub fn retire(&self) {
+        self.is_retired.store(true, Ordering::Relaxed);
+    }
+
     /// The breaker of an operation; step 4 has none, for its token tells that its flow is live.
     fn of(&self, operation: Operation) -> Option<(&Breaker, Outage)> {
         match operation {
@@ -241,7 +248,7 @@ async fn probe(steps: Arc<Steps>, operation: Operation, key_was_rejected: bool) 
             steps.clock.sleep_until(if waits_for_key { next.min(look_again) } else { next }).await;
         }
         // A real call has closed it; if it is open again, that has a probe of its own.
-        if breaker.open_since() != since {
+        if breaker.open_since() != since || steps.breakers.is_retired.load(Ordering::Relaxed) {
             return;
         }
         let began = steps.clock.now();

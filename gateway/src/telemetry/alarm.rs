@@ -1,6 +1,9 @@
 //! Shows how the risk ledgers stand in the metrics, and tells operators once when that changes.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU32, Ordering},
+};
 
 use autoshares_counting::{Lane, Reading};
 use tracing::{error, info, warn};
@@ -37,21 +40,29 @@ fn spent(reading: &Reading) -> f64 {
 pub struct Alarm {
     states: Mutex<Vec<(Lane, LedgerState)>>,
     /// What 24 hours may hold before an operator should look.
-    day: u32,
+    day: AtomicU32,
     /// How many codes there are.
-    codes: u32,
+    codes: AtomicU32,
 }
 
 impl Alarm {
     /// An alarm about the ledgers of these limits.
     pub fn new(limits: &Limits) -> Self {
-        Self { states: Mutex::default(), day: limits.guesses(DAY_MARK), codes: limits.codes() }
+        let alarm = Self { states: Mutex::default(), day: AtomicU32::new(0), codes: AtomicU32::new(0) };
+        alarm.follow(limits);
+        alarm
+    }
+
+    /// Looks at the ledgers by other limits from now on.
+    pub fn follow(&self, limits: &Limits) {
+        self.day.store(limits.guesses(DAY_MARK), Ordering::Relaxed);
+        self.codes.store(limits.codes(), Ordering::Relaxed);
     }
 
     fn state(&self, reading: &Reading) -> LedgerState {
         if reading.is_exhausted() {
             LedgerState::Exhausted
-        } else if spent(reading) >= SOFT_MARK || reading.day >= self.day {
+        } else if spent(reading) >= SOFT_MARK || reading.day >= self.day.load(Ordering::Relaxed) {
             LedgerState::Low
         } else {
             LedgerState::Ample
@@ -61,7 +72,7 @@ impl Alarm {
     /// Shows a reading in the metrics, and writes a log line when the state of its ledger has changed.
     pub fn note(&self, lane: Lane, reading: &Reading, metrics: &Metrics) -> LedgerState {
         let (state, spent, live_codes) = (self.state(reading), spent(reading), reading.live);
-        let day = f64::from(reading.day) / f64::from(self.codes);
+        let day = f64::from(reading.day) / f64::from(self.codes.load(Ordering::Relaxed));
         let is_exhausted = state == LedgerState::Exhausted;
         metrics.ledger(lane.0, spent, is_exhausted, state > LedgerState::Ample, live_codes);
         metrics.risk_of_day(lane.0, day);

@@ -7,7 +7,7 @@
 use std::{
     io::{self, IsTerminal, Write},
     panic,
-    sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
     time::Duration,
 };
@@ -15,10 +15,11 @@ use std::{
 use prometheus_client::metrics::counter::Counter;
 use tracing::{Metadata, error, level_filters::LevelFilter, warn};
 use tracing_subscriber::{
-    Layer,
+    Layer, Registry,
     filter::Targets,
     fmt::{self, MakeWriter},
     layer::SubscriberExt,
+    reload,
     util::SubscriberInitExt,
 };
 
@@ -51,7 +52,9 @@ pub fn init(log: Log) {
     } else {
         fmt::layer().with_ansi(io::stdout().is_terminal()).with_writer(Lines).boxed()
     };
-    tracing_subscriber::registry().with(lines.with_filter(filter(log.level))).init();
+    let (filter, handle) = reload::Layer::new(filter(log.level));
+    let _ = FILTER.set(handle);
+    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
     // The place and not the message, which may quote a value that a client sent.
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -62,6 +65,17 @@ pub fn init(log: Log) {
     let started = thread::Builder::new().name("log".to_owned()).spawn(write_forever);
     started.expect("the system has room for one more thread");
 }
+
+/// Follows other settings of the log: its level alone, for its format belongs to the start.
+pub fn follow(log: Log) {
+    if let Some(handle) = FILTER.get() {
+        // It fails when there is no subscriber, which there is.
+        let _ = handle.reload(filter(log.level));
+    }
+}
+
+/// What lets lines through.
+static FILTER: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 
 /// Lines that wait for the thread.
 static QUEUE: Queue =

@@ -103,6 +103,7 @@ metrics! {
     outage: Family<OutageLabel, Gauge> = "gateway_outage", "1 while Autoshares fails and calls of the kind are not forwarded";
     late_calls: Family<OperationLabel, Counter> = "gateway_late_calls", "Calls to Autoshares that took longer than the time at which their reply was due";
     withheld_events: Family<EventLabel, Counter> = "gateway_audit_events_withheld", "Events of the audit trail that a later line or only this metric tells, for there were too many of their kind";
+    settings_rejected: Gauge = "gateway_settings_rejected", "1 while the settings have changed and are not valid, so that the old ones stay in force";
     store_away: Gauge = "gateway_store_away", "1 while Redis does not reply and every step is refused";
 }
 
@@ -186,6 +187,11 @@ impl Metrics {
     /// Shows the expected takeovers of the last 24 hours in a lane.
     pub fn risk_of_day(&self, lane: &'static str, expected: f64) {
         self.risk_of_day.get_or_create(&Lane { lane }).set(expected);
+    }
+
+    /// Shows whether the settings were valid when they were last read.
+    pub fn settings(&self, valid: bool) {
+        self.settings_rejected.set(i64::from(!valid));
     }
 
     /// Shows whether the store is away.

@@ -8,5 +8,5 @@ pub mod metrics;
 mod request_line;
 pub mod store_watch;
 
-pub use logs::{filter, flush, init};
+pub use logs::{filter, flush, follow, init};
 pub use request_line::{OperationName, observe};

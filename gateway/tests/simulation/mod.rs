@@ -26,12 +26,12 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{runtime::Runtime, task::JoinSet, time::Instant};
 
 use crate::{
-    app::{World, wire},
+    app::{World, report, wire},
     clock::Clock,
     config::{Config, PublicOrigin},
     flow::Secrets,
     randomness::Randomness,
-    steps::{Autoshares, Steps},
+    steps::{Autoshares, Lasting, Steps},
 };
 use attacks::Attack;
 use people::{Fates, Visitor, trader};
@@ -87,7 +87,9 @@ impl Scene {
             let autoshares: Arc<dyn Autoshares> = platform.clone();
             let settings =
                 (config.limits.clone(), config.flow.clone(), config.password, config.upstream.timeout);
-            let (steps, _) = wire(autoshares, Arc::new(store), settings, &origin, world, &Arc::default());
+            let parts =
+                (Arc::new(store), report(&config.limits, &Arc::default(), &world), Lasting::default());
+            let (steps, _) = wire(autoshares, parts, settings, &origin, world);
             Replica { steps, vane }
         });
         let replicas = replicas.collect();

@@ -1,3 +1,4 @@
 mod binary;
 mod dev;
 mod readme;
+mod reload;

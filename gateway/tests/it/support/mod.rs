@@ -13,7 +13,7 @@ use std::{
 
 use autoshares_counting::{Beginning, Decision, Owned, Rate, RecordUse, Store};
 use autoshares_gateway::{
-    app::{self, App, World},
+    app::{self, World},
     clock::Clock,
     config::{Config, PublicOrigin},
     flow::{Handle, KeyRing, Named, Seals, Spelling, Stage},
@@ -156,7 +156,8 @@ impl TestApp {
         let seals = Arc::new(Seals::new(ring, randomness.clone()));
         let lifetime = config.flow.lifetime;
         let world = World { clock: clock.clone(), randomness: randomness.clone() };
-        let App { public: router, watched, .. } = app::build(config, world);
+        let app = app::build(config, world);
+        let (router, watched) = (app.public(), app.watched());
         let (metrics, health, store) = (watched.report.metrics, watched.report.health, watched.store);
         Self { router, metrics, health, seals, store, clock, randomness, lifetime }
     }
@@ -405,8 +406,12 @@ impl Gateway {
     }
 
     pub fn terminate(&self) {
-        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
+        self.signal("TERM");
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
     }
 
     pub fn exit_code(&mut self) -> Option<i32> {

@@ -1,0 +1,208 @@
+//! The settings that are in force: what each is and where it comes from, as `autoshares-gateway config` shows it, and what a reload changes.
+
+use std::{fmt::Write, fs, path::PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::{
+    Setting,
+    given::{Given, Place, is_secret, may_be_shown},
+    reader::Reader,
+    setting::Holds,
+    settings,
+};
+
+/// Settings that belong to sockets, to the connection to Redis or to the shape of the log. A change of theirs takes effect at the next start.
+const AT_START: [&str; 5] = ["listen", "admin_listen", "connections.idle", "log.format", "store."];
+/// The SDK looks at this file by itself, before each call.
+const FOLLOWED: &str = "upstream.app_key_file";
+
+/// All settings of a configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Effective {
+    settings: Vec<Value>,
+    /// The TOML file, if there is one.
+    file: Option<PathBuf>,
+}
+
+/// One setting. It keeps no text that may be a secret.
+#[derive(Clone, Debug)]
+struct Value {
+    setting: Setting,
+    /// Where it comes from; `None` when it has its default, or none.
+    place: Option<Place>,
+    /// The text, where it may be shown.
+    shown: Option<String>,
+    /// Of the text, and of what stands in the file that it names.
+    hash: [u8; 32],
+    /// The file that it names, if the gateway follows it.
+    file: Option<PathBuf>,
+    /// Of the text alone.
+    hash_of_text: [u8; 32],
+}
+
+/// A setting that a reload has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its key.
+    pub key: &'static str,
+    /// From what to what, as far as it may be shown.
+    pub told: String,
+    /// Whether the change takes effect at the next start only.
+    pub needs_restart: bool,
+}
+
+impl Effective {
+    pub(super) fn of(reader: &Reader<'_>) -> Self {
+        let values = settings().map(|setting| Value::of(*setting, reader.given(*setting)));
+        Self { settings: values.collect(), file: reader.file_name() }
+    }
+
+    /// The files that the configuration was read from, but for the one of the application key.
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.file
+            .iter()
+            .chain(self.settings.iter().filter_map(|value| value.file.as_ref()))
+            .cloned()
+            .collect()
+    }
+
+    /// What another configuration would change.
+    pub fn changes(&self, other: &Self) -> Vec<Change> {
+        let pairs = self.settings.iter().zip(&other.settings);
+        let changed = pairs.filter(|(old, new)| old.hash != new.hash);
+        let change = |(old, new): (&Value, &Value)| {
+            let key = old.setting.key;
+            let told = if old.hash_of_text == new.hash_of_text {
+                "the file has another content".to_owned()
+            } else {
+                format!("{} → {}", old.shown(), new.shown())
+            };
+            let needs_restart = AT_START
+                .iter()
+                .any(|at_start| key == *at_start || at_start.ends_with('.') && key.starts_with(at_start));
+            Change { key, told, needs_restart }
+        };
+        changed.map(change).collect()
+    }
+
+    /// All settings as a TOML file, each with its origin. What may be a secret is left out.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for Value { setting, place, shown, .. } in &self.settings {
+            let key = setting.key;
+            let _ = match (place, shown) {
+                (Some(place), Some(shown)) => writeln!(text, "{key} = {} # {place}", quoted(shown)),
+                (Some(place), None) => {
+                    writeln!(text, "# {key} is set and not shown, for it may be a secret ({place})")
+                }
+                (None, Some(shown)) => writeln!(text, "{key} = {} # default", quoted(shown)),
+                (None, None) => writeln!(text, "# {key} is not set: {}", setting.default),
+            };
+        }
+        text
+    }
+}
+
+impl Value {
+    fn of(setting: Setting, given: Option<Given>) -> Self {
+        let may_be_shown = |text: &str| !is_secret(&setting, text) && may_be_shown(&setting, text);
+        let (place, text) = match given {
+            Some(Given { text, place }) => (Some(place), Some(text)),
+            None => (None, setting.has_default().then(|| setting.default.to_owned())),
+        };
+        let is_followed = setting.holds == Holds::File && setting.key != FOLLOWED;
+        let file = text.as_ref().filter(|_| is_followed).map(PathBuf::from);
+        let mut hash = Sha256::new_with_prefix(text.as_deref().unwrap_or_default());
+        let hash_of_text = hash.clone().finalize().into();
+        if let Some(content) = file.as_ref().and_then(|path| fs::read(path).ok()) {
+            hash.update(content);
+        }
+        let shown = text.filter(|text| may_be_shown(text));
+        Self { setting, place, shown, hash: hash.finalize().into(), file, hash_of_text }
+    }
+
+    fn shown(&self) -> String {
+        match (&self.shown, &self.place) {
+            (Some(shown), _) => format!("`{shown}`"),
+            (None, Some(_)) => "(not shown)".to_owned(),
+            (None, None) => "not set".to_owned(),
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+/// A file with every setting at its default, commented out, and the reason for it above.
+pub fn example() -> String {
+    let mut text = String::from(
+        "# Every setting of the gateway, at its default. A `#` before a line takes the setting out; remove it to change the setting.\n\
+         # A variable of the environment takes the place of the setting in this file, and `--set KEY=VALUE` that of both.\n",
+    );
+    for Setting { key, variable, expected, default, why, .. } in settings().copied() {
+        let value = if settings().any(|setting| setting.key == key && setting.has_default()) {
+            quoted(default)
+        } else {
+            format!("\"…\" # {default}")
+        };
+        let _ = write!(
+            text,
+            "\n# {}\n# Expected: {expected}\n# Variable: {variable}\n#{key} = {value}\n",
+            sentence(why)
+        );
+    }
+    text
+}
+
+/// The table of `docs/operating.md`.
+pub fn table() -> String {
+    let mut text = String::from("| key | variable | default; reason |\n|---|---|---|\n");
+    for setting in settings() {
+        let Setting { key, variable, default, why, .. } = setting;
+        // A phrase is no code, but for an address with a gap in it.
+        let is_code = setting.has_default() || default.contains('<');
+        let default = if is_code { format!("`{default}`") } else { (*default).to_owned() };
+        let _ = writeln!(text, "| `{key}` | `{variable}` | {default}; {why} |");
+    }
+    text
+}
+
+/// The JSON Schema of the TOML file, for editors.
+pub fn schema() -> String {
+    let mut tables = serde_json::Map::new();
+    for setting in settings() {
+        let (table, name) = setting.key.split_once('.').unwrap_or(("", setting.key));
+        let mut schema = serde_json::json!({
+            "type": setting.kinds(),
+            "description": format!("{} Expected: {}. Variable: {}.", sentence(setting.why), setting.expected, setting.variable),
+        });
+        if setting.has_default() {
+            schema["default"] = setting.default.into();
+        }
+        let properties = if table.is_empty() {
+            &mut tables
+        } else {
+            let empty =
+                serde_json::json!({ "type": "object", "additionalProperties": false, "properties": {} });
+            let table = tables.entry(table).or_insert(empty);
+            let Some(properties) = table["properties"].as_object_mut() else { continue };
+            properties
+        };
+        properties.insert(name.to_owned(), schema);
+    }
+    crate::document::text(serde_json::json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Settings of autoshares-gateway",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": tables,
+    }))
+}
+
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", characters.as_str().trim_end_matches('.'))
+}

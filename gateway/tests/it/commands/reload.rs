@@ -1,0 +1,314 @@
+//! Settings that change while the gateway runs: without a restart, without a failed request, and never to something that is not valid.
+
+use std::{fs, path::PathBuf, process::Command, sync::Arc, time::Duration};
+
+use autoshares_sdk::sandbox::Sandbox;
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+use crate::{
+    support::{Gateway, JSON, RESET, bare, http},
+    upstream::Upstream,
+};
+
+const CODE: &str = "/v1.0/users/password/reset/code";
+
+/// A gateway that reads its settings from a file.
+struct Running {
+    gateway: Gateway,
+    public: String,
+    admin: String,
+    folder: TempDir,
+}
+
+impl Running {
+    /// Starts with settings beside those that it needs. `{folder}` in them is a folder of its own.
+    fn start(base_url: &str, settings: &str, files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        let file = folder.path().join("gateway.toml");
+        fs::write(&file, settings.replace("{folder}", folder.path().to_str().unwrap())).unwrap();
+        let base_url = format!("upstream.base_url={base_url}");
+        let mut arguments = vec!["serve", "--config", file.to_str().unwrap()];
+        for set in
+            ["listen=127.0.0.1:0", "admin_listen=127.0.0.1:0", "log.format=text", "flow.floor=0s", &base_url]
+        {
+            arguments.extend(["--set", set]);
+        }
+        let gateway = Gateway::start(&arguments, &[("AUTOSHARES_APP_KEY", "sandbox-key")]);
+        let line = gateway.wait_for("listening listen=");
+        let field = |name: &str| {
+            let (_, rest) = line.split_once(name).unwrap();
+            format!("http://{}", rest.split_whitespace().next().unwrap())
+        };
+        let (public, admin) = (field(" listen="), field(" admin_listen="));
+        Self { gateway, public, admin, folder }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file as careful operators do: beside, and then in its place.
+    fn replace(&self, name: &str, text: &str) {
+        let new = self.file("new");
+        fs::write(&new, text.replace("{folder}", self.folder.path().to_str().unwrap())).unwrap();
+        fs::rename(new, self.file(name)).unwrap();
+    }
+
+    async fn metric(&self, name: &str) -> String {
+        let metrics =
+            http().get(format!("{}/metrics", self.admin)).send().await.unwrap().text().await.unwrap();
+        let line = metrics.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{metrics}"));
+        line[name.len()..].trim().to_owned()
+    }
+
+    /// Step 1 for a login; its status and the handle.
+    async fn reset(&self, login: &str) -> (u16, Option<String>) {
+        let body = format!(r#"{{"User": "{login}"}}"#);
+        let sent = http().post(format!("{}{RESET}", self.public)).header(JSON.0, JSON.1).body(body).send();
+        let reply = sent.await.unwrap();
+        let handle = reply.headers().get("reset-flow").map(|handle| handle.to_str().unwrap().to_owned());
+        (reply.status().as_u16(), handle)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_origins_and_the_log_follow_their_file() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let running = Running::start(&sandbox.base_url(), "[limits]\nresets_per_address = \"2/h\"\n", &[]);
+    for status in [200, 200, 429] {
+        assert_eq!(running.reset("nobody").await.0, status);
+    }
+    let from_elsewhere = async || {
+        let sent = http().post(format!("{}{RESET}", running.public)).header(JSON.0, JSON.1);
+        sent.header("Origin", "https://www.example.com")
+            .body(r#"{"User": "nobody"}"#)
+            .send()
+            .await
+            .unwrap()
+            .status()
+    };
+    assert_eq!(from_elsewhere().await, 403);
+    running.replace(
+        "gateway.toml",
+        "allowed_origins = [\"https://www.example.com\"]\nlisten = \"127.0.0.1:1\"\n[store]\ntimeout = \"2s\"\n[log]\nlevel = \"debug\"\n[limits]\nresets_per_address = \"100000/h\"\n",
+    );
+    let told = running.gateway.wait_for("the settings have changed and are in force");
+    for change in [
+        "allowed_origins: not set → `https://www.example.com`",
+        "limits.resets_per_address: `2/h` → `100000/h`",
+        "log.level: `info` → `debug`",
+    ] {
+        assert!(told.contains(change), "{change} missing in: {told}");
+    }
+    // `--set` has the last word about `listen`.
+    let waiting = running.gateway.wait_for("these settings take effect at the next start");
+    assert!(waiting.contains("store.timeout: `1s` → `2s`") && !waiting.contains("listen"), "{waiting}");
+    assert_eq!(running.reset("nobody").await.0, 200);
+    assert_eq!(from_elsewhere().await, 200);
+    running.gateway.wait_for("DEBUG");
+}
+
+/// A file that is half written, empty or wrong changes nothing, raises an alarm, and says what is wrong.
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_that_are_not_valid_change_nothing() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let good = "[limits]\nresets_per_address = \"1/h\"\n";
+    let running = Running::start(&sandbox.base_url(), good, &[]);
+    assert_eq!(running.reset("nobody").await.0, 200);
+    for (bad, fault) in [
+        ("", "gateway.toml: is empty"),
+        ("[limits]\nresets_per_address = \"100", "not TOML"),
+        (
+            "[limits]\nresets_per_address = \"many\"\n",
+            "`limits.resets_per_address` (GATEWAY_LIMITS_RESETS_PER_ADDRESS) is not valid; given: `many`",
+        ),
+        ("limit = 1\n", "`limit` is not a setting"),
+    ] {
+        running.replace("gateway.toml", bad);
+        let told = running.gateway.wait_for(fault);
+        assert!(told.contains("are not valid: the old ones stay in force"), "{told}");
+        assert_eq!(running.metric("gateway_settings_rejected ").await, "1");
+        assert_eq!(running.reset("nobody").await.0, 429, "the old limit holds");
+    }
+    running.replace("gateway.toml", "[limits]\nresets_per_address = \"100000/h\"\n");
+    running.gateway.wait_for("`1/h` → `100000/h`");
+    assert_eq!(running.metric("gateway_settings_rejected ").await, "0");
+    assert_eq!(running.reset("nobody").await.0, 200);
+}
+
+/// A signal that ends most programs reads the settings at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_reads_the_settings_and_ends_nothing() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let running = Running::start(&sandbox.base_url(), "[limits]\nresets = \"600/h\"\n", &[]);
+    running.gateway.signal("HUP");
+    running.gateway.wait_for("the settings were read again, and nothing has changed");
+    running.replace("gateway.toml", "[limits]\nresets = \"700/h\"\n");
+    running.gateway.signal("HUP");
+    running.gateway.wait_for("limits.resets: `600/h` → `700/h`");
+    assert_eq!(running.reset("anna.lee").await.0, 200);
+}
+
+/// The keys of flows in three steps, as `docs/operating.md` says, while resets are under way; then the old key is gone for good.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_flows_are_rotated_while_resets_are_under_way() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let keygen = || String::from_utf8(bare().arg("keygen").output().unwrap().stdout).unwrap();
+    let key = |text: &str| text.lines().find(|line| !line.starts_with('#')).unwrap().to_owned();
+    let (old, new) = (key(&keygen()), key(&keygen()));
+    let settings = "[limits]\nenabled = false\n[flow]\nkeys_file = \"{folder}/keys\"\n";
+    let running = Running::start(&sandbox.base_url(), settings, &[("keys", &format!("{old}\n"))]);
+    let running = Arc::new(running);
+    let (_, before) = running.reset("anna.lee").await;
+    let code = sandbox.outbox().pop().unwrap().code;
+
+    let load = {
+        let running = Arc::clone(&running);
+        tokio::spawn(async move {
+            let mut statuses = Vec::new();
+            loop {
+                let (status, _) = running.reset("nobody").await;
+                statuses.push(status);
+                if statuses.len() >= 300 && running.gateway.output().matches("flow.keys_file").count() >= 2 {
+                    return statuses;
+                }
+                sleep(Duration::from_millis(5)).await;
+            }
+        })
+    };
+    running.replace("keys", &format!("{old}\n{new}\n"));
+    running.gateway.wait_for("flow.keys_file: the file has another content");
+    running.replace("keys", &format!("{new}\n{old}\n"));
+    let statuses = tokio::time::timeout(Duration::from_secs(30), load).await.unwrap().unwrap();
+    assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
+
+    // The flow of before goes on under the new key, and its code is taken.
+    let redeem = async |handle: &str| {
+        let sent = http().post(format!("{}{CODE}", running.public)).header(JSON.0, JSON.1);
+        let sent = sent.header("Reset-Flow", handle).body(format!(r#"{{"Code": "{code}"}}"#));
+        sent.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(redeem(before.as_deref().unwrap()).await, 200);
+    running.replace("keys", &format!("{new}\n"));
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while redeem(before.as_deref().unwrap()).await != 403 {
+        assert!(std::time::Instant::now() < deadline, "the old key still opens handles");
+        sleep(Duration::from_millis(100)).await;
+    }
+    let output = running.gateway.output();
+    assert!(!output.contains(&old) && !output.contains(&new), "no key is told");
+}
+
+/// Kubernetes replaces a mounted folder by one link.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_is_swapped_is_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    for (version, limit) in [("v1", "1/h"), ("v2", "50/h")] {
+        fs::create_dir(path(version)).unwrap();
+        fs::write(
+            path(version).join("gateway.toml"),
+            format!("[limits]\nresets_per_address = \"{limit}\"\n"),
+        )
+        .unwrap();
+    }
+    let link = |version: &str| {
+        std::os::unix::fs::symlink(version, path("..data_tmp")).unwrap();
+        fs::rename(path("..data_tmp"), path("..data")).unwrap();
+    };
+    link("v1");
+    let file = path("..data/gateway.toml");
+    let upstream = Upstream::nobody();
+    let base_url = format!("upstream.base_url={upstream}");
+    let mut arguments = vec!["serve", "--config", file.to_str().unwrap()];
+    for set in ["listen=127.0.0.1:0", "admin_listen=127.0.0.1:0", "log.format=text", &base_url] {
+        arguments.extend(["--set", set]);
+    }
+    let gateway = Gateway::start(&arguments, &[("AUTOSHARES_APP_KEY", "sandbox-key")]);
+    gateway.wait_for("listening listen=");
+    link("v2");
+    gateway.wait_for("limits.resets_per_address: `1/h` → `50/h`");
+}
+
+/// What is in force, with the origin of each setting, can be given back as a file; what may be a secret is left out.
+#[test]
+fn the_settings_in_force_are_printed_without_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.toml");
+    fs::write(&file, "[upstream]\nbase_url = \"https://host.example/api\"\n[limits]\nresets = \"700/h\"\n")
+        .unwrap();
+    let config = |command: &mut Command, file: &PathBuf| {
+        command.args(["config", "--config", file.to_str().unwrap()]);
+        let output = command.env("AUTOSHARES_APP_KEY", "canary-app-key").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let mut command = bare();
+    command.env("GATEWAY_LOG_LEVEL", "warn").env("GATEWAY_STORE", "redis://:canary-password@127.0.0.1/");
+    fs::write(folder.path().join("keys"), bare().arg("keygen").output().unwrap().stdout).unwrap();
+    command.env("GATEWAY_FLOW_KEYS_FILE", folder.path().join("keys"));
+    let text = config(&mut command, &file);
+    for line in [
+        format!("limits.resets = \"700/h\" # {}, line 4", file.display()),
+        "log.level = \"warn\" # GATEWAY_LOG_LEVEL".to_owned(),
+        "upstream.timeout = \"10s\" # default".to_owned(),
+        "# page.name is not set: none".to_owned(),
+        "# upstream.app_key is set and not shown, for it may be a secret (AUTOSHARES_APP_KEY)".to_owned(),
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} missing in: {text}");
+    }
+    assert!(!text.contains("canary"), "{text}");
+    let copy = folder.path().join("copy.toml");
+    fs::write(&copy, &text).unwrap();
+    let again = config(bare().env("GATEWAY_STORE", "memory"), &copy);
+    assert!(again.contains("limits.resets = \"700/h\""), "{again}");
+}
+
+/// The example file and the schema are about every setting, and agree with the program.
+#[test]
+fn the_example_and_the_schema_are_those_of_the_program() {
+    let about = |document: &str| {
+        let output = bare().args(["config", "--about", document]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (example, schema) = (about("example"), about("schema"));
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    // Every default, put in force.
+    let text: String = example
+        .lines()
+        .filter_map(|line| line.strip_prefix('#'))
+        .filter(|line| {
+            line.split_once(" = ")
+                .is_some_and(|(key, value)| !key.contains(' ') && !value.starts_with("\"…\""))
+        })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let value: toml::Value = toml::from_str(&text).unwrap();
+    let value = serde_json::to_value(value).unwrap();
+    assert!(
+        validator.is_valid(&value),
+        "{:?}",
+        validator.iter_errors(&value).map(|error| error.to_string()).collect::<Vec<_>>()
+    );
+    assert!(!validator.is_valid(&serde_json::json!({ "limits": { "reset": "1/h" } })));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.toml");
+    fs::write(&file, &text).unwrap();
+    let checked = bare()
+        .args([
+            "check",
+            "--config",
+            file.to_str().unwrap(),
+            "--set",
+            "upstream.base_url=https://host.example/api",
+        ])
+        .env("AUTOSHARES_APP_KEY", "a-good-key")
+        .output()
+        .unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+}
