@@ -29,7 +29,7 @@ use crate::{
     },
     page::{self, Page},
     randomness::Randomness,
-    server::Watched,
+    server::{Connections, Entrance, Most, Watched},
     steps::{Autoshares, Lasting, Report, Steps},
     telemetry::{self, alarm::Alarm, audit::Trail, metrics::Metrics, store_watch},
 };
@@ -70,6 +70,7 @@ struct Current {
     client: Client,
     keys: Secrets,
     routes: Router,
+    entrance: Entrance,
     guard: Arc<Guard>,
     steps: Arc<Steps>,
     lasting: Lasting,
@@ -91,6 +92,16 @@ impl App {
     pub fn public(self: &Arc<Self>) -> Router {
         let app = Arc::clone(self);
         Router::new().fallback_service(service_fn(move |request| app.routes().call(request)))
+    }
+
+    /// What a connection is asked when it comes.
+    pub fn entrance(&self) -> Entrance {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).entrance.clone()
+    }
+
+    /// The connections of clients, so many of them at most.
+    pub fn connections(&self, most: Most) -> Arc<Connections> {
+        Connections::new(most, Some(Arc::clone(&self.report.metrics)), self.world.clock.clone())
     }
 
     /// The parts of the gateway that the admin listener reports on.
@@ -153,6 +164,7 @@ impl Current {
         let Config { public_origin: origin, allowed_origins, loopback_origins, .. } = config;
         let Config { proxies, upstream, flow, password, effective, .. } = config;
         let (clock, lifetime, code_digits) = (world.clock.clone(), flow.lifetime, config.limits.code_digits);
+        let entrance = Entrance { tls: config.tls.server, proxies: proxies.clone() };
         let (client, keys) = (upstream.client.clone(), flow.keys.clone());
         // Whoever sits in front of the browser decides on another try, and sooner than a wait would end.
         let autoshares = Arc::new(upstream.client.without_retries());
@@ -174,7 +186,7 @@ impl Current {
         let api = Api { door, flow_lifetime: lifetime, code_digits };
         let routes = api::routes().with_state(Arc::new(api)).merge(docs::routes(&origin));
         let routes = surround(routes, page, &origin, site, Arc::clone(&report.metrics), clock);
-        Self { effective, client, keys, routes, guard, steps, lasting }
+        Self { effective, client, keys, routes, entrance, guard, steps, lasting }
     }
 }
 

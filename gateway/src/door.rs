@@ -1,14 +1,14 @@
 //! What happens to every request before its step, whether the JSON API or the page takes it: who calls, from which page, and may they at all.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use autoshares_sdk::Operation;
-use axum::{extract::ConnectInfo, http::request::Parts};
+use axum::http::request::Parts;
 
 use crate::{
     clock::Clock,
     config::Proxies,
-    http::{caller::Caller, problem::Problem, proxy_hints::ProxyHints, site::Site},
+    http::{caller::Caller, peer, problem::Problem, proxy_hints::ProxyHints, site::Site},
     steps::{self, Steps, Stop},
     telemetry::audit::Event,
 };
@@ -34,7 +34,7 @@ impl Door {
     ///
     /// The [`Problem`] for a caller that is refused. The refusal has been recorded.
     pub async fn admit(&self, head: &Parts, operation: Operation) -> Result<Caller, Problem> {
-        if let Some(ConnectInfo(peer)) = head.extensions.get::<ConnectInfo<SocketAddr>>() {
+        if let Some(peer) = peer::of(&head.extensions) {
             self.proxy_hints.look(peer.ip(), &head.headers, &self.proxies);
         }
         let mut caller = self.caller(head);

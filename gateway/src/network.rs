@@ -11,7 +11,7 @@ use autoshares_counting::Id;
 use crate::flow::{KeyRing, Named};
 
 /// A network, or the one that stands for all clients whose address nobody knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network(Option<(IpAddr, u8)>);
 
 impl Network {

@@ -50,7 +50,7 @@ pub(super) async fn serve_on(
     load: Option<Load>,
 ) -> Outcome {
     let (origin, timeout) = (config.public_origin.text.clone(), config.upstream.timeout);
-    let idle = config.connections.idle;
+    let connections = config.connections;
     let app = app::build(config, World::of_the_system());
     if load.is_none() {
         app.watched().report.trail.explain();
@@ -61,5 +61,5 @@ pub(super) async fn serve_on(
     {
         return Err(Faults::of_the_store(&unusable.reason).into());
     }
-    server::run(public, admin, app, load, &origin, timeout, idle).await
+    server::run(public, admin, app, load, &origin, timeout, connections).await
 }

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// Settings that belong to sockets, to the connection to Redis or to the shape of the log. A change of theirs takes effect at the next start.
-const AT_START: [&str; 5] = ["listen", "admin_listen", "connections.idle", "log.format", "store."];
+const AT_START: [&str; 5] = ["listen", "admin_listen", "connections.", "log.format", "store."];
 /// The SDK looks at this file by itself, before each call.
 const FOLLOWED: &str = "upstream.app_key_file";
 

@@ -15,6 +15,7 @@ mod connections;
 mod listeners;
 mod origins;
 mod proxies;
+mod tls;
 mod upstream;
 
 mod store;
@@ -53,6 +54,7 @@ pub use proxies::{ForwardedHeader, Proxies};
 pub use reader::{Faults, Sources};
 pub use setting::Setting;
 pub use store::Store;
+pub use tls::Tls;
 pub use upstream::Upstream;
 
 use reader::Reader;
@@ -64,6 +66,8 @@ pub struct Config {
     pub listeners: Listeners,
     /// How connections are treated.
     pub connections: Connections,
+    /// The certificate with which the gateway itself speaks https.
+    pub tls: Tls,
     /// The origin under which browsers see the gateway.
     pub public_origin: PublicOrigin,
     /// Other origins whose pages may call, as browsers write them.
@@ -167,6 +171,7 @@ fn read(
 ) -> Option<Config> {
     let listeners = listeners::read(reader);
     let connections = connections::read(reader);
+    let tls = tls::read(reader);
     let public_origin = public_origin(reader);
     let allowed_origins = origins::allowed(reader);
     let proxies = proxies::read(reader);
@@ -180,6 +185,7 @@ fn read(
     Some(Config {
         listeners: listeners?,
         connections: connections?,
+        tls: tls?,
         public_origin: public_origin?,
         allowed_origins,
         loopback_origins: false,
@@ -226,6 +232,7 @@ pub fn settings() -> impl Iterator<Item = &'static Setting> {
     [
         listeners::SETTINGS,
         connections::SETTINGS,
+        tls::SETTINGS,
         origins::SETTINGS,
         proxies::SETTINGS,
         upstream::SETTINGS,

@@ -9,6 +9,7 @@ use super::{
     origins::{PUBLIC_ORIGIN, public_origin},
     reader::Reader,
     setting::settings,
+    tls::CERTIFICATE_FILE,
 };
 
 /// The proxies in front of the gateway.
@@ -29,14 +30,17 @@ pub enum ForwardedHeader {
     XForwardedFor,
     /// `Forwarded` (RFC 7239)
     Forwarded,
+    /// No header of HTTP: the proxy does not read it, and begins each connection with a PROXY header.
+    ProxyProtocol,
 }
 
 impl ForwardedHeader {
-    /// The name of the header.
+    /// The name of the header; for a PROXY header a name that none of HTTP has.
     pub fn name(self) -> HeaderName {
         match self {
             ForwardedHeader::XForwardedFor => HeaderName::from_static("x-forwarded-for"),
             ForwardedHeader::Forwarded => header::FORWARDED,
+            ForwardedHeader::ProxyProtocol => HeaderName::from_static("proxy-protocol"),
         }
     }
 
@@ -44,7 +48,7 @@ impl ForwardedHeader {
     pub fn other(self) -> Self {
         match self {
             ForwardedHeader::XForwardedFor => ForwardedHeader::Forwarded,
-            ForwardedHeader::Forwarded => ForwardedHeader::XForwardedFor,
+            ForwardedHeader::Forwarded | ForwardedHeader::ProxyProtocol => ForwardedHeader::XForwardedFor,
         }
     }
 }
@@ -54,8 +58,8 @@ settings! {
         "networks, separated by commas, such as `10.0.0.0/8, 127.0.0.1/32`; none larger than a /8, or a /7 of IPv6", "none",
         "networks of proxies that are believed when they say from which address a client came, such as `10.0.0.0/8`, each no larger than that (a /7 of IPv6); anybody else could name a stranger's address as its own", list;
     FORWARDED_HEADER: "forwarded_header", "GATEWAY_FORWARDED_HEADER",
-        "`x-forwarded-for` or `forwarded`: the one header that the trusted proxies write", "x-forwarded-for",
-        "the one header in which the trusted proxies name the client, or `forwarded` (RFC 7239). The other one is ignored, for a client may have sent it";
+        "`x-forwarded-for`, `forwarded` or `proxy-protocol`: the one header that the trusted proxies write", "x-forwarded-for",
+        "the one header in which the trusted proxies name the client, or `forwarded` (RFC 7239). The other one is ignored, for a client may have sent it. `proxy-protocol` is for proxies that do not read HTTP: they begin each connection with a PROXY header (version 1 or 2), and all of `trusted_proxies` must";
 }
 
 /// No proxy is trusted unless set: whoever connects could otherwise name any address as the client's and take its budget.
@@ -63,7 +67,8 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Proxies> {
     let trusted = reader.parse(TRUSTED_PROXIES, networks).unwrap_or_default();
     let header = reader.value(FORWARDED_HEADER, forwarded_header);
     let https = reader.peek(PUBLIC_ORIGIN, public_origin).is_some_and(|origin| origin.https);
-    if https && trusted.is_empty() {
+    let speaks_https = reader.get(CERTIFICATE_FILE).is_some();
+    if https && trusted.is_empty() && !speaks_https {
         // A proxy speaks https to the browsers, so that proxy is the peer of every connection.
         reader.warn(
             TRUSTED_PROXIES,
@@ -77,7 +82,8 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Proxies> {
 }
 
 fn forwarded_header(text: &str) -> Result<ForwardedHeader, ()> {
-    let headers = [ForwardedHeader::XForwardedFor, ForwardedHeader::Forwarded];
+    let headers =
+        [ForwardedHeader::XForwardedFor, ForwardedHeader::Forwarded, ForwardedHeader::ProxyProtocol];
     headers.into_iter().find(|header| text.trim().eq_ignore_ascii_case(header.name().as_str())).ok_or(())
 }
 

@@ -1,11 +1,9 @@
 //! Who is calling: from which network, in which flow, since when. Read at the edge, so that no step sees a header.
 
-use std::net::SocketAddr;
-
-use axum::{extract::ConnectInfo, http::request::Parts};
+use axum::http::request::Parts;
 use tokio::time::Instant;
 
-use super::{client_address::ClientAddress, request_id::RequestId};
+use super::{client_address::ClientAddress, peer, request_id::RequestId};
 use crate::{
     clock::Clock,
     config::Proxies,
@@ -31,8 +29,7 @@ pub struct Caller {
 impl Caller {
     /// Reads the caller from the head of a request, without handles: opening them costs as much as all else about a request that is refused.
     pub fn of(head: &Parts, seals: &Seals, proxies: &Proxies, clock: &Clock) -> Self {
-        let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
-        let client = ClientAddress::of(peer, &head.headers, proxies);
+        let client = ClientAddress::of(peer::of(&head.extensions), &head.headers, proxies);
         Self {
             networks: Networks::of(client.known(), seals.ring()),
             handles: Vec::new(),

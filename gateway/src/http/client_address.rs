@@ -124,6 +124,10 @@ fn decide(
         return ClientAddress::Known(client);
     }
     tell(format_args!("peer {client}"), "trusted: asked who came to it");
+    if proxies.header == ForwardedHeader::ProxyProtocol {
+        tell(format_args!("PROXY header"), "none, or its own address: it is the client");
+        return ClientAddress::Known(client);
+    }
     let name = proxies.header.name();
     for line in headers.get_all(&name).iter().rev() {
         let mut left = line.as_bytes();
@@ -131,7 +135,7 @@ fn decide(
             let element;
             (left, element) = match proxies.header {
                 ForwardedHeader::XForwardedFor => cut(left, b',', false),
-                ForwardedHeader::Forwarded => cut(left, b',', true),
+                ForwardedHeader::Forwarded | ForwardedHeader::ProxyProtocol => cut(left, b',', true),
             };
             let element = element.trim_ascii();
             if !element.is_empty() {
@@ -178,7 +182,7 @@ fn cut(list: &[u8], separator: u8, quoted: bool) -> (&[u8], &[u8]) {
 /// The address that one element names.
 fn address(element: &[u8], header: ForwardedHeader) -> Option<IpAddr> {
     let node = match header {
-        ForwardedHeader::XForwardedFor => Cow::Borrowed(element),
+        ForwardedHeader::XForwardedFor | ForwardedHeader::ProxyProtocol => Cow::Borrowed(element),
         ForwardedHeader::Forwarded => node(element)?,
     };
     parse(std::str::from_utf8(&node).ok()?)
@@ -232,7 +236,7 @@ fn parse(text: &str) -> Option<IpAddr> {
     is_port.then(|| address.to_canonical())
 }
 
-pub(super) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+pub fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|network| network.contains(&address))
 }
 

@@ -5,6 +5,7 @@ pub mod client_address;
 pub mod edge;
 pub mod envelope;
 mod pasted_code;
+pub mod peer;
 pub mod problem;
 pub mod proxy_hints;
 pub mod request_body;

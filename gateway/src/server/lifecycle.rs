@@ -9,11 +9,16 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{ConnectionLimits, Listener, Load, MAX_CLIENTS, Stop, admin, listener::MAX_OPERATORS, reload};
-use crate::{app::App, http::edge::BODY_DEADLINE};
+use super::{
+    Connections, Entrance, Listener, Load, Most, Patience, Stop, admin, listener::MAX_OPERATORS, reload,
+};
+use crate::{app::App, clock::Clock, config, http::edge::BODY_DEADLINE};
 
 /// How long the gateway waits for a first request before it looks by itself whether Autoshares answers, so that a wrong address shows.
 const LOOK_AFTER: Duration = Duration::from_secs(10);
+
+/// Descriptors for everything but clients: the log, Redis, operators, files that are read.
+const OTHER_DESCRIPTORS: usize = 100;
 
 /// How long a connection of operators may be idle: longer than their tools wait between two looks, commonly.
 const OPERATORS_IDLE: Duration = Duration::from_secs(75);
@@ -31,7 +36,7 @@ pub async fn run(
     load: Option<Load>,
     public_origin: &str,
     upstream_timeout: Duration,
-    idle: Duration,
+    settings: config::Connections,
 ) -> Result<(), Box<dyn Error>> {
     let (stop_public, stop_admin) = (Stop::new(), Stop::new());
     let (router, watched, steps) = (app.public(), app.watched(), app.steps());
@@ -44,8 +49,17 @@ pub async fn run(
     info!(listen = %public.address(), admin_listen = %admin.address(), public_origin, "listening");
     let health = watched.report.health.clone();
     // Not as long as clients' may be, or monitors that never hang up would keep others out.
-    let operators = ConnectionLimits::new(MAX_OPERATORS, OPERATORS_IDLE);
-    let operators = tokio::spawn(admin.serve(admin::routes(Arc::clone(&app)), stop_admin.clone(), operators));
+    let most = Most { all: MAX_OPERATORS, per_network: MAX_OPERATORS };
+    let operators = Connections::new(most, None, Clock::system());
+    let patience = Patience::new(OPERATORS_IDLE);
+    let operators = admin.serve(
+        admin::routes(Arc::clone(&app)),
+        stop_admin.clone(),
+        patience,
+        operators,
+        Entrance::default,
+    );
+    let operators = tokio::spawn(operators);
     let (stopping, stop_at_once) = (stop_public.clone(), CancellationToken::new());
     let at_once = stop_at_once.clone();
     tokio::spawn(async move {
@@ -70,7 +84,10 @@ pub async fn run(
         sleep(LOOK_AFTER).await;
         looking.look().await;
     });
-    public.serve(router, stop_public, ConnectionLimits::new(MAX_CLIENTS, idle)).await?;
+    let connections = app.connections(room(settings));
+    let asked = Arc::clone(&app);
+    let entrance = move || asked.entrance();
+    public.serve(router, stop_public, Patience::new(settings.idle), connections, entrance).await?;
     look.abort();
     following.inspect(tokio::task::JoinHandle::abort);
     steps.behind().close();
@@ -85,4 +102,22 @@ pub async fn run(
     operators.await??;
     info!("stopped");
     Ok(())
+}
+
+/// How many connections there is room for: as many as are set, and half of the descriptors that the process may open, for each may need one to
+/// Autoshares.
+fn room(settings: config::Connections) -> Most {
+    let wanted = usize::try_from(settings.max).unwrap_or(usize::MAX);
+    let needed = (2 * wanted + OTHER_DESCRIPTORS) as u64;
+    let descriptors = rlimit::increase_nofile_limit(needed).unwrap_or(1024);
+    let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
+    let all = wanted.min(descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2).max(1);
+    if all < wanted {
+        warn!(
+            connections = all,
+            descriptors,
+            "the process may not open enough descriptors for `connections.max`: raise the limit (LimitNOFILE, ulimit -n)"
+        );
+    }
+    Most { all, per_network: usize::try_from(settings.max_per_network).unwrap_or(usize::MAX) }
 }

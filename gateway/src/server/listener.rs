@@ -2,20 +2,32 @@
 //! requests under way end before they stop, up to a deadline.
 
 use std::{
-    future::{Ready, ready},
+    future::poll_fn,
     io,
     net::{SocketAddr, TcpListener},
     pin::Pin,
     sync::Arc,
+    task::Poll,
     time::Duration,
 };
 
 use axum::Router;
 use axum_server::{Handle, accept::Accept};
-use tokio::{net::TcpStream, sync::Semaphore};
+use rustls::ServerConfig;
+use tokio::{net::TcpStream, time::timeout};
 use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::either::Either;
 
-use super::patience::{Connection, Serving, Watched};
+use super::{
+    connections::{Connections, Place},
+    patience::{Serving, Watched},
+    proxy_protocol,
+};
+use crate::{
+    config::{ForwardedHeader, Proxies},
+    http::{client_address::is_trusted, peer::Peer},
+};
 
 /// How long a client may take to send a head once it has begun.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
@@ -23,8 +35,6 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 const FIRST_REQUEST_DEADLINE: Duration = Duration::from_secs(15);
 /// How long a reply may go unread. Without this limit, a client that asks for much and reads nothing would hold a connection for ever.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
-/// How many connections clients may have at once. Each may need one to Autoshares, and a process commonly gets 1,024 descriptors.
-pub const MAX_CLIENTS: usize = 450;
 /// How many connections operators may have at once.
 pub const MAX_OPERATORS: usize = 32;
 /// More headers than an honest request within [`crate::http::edge::MAX_HEAD`] has, so that `edge` can answer with a problem document.
@@ -32,22 +42,32 @@ const MAX_HEADERS: usize = 512;
 /// Twice the head that `edge` lets through, so that `edge` can refuse a head of up to this size with a problem document.
 const READ_BUFFER: usize = 2 * crate::http::edge::MAX_HEAD;
 
-/// How many connections a listener has, and how long they may keep it waiting.
+/// How long the TLS handshake may take.
+const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long a connection may keep a listener waiting.
 #[derive(Clone, Copy, Debug)]
-pub struct ConnectionLimits {
-    /// How many there may be at once.
-    pub most: usize,
+pub struct Patience {
     /// How long a connection that has served a request may be silent.
     pub idle: Duration,
     /// How long a head may take once it has begun.
     pub head: Duration,
 }
 
-impl ConnectionLimits {
-    /// So many connections, which may be idle for so long.
-    pub fn new(most: usize, idle: Duration) -> Self {
-        Self { most, idle, head: HEAD_DEADLINE }
+impl Patience {
+    /// Connections may be idle for so long.
+    pub fn new(idle: Duration) -> Self {
+        Self { idle, head: HEAD_DEADLINE }
     }
+}
+
+/// What a connection is asked when it comes. The settings may change meanwhile, so each connection is asked anew.
+#[derive(Clone, Debug, Default)]
+pub struct Entrance {
+    /// The certificate, where the gateway itself speaks https.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// The proxies that may say who came to them.
+    pub proxies: Proxies,
 }
 
 /// A socket that is bound and not yet served.
@@ -78,21 +98,27 @@ impl Listener {
         self.address
     }
 
-    /// Serves the routes until `stop` is called. A connection over the limit is closed at once.
+    /// Serves the routes until `stop` is called.
     ///
     /// # Errors
     ///
     /// An [`io::Error`] when the socket fails.
-    pub async fn serve(self, router: Router, stop: Stop, limits: ConnectionLimits) -> io::Result<()> {
-        let ConnectionLimits { most, idle, head } = limits;
-        let capped = Capped { connections: Arc::new(Semaphore::new(most)), head };
+    pub async fn serve(
+        self,
+        router: Router,
+        stop: Stop,
+        patience: Patience,
+        connections: Arc<Connections>,
+        entrance: impl Fn() -> Entrance + Send + Sync + 'static,
+    ) -> io::Result<()> {
+        let entering = Entering { connections, entrance: Arc::new(entrance), head: patience.head };
         let mut server = axum_server::from_tcp(self.socket)?
-            .acceptor(capped)
+            .acceptor(entering)
             .handle(stop)
             .http1_only()
             .first_request_timeout(FIRST_REQUEST_DEADLINE);
         let mut http = server.http_builder().http1();
-        http.header_read_timeout(idle).max_buf_size(READ_BUFFER).max_headers(MAX_HEADERS);
+        http.header_read_timeout(patience.idle).max_buf_size(READ_BUFFER).max_headers(MAX_HEADERS);
         // A client that has closed its sending side still wants its answer. And a client that goes away must not cancel a call to Autoshares
         // that spends something, or nobody would learn how the call ended.
         http.half_close(true);
@@ -100,26 +126,68 @@ impl Listener {
     }
 }
 
-/// Closes connections above the limit at once. Leaving them to wait would cost the gateway file descriptors and the client time.
+/// Lets connections in: finds a place for each, reads its PROXY header where a trusted proxy sends one, and shakes hands where the gateway speaks
+/// https.
 #[derive(Clone)]
-struct Capped {
-    connections: Arc<Semaphore>,
+struct Entering {
+    connections: Arc<Connections>,
+    entrance: Arc<dyn Fn() -> Entrance + Send + Sync>,
     head: Duration,
 }
 
-impl<S> Accept<TcpStream, S> for Capped {
-    type Stream = Pin<Box<TimeoutStream<Watched<TcpStream>>>>;
+type Socket = Either<TcpStream, TlsStream<TcpStream>>;
+type Entered = Pin<Box<TimeoutStream<Watched<Socket>>>>;
+
+impl<S: Send + 'static> Accept<TcpStream, S> for Entering {
+    type Stream = Entered;
     type Service = Serving<S>;
-    type Future = Ready<io::Result<(Self::Stream, Serving<S>)>>;
+    type Future = Pin<Box<dyn Future<Output = io::Result<(Entered, Serving<S>)>> + Send>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let permit = Arc::clone(&self.connections).try_acquire_owned().map_err(io::Error::other);
-        ready(permit.and_then(|permit| {
-            stream.set_nodelay(true)?;
-            let connection = Connection::new(permit);
-            let mut stream = TimeoutStream::new(Watched::new(stream, Arc::clone(&connection), self.head));
-            stream.set_write_timeout(Some(WRITE_DEADLINE));
-            Ok((Box::pin(stream), Serving::new(service, connection)))
-        }))
+        let entering = self.clone();
+        Box::pin(async move { entering.enter(stream, service).await })
+    }
+}
+
+impl Entering {
+    async fn enter<S>(self, mut stream: TcpStream, service: S) -> io::Result<(Entered, Serving<S>)> {
+        let Entrance { tls, proxies } = (self.entrance)();
+        let peer = stream.peer_addr()?;
+        stream.set_nodelay(true)?;
+        let is_proxy = is_trusted(peer.ip().to_canonical(), &proxies.trusted);
+        let client = match proxies.header {
+            ForwardedHeader::ProxyProtocol if is_proxy => proxy_protocol::read(&mut stream).await?,
+            _ => None,
+        };
+        let counted = client.map(|client| client.ip()).or_else(|| (!is_proxy).then(|| peer.ip()));
+        let place = self.connections.place(counted).ok_or_else(|| io::Error::other("there is no room"))?;
+        let socket = match tls {
+            None => Either::Left(stream),
+            Some(config) => Either::Right(shake_hands(config, stream, &place).await?),
+        };
+        let connection = Arc::clone(&place.connection);
+        let mut stream = TimeoutStream::new(Watched::new(socket, connection, self.head));
+        stream.set_write_timeout(Some(WRITE_DEADLINE));
+        Ok((Box::pin(stream), Serving::new(service, Arc::new(place), client.map(Peer))))
+    }
+}
+
+/// The TLS handshake, in which a connection is as silent as one that waits for a request: it gives way to others.
+async fn shake_hands(
+    config: Arc<ServerConfig>,
+    stream: TcpStream,
+    place: &Place,
+) -> io::Result<TlsStream<TcpStream>> {
+    let gives_way =
+        poll_fn(
+            |context| {
+                if place.connection.should_close(context) { Poll::Ready(()) } else { Poll::Pending }
+            },
+        );
+    tokio::select! {
+        shaken = timeout(HANDSHAKE_DEADLINE, TlsAcceptor::from(config).accept(stream)) => {
+            shaken.map_err(io::Error::other)?
+        }
+        () = gives_way => Err(io::ErrorKind::ConnectionAborted.into()),
     }
 }

@@ -1,18 +1,21 @@
 //! Sockets and operators: listeners, start and stop, and what operators look at.
 
 mod admin;
+mod connections;
 mod health;
 mod lifecycle;
 mod listener;
 mod patience;
+mod proxy_protocol;
 mod reload;
 
 use std::sync::Arc;
 
 use autoshares_counting::Store;
 
+pub use connections::{Connections, Most};
 pub use lifecycle::run;
-pub use listener::{ConnectionLimits, Listener, MAX_CLIENTS, Stop};
+pub use listener::{Entrance, Listener, Patience, Stop};
 pub use reload::Load;
 
 use crate::{guard::Guard, steps::Report};

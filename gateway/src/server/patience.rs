@@ -5,42 +5,21 @@ use std::{
     future::Future,
     io,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
+use axum::http::Request;
 use pin_project_lite::pin_project;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::OwnedSemaphorePermit,
     time::{Sleep, sleep},
 };
 use tower::Service;
 
-/// No request is under way.
-const IDLE: u8 = 0;
-/// A head has begun.
-const PARTIAL_HEAD: u8 = 1;
-/// A request has been read and has no reply yet.
-const SERVING: u8 = 2;
-
-/// What the stream and the service of one connection know together. It also holds the permit, so that the connection counts until the last
-/// request on it is done.
-#[derive(Debug)]
-pub struct Connection {
-    phase: AtomicU8,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Connection {
-    pub fn new(permit: OwnedSemaphorePermit) -> Arc<Self> {
-        Arc::new(Self { phase: AtomicU8::new(IDLE), _permit: permit })
-    }
-}
+use super::connections::{Connection, IDLE, PARTIAL_HEAD, Place, SERVING};
+use crate::http::peer::Peer;
 
 pin_project! {
     /// The stream of a connection. A head that does not end in time ends the connection.
@@ -68,19 +47,23 @@ impl<S: AsyncRead> AsyncRead for Watched<S> {
     ) -> Poll<io::Result<()>> {
         let this = self.project();
         let before = buffer.filled().len();
-        let phase = &this.connection.phase;
+        let connection = this.connection;
         match this.stream.poll_read(context, buffer) {
             Poll::Ready(read) => {
-                if buffer.filled().len() > before && phase.load(Ordering::Relaxed) == IDLE {
-                    phase.store(PARTIAL_HEAD, Ordering::Relaxed);
+                if buffer.filled().len() > before && connection.phase() == IDLE {
+                    connection.enter(PARTIAL_HEAD);
                     *this.deadline = None;
                 }
                 Poll::Ready(read)
             }
-            Poll::Pending if phase.load(Ordering::Relaxed) == PARTIAL_HEAD => {
+            Poll::Pending if connection.phase() == PARTIAL_HEAD => {
                 let deadline = this.deadline.get_or_insert_with(|| Box::pin(sleep(*this.head)));
                 ready!(deadline.as_mut().poll(context));
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+            // As if the client had closed it, which ends the connection in good order.
+            Poll::Pending if connection.phase() == IDLE && connection.should_close(context) => {
+                Poll::Ready(Ok(()))
             }
             Poll::Pending => Poll::Pending,
         }
@@ -113,20 +96,22 @@ impl<S: AsyncWrite> AsyncWrite for Watched<S> {
     }
 }
 
-/// The service of a connection. It tells the stream when a head has ended and when its reply begins.
+/// The service of a connection. It tells the stream when a head has ended and when its reply begins, and the request who sent it.
 #[derive(Clone)]
 pub struct Serving<S> {
     service: S,
-    connection: Arc<Connection>,
+    place: Arc<Place>,
+    /// The client that a PROXY header named.
+    client: Option<Peer>,
 }
 
 impl<S> Serving<S> {
-    pub fn new(service: S, connection: Arc<Connection>) -> Self {
-        Self { service, connection }
+    pub fn new(service: S, place: Arc<Place>, client: Option<Peer>) -> Self {
+        Self { service, place, client }
     }
 }
 
-impl<S: Service<R>, R> Service<R> for Serving<S> {
+impl<S: Service<Request<B>>, B> Service<Request<B>> for Serving<S> {
     type Response = S::Response;
     type Error = S::Error;
     type Future = UnderWay<S::Future>;
@@ -135,9 +120,12 @@ impl<S: Service<R>, R> Service<R> for Serving<S> {
         self.service.poll_ready(context)
     }
 
-    fn call(&mut self, request: R) -> UnderWay<S::Future> {
-        self.connection.phase.store(SERVING, Ordering::Relaxed);
-        UnderWay { reply: self.service.call(request), connection: Arc::clone(&self.connection) }
+    fn call(&mut self, mut request: Request<B>) -> UnderWay<S::Future> {
+        self.place.connection.enter(SERVING);
+        if let Some(client) = self.client {
+            request.extensions_mut().insert(client);
+        }
+        UnderWay { reply: self.service.call(request), place: Arc::clone(&self.place) }
     }
 }
 
@@ -146,7 +134,7 @@ pin_project! {
     pub struct UnderWay<F> {
         #[pin]
         reply: F,
-        connection: Arc<Connection>,
+        place: Arc<Place>,
     }
 }
 
@@ -156,7 +144,7 @@ impl<F: Future> Future for UnderWay<F> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let reply = ready!(this.reply.poll(context));
-        this.connection.phase.store(IDLE, Ordering::Relaxed);
+        this.place.connection.enter(IDLE);
         Poll::Ready(reply)
     }
 }

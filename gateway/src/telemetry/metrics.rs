@@ -52,6 +52,13 @@ struct FailureLabels {
     status: u16,
 }
 
+/// The labels of a connection that was closed for want of room.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ShedLabels {
+    reason: &'static str,
+    outcome: &'static str,
+}
+
 /// A gauge from 0 to 1.
 type Share = Gauge<f64, AtomicU64>;
 
@@ -103,6 +110,8 @@ metrics! {
     outage: Family<OutageLabel, Gauge> = "gateway_outage", "1 while Autoshares fails and calls of the kind are not forwarded";
     late_calls: Family<OperationLabel, Counter> = "gateway_late_calls", "Calls to Autoshares that took longer than the time at which their reply was due";
     withheld_events: Family<EventLabel, Counter> = "gateway_audit_events_withheld", "Events of the audit trail that a later line or only this metric tells, for there were too many of their kind";
+    connections: Gauge = "gateway_connections", "Connections of clients and proxies that are open";
+    connections_shed: Family<ShedLabels, Counter> = "gateway_connections_shed", "Connections that were closed before their time because there was no room, by reason (max, max_per_network) and outcome (gave_way: a silent one; refused: the new one)";
     settings_rejected: Gauge = "gateway_settings_rejected", "1 while the settings have changed and are not valid, so that the old ones stay in force";
     store_away: Gauge = "gateway_store_away", "1 while Redis does not reply and every step is refused";
 }
@@ -187,6 +196,16 @@ impl Metrics {
     /// Shows the expected takeovers of the last 24 hours in a lane.
     pub fn risk_of_day(&self, lane: &'static str, expected: f64) {
         self.risk_of_day.get_or_create(&Lane { lane }).set(expected);
+    }
+
+    /// Shows how many connections are open.
+    pub fn connections(&self, open: usize) {
+        self.connections.set(i64::try_from(open).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a connection that was closed for want of room.
+    pub fn connection_shed(&self, reason: &'static str, outcome: &'static str) {
+        self.connections_shed.get_or_create(&ShedLabels { reason, outcome }).inc();
     }
 
     /// Shows whether the settings were valid when they were last read.

@@ -203,6 +203,44 @@ async fn keys_of_flows_are_rotated_while_resets_are_under_way() {
     assert!(!output.contains(&old) && !output.contains(&new), "no key is told");
 }
 
+/// A certificate is replaced while requests come; one that does not go with its key is not taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_replaced_while_requests_come() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let made = || rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let (old, new) = (made(), made());
+    let settings = "[tls]\ncertificate_file = \"{folder}/certificate\"\nkey_file = \"{folder}/key\"\n[limits]\nenabled = false\n";
+    let files = [("certificate", &*old.cert.pem()), ("key", &*old.signing_key.serialize_pem())];
+    let running = Running::start(&sandbox.base_url(), settings, &files);
+    let url = running.public.replace("http://127.0.0.1", "https://localhost");
+    let client = |certificate: &str| {
+        let root = reqwest::Certificate::from_pem(certificate.as_bytes()).unwrap();
+        // A connection for each request.
+        let builder = reqwest::Client::builder().no_proxy().tls_certs_only([root]).pool_max_idle_per_host(0);
+        builder.build().unwrap()
+    };
+    let is_served = async |certificate: &str| {
+        let sent = client(certificate).get(format!("{url}/docs")).send().await;
+        sent.is_ok_and(|reply| reply.status() == 200)
+    };
+    assert!(is_served(&old.cert.pem()).await && !is_served(&new.cert.pem()).await);
+    // Half of the pair is there first.
+    running.replace("certificate", &new.cert.pem());
+    let told = running
+        .gateway
+        .wait_for("`tls.certificate_file` (GATEWAY_TLS_CERTIFICATE_FILE) does not go with `tls.key_file`");
+    assert!(told.contains("the old ones stay in force") && !told.contains("BEGIN"), "{told}");
+    assert!(is_served(&old.cert.pem()).await);
+    running.replace("key", &new.signing_key.serialize_pem());
+    running.gateway.wait_for(
+        "tls.certificate_file: the file has another content; tls.key_file: the file has another content",
+    );
+    assert!(!is_served(&old.cert.pem()).await && is_served(&new.cert.pem()).await);
+    // Plain http is no TLS.
+    assert!(http().get(format!("{}/docs", running.public)).send().await.is_err());
+}
+
 /// Kubernetes replaces a mounted folder by one link.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_that_is_swapped_is_followed() {

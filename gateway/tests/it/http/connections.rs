@@ -1,16 +1,21 @@
-//! H4: how long a connection may keep the gateway waiting; and that nginx and HAProxy, set up as `docs/proxies.md` says, lose no request at the
+//! H4, D4: how long a connection may keep the gateway waiting, and how many there may be; PROXY headers; and that nginx and HAProxy, set up as `docs/proxies.md` says, lose no request at the
 //! edge.
 
 use std::{
     fs,
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use autoshares_gateway::server::{ConnectionLimits, Listener, Stop};
+use autoshares_gateway::{
+    clock::Clock,
+    config::{ForwardedHeader, Proxies},
+    server::{Connections, Entrance, Listener, Most, Patience, Stop},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -28,8 +33,20 @@ const GET: &[u8] = b"GET /docs.css HTTP/1.1\r\nHost: x\r\n\r\n";
 fn listen(app: &TestApp, idle: Duration, head: Duration) -> SocketAddr {
     let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let address = listener.address();
-    let limits = ConnectionLimits { most: 200, idle, head };
-    tokio::spawn(listener.serve(app.router.clone(), Stop::new(), limits));
+    let connections = Connections::new(Most { all: 200, per_network: 200 }, None, Clock::system());
+    let patience = Patience { idle, head };
+    tokio::spawn(listener.serve(app.router.clone(), Stop::new(), patience, connections, Entrance::default));
+    address
+}
+
+/// Serves a gateway with so many connections at most, behind these proxies.
+fn listen_with(app: &TestApp, most: Most, proxies: Proxies) -> SocketAddr {
+    let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = listener.address();
+    let connections = Connections::new(most, Some(Arc::clone(&app.metrics)), Clock::system());
+    let patience = Patience::new(Duration::from_secs(75));
+    let entrance = move || Entrance { proxies: proxies.clone(), ..Entrance::default() };
+    tokio::spawn(listener.serve(app.router.clone(), Stop::new(), patience, connections, entrance));
     address
 }
 
@@ -135,6 +152,11 @@ fn nginx(gateway: SocketAddr) -> Server {
 
 /// The documented HAProxy, on loopback and without TLS; with `reuse`, made to use whatever connection is idle, for a second.
 fn haproxy(gateway: SocketAddr, reuse: bool) -> Server {
+    haproxy_with(gateway, reuse, "check")
+}
+
+/// The same with other words about its server.
+fn haproxy_with(gateway: SocketAddr, reuse: bool, server: &str) -> Server {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
     let mut config = snippet("haproxy")
         .replace("bind :443 ssl crt /etc/ssl/reset.pem", &format!("bind 127.0.0.1:{port}"))
@@ -145,6 +167,7 @@ fn haproxy(gateway: SocketAddr, reuse: bool) -> Server {
             .replace("check", "pool-purge-delay 1s")
             .replace("mode http", "mode http\n  http-reuse always");
     }
+    let config = config.replace("check", server);
     let file = folder.path().join("haproxy.cfg");
     fs::write(&file, config).unwrap();
     Server::start(
@@ -180,5 +203,152 @@ async fn no_request_is_lost_at_the_edge_of_what_proxies_keep() {
         }
         let statuses = clients.join_all().await.concat();
         assert_eq!(statuses, vec![200; 200]);
+    }
+}
+
+/// A connection from an address of this machine, each of which is a network of its own.
+async fn from(address: [u8; 4], gateway: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from((address, 0))).unwrap();
+    socket.connect(gateway).await.unwrap()
+}
+
+/// Whether a request on the connection gets a reply, which is read to its end.
+async fn is_served(stream: &mut TcpStream) -> bool {
+    let asked = stream.write_all(b"HEAD /docs.css HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let mut answer = Vec::new();
+    while asked.is_ok() && !answer.ends_with(b"\r\n\r\n") {
+        match timeout(Duration::from_secs(5), stream.read_u8()).await {
+            Ok(Ok(byte)) => answer.push(byte),
+            _ => break,
+        }
+    }
+    answer.starts_with(b"HTTP/1.1 200")
+}
+
+/// Whether the gateway has closed a silent connection.
+async fn is_closed(stream: &mut TcpStream) -> bool {
+    let mut rest = Vec::new();
+    matches!(timeout(Duration::from_secs(1), stream.read_to_end(&mut rest)).await, Ok(Ok(_) | Err(_)))
+}
+
+/// D4: the network that has all it may have gives a silent connection of its own, or nothing; others are served.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_network_cannot_take_all_connections() {
+    let app = TestApp::new(&Upstream::nobody());
+    let gateway = listen_with(&app, Most { all: 100, per_network: 3 }, Proxies::default());
+    let (busy, other) = ([127, 0, 0, 1], [127, 0, 0, 2]);
+    let mut first = from(busy, gateway).await;
+    assert!(is_served(&mut first).await);
+    let mut second = from(busy, gateway).await;
+    assert!(is_served(&mut second).await);
+    let mut third = from(busy, gateway).await;
+    assert!(
+        is_served(&mut third).await && is_served(&mut first).await,
+        "the second one is silent longest now"
+    );
+    let mut fourth = from(busy, gateway).await;
+    assert!(is_served(&mut fourth).await);
+    assert!(is_closed(&mut second).await && is_served(&mut first).await && is_served(&mut third).await);
+
+    // All three are in the middle of a head.
+    for stream in [&mut first, &mut third, &mut fourth] {
+        stream.write_all(b"GET /docs.css HTTP/1.1\r\n").await.unwrap();
+    }
+    sleep(Duration::from_millis(100)).await;
+    assert!(!is_served(&mut from(busy, gateway).await).await, "there is no room");
+    assert!(is_served(&mut from(other, gateway).await).await, "others are served");
+    for stream in [&mut first, &mut third, &mut fourth] {
+        stream.write_all(b"Host: x\r\n\r\n").await.unwrap();
+        let mut answer = vec![0; 4096];
+        let read = timeout(Duration::from_secs(5), stream.read(&mut answer)).await.unwrap().unwrap();
+        assert!(read > 0, "what is under way is finished");
+    }
+}
+
+/// D4: when all connections are in use, silent ones give way to new ones, and each is counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_connections_give_way_to_new_ones() {
+    let app = TestApp::new(&Upstream::nobody());
+    let gateway = listen_with(&app, Most { all: 20, per_network: 100 }, Proxies::default());
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        silent.push(from([127, 0, 0, 3], gateway).await);
+    }
+    for _ in 0..30 {
+        assert!(is_served(&mut from([127, 0, 0, 4], gateway).await).await);
+    }
+    let metrics = app.metrics.text();
+    let shed = "gateway_connections_shed_total{reason=\"max\",outcome=\"gave_way\"} ";
+    let (_, count) = metrics.split_once(shed).unwrap_or_else(|| panic!("{metrics}"));
+    let count: u32 = count.lines().next().unwrap().parse().unwrap();
+    assert!((1..=30).contains(&count), "{count}");
+    assert!(is_closed(&mut silent[0]).await, "the first one has been silent longest");
+}
+
+/// A trusted proxy that does not read HTTP names its clients in PROXY headers; nobody else can.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_header_names_the_client_where_its_sender_is_trusted() {
+    let upstream = Upstream::json(200, ACCEPTED);
+    let proxies =
+        Proxies { trusted: vec!["127.0.0.1/32".parse().unwrap()], header: ForwardedHeader::ProxyProtocol };
+    let app = TestApp::guarded(&crate::support::client(&upstream.base_url()), |config| {
+        config.limits.resets_per_address = vec!["1/h".parse().unwrap()];
+        config.proxies = proxies.clone();
+    });
+    let gateway = listen_with(&app, Most { all: 100, per_network: 100 }, proxies.clone());
+    let body = r#"{"User": "anna.lee"}"#;
+    let request = format!(
+        "POST {RESET} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Forwarded-For: 203.0.113.77\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let status = async |sender: [u8; 4], pieces: &[&[u8]]| {
+        let mut stream = from(sender, gateway).await;
+        for piece in pieces {
+            stream.write_all(piece).await.unwrap();
+            sleep(Duration::from_millis(20)).await;
+        }
+        // A gateway that refuses the header may have closed already.
+        let _ = stream.write_all(request.as_bytes()).await;
+        let mut answer = Vec::new();
+        let _ = timeout(Duration::from_secs(8), stream.read_to_end(&mut answer)).await;
+        String::from_utf8_lossy(&answer).split(' ').nth(1).map(|status| status.parse::<u16>().unwrap())
+    };
+    let proxy = [127, 0, 0, 1];
+    let mut binary = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c".to_vec();
+    binary.extend([203, 0, 113, 3, 127, 0, 0, 1, 0x30, 0x39, 0x01, 0xbb]);
+    let local = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+    for (pieces, first, second) in [
+        (vec![&b"PROXY TCP4 203.0.113.1 127.0.0.1 4711 443\r\n"[..]], Some(200), Some(429)),
+        (vec![&b"PROXY TCP4 203."[..], b"0.113.2 127.0.0.1 4711 443\r\n"], Some(200), Some(429)),
+        (vec![&b"PROXY TCP6 2001:db8::1 ::1 4711 443\r\n"[..]], Some(200), Some(429)),
+        // Another address of that /64.
+        (vec![&b"PROXY TCP6 2001:db8::2 ::1 4711 443\r\n"[..]], Some(429), Some(429)),
+        (vec![&binary[..]], Some(200), Some(429)),
+        // The proxy's own, as that of a health check.
+        (vec![&local[..]], Some(200), Some(429)),
+        (vec![&b"PROXY UNKNOWN\r\n"[..]], Some(429), Some(429)),
+        // No header, or none that is one.
+        (vec![], None, None),
+        (vec![&b"PROXY TCP4 203.0.113.9 127.0.0.1 4711\r\n"[..]], None, None),
+        (vec![&b"PROXY TCP5 203.0.113.9 127.0.0.1 4711 443\r\n"[..]], None, None),
+        (vec![&b"PROXY TCP4 203.0.113.9"[..]], None, None),
+    ] {
+        let shown = String::from_utf8_lossy(&pieces.concat()).into_owned();
+        assert_eq!((status(proxy, &pieces).await, status(proxy, &pieces).await), (first, second), "{shown}");
+    }
+    // From anybody else it is no HTTP, and names nobody.
+    let stranger = [127, 0, 0, 9];
+    assert_eq!(status(stranger, &[b"PROXY TCP4 203.0.113.50 127.0.0.1 4711 443\r\n"]).await, Some(400));
+    assert_eq!(status(stranger, &[]).await, Some(200));
+    assert_eq!(status(proxy, &[b"PROXY TCP4 203.0.113.50 127.0.0.1 4711 443\r\n"]).await, Some(200));
+
+    // The real thing, in both versions; the proxy's checks cost nobody anything.
+    for version in ["send-proxy", "send-proxy-v2"] {
+        let haproxy = haproxy_with(gateway, false, &format!("{version} check"));
+        let url = format!("http://127.0.0.1:{}{RESET}", haproxy.port);
+        let sent =
+            http().post(url).header("content-type", "application/json").body(body).send().await.unwrap();
+        assert_eq!(sent.status(), 429, "{version}: the client is 127.0.0.1, whose budget is used up");
     }
 }

@@ -18,7 +18,7 @@ use autoshares_gateway::{
     config::{Config, PublicOrigin},
     flow::{Handle, KeyRing, Named, Seals, Spelling, Stage},
     randomness::Randomness,
-    server::{ConnectionLimits, Listener, Stop},
+    server::{Connections, Entrance, Listener, Most, Patience, Stop},
     telemetry::{health::Health, metrics::Metrics},
 };
 use autoshares_sdk::{AppKey, Client, sandbox::Sandbox};
@@ -300,8 +300,9 @@ pub fn listener() -> Listener {
 
 /// Serves routes until the test ends.
 pub async fn serve(listener: Listener, router: Router) {
-    let limits = ConnectionLimits::new(32, Duration::from_secs(75));
-    listener.serve(router, Stop::new(), limits).await.unwrap();
+    let connections = Connections::new(Most { all: 32, per_network: 32 }, None, Clock::system());
+    let patience = Patience::new(Duration::from_secs(75));
+    listener.serve(router, Stop::new(), patience, connections, Entrance::default).await.unwrap();
 }
 
 impl Answered {
