@@ -1,15 +1,18 @@
 //! What the gateway is made of: its state, its routes and its layers.
 
 use std::{
+    convert::Infallible,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
-use autoshares_counting::{RedisSettings, Store};
+use autoshares_counting::{Micros, RedisSettings, Store};
 use autoshares_sdk::Client;
 use axum::{
     Router,
+    http::{HeaderValue, header},
     middleware::{from_fn, from_fn_with_state},
+    response::Response,
 };
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -31,7 +34,7 @@ use crate::{
     randomness::Randomness,
     server::{Connections, Entrance, Most, Watched},
     steps::{Autoshares, Lasting, Report, Steps},
-    telemetry::{self, alarm::Alarm, audit::Trail, metrics::Metrics, store_watch},
+    telemetry::{self, Observing, alarm::Alarm, audit::Trail, metrics::Metrics, store_watch},
 };
 
 /// Time and random bytes, which come in as values so that tests can choose them.
@@ -91,7 +94,19 @@ impl App {
     /// The public routes, which follow the settings.
     pub fn public(self: &Arc<Self>) -> Router {
         let app = Arc::clone(self);
-        Router::new().fallback_service(service_fn(move |request| app.routes().call(request)))
+        Router::new().fallback_service(service_fn(move |request| {
+            let app = Arc::clone(&app);
+            async move {
+                let mut reply: Result<Response, Infallible> = app.routes().call(request).await;
+                // So that a proxy sends no more over this connection, and meets none that closes.
+                if app.report.health.is_draining()
+                    && let Ok(reply) = &mut reply
+                {
+                    reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                reply
+            }
+        }))
     }
 
     /// What a connection is asked when it comes.
@@ -108,6 +123,11 @@ impl App {
     pub fn watched(&self) -> Watched {
         let guard = Arc::clone(&self.current().guard);
         Watched { report: self.report.clone(), guard, store: Arc::clone(&self.store) }
+    }
+
+    /// How long ago a moment was, in seconds.
+    pub fn age_s(&self, moment: Micros) -> u64 {
+        self.world.clock.micros().saturating_sub(moment) / 1_000_000
     }
 
     /// The steps, some of whose calls run on behind their replies.
@@ -172,6 +192,7 @@ impl Current {
         let parts = (Arc::clone(store), report.clone(), lasting.clone());
         let (steps, guard) = wire(autoshares, parts, settings, &origin, world);
         let site = Arc::new(Site::new(&origin, &allowed_origins, loopback_origins));
+        let observed = (Arc::clone(&report.metrics), clock.clone(), Arc::new(proxies.clone()));
         let door = Arc::new(Door {
             steps: Arc::clone(&steps),
             site: Arc::clone(&site),
@@ -185,7 +206,7 @@ impl Current {
             .then(|| Arc::new(Page::new(Arc::clone(&door), config.page, lifetime, code_digits, password)));
         let api = Api { door, flow_lifetime: lifetime, code_digits };
         let routes = api::routes().with_state(Arc::new(api)).merge(docs::routes(&origin));
-        let routes = surround(routes, page, &origin, site, Arc::clone(&report.metrics), clock);
+        let routes = surround(routes, page, &origin, site, observed);
         Self { effective, client, keys, routes, entrance, guard, steps, lasting }
     }
 }
@@ -236,13 +257,12 @@ fn surround(
     page: Option<Arc<Page>>,
     origin: &PublicOrigin,
     site: Arc<Site>,
-    metrics: Arc<Metrics>,
-    clock: Clock,
+    observed: Observing,
 ) -> Router {
     let outer = ServiceBuilder::new()
         // Outermost, for `telemetry` replaces the whole response when it renders a problem.
         .layer(from_fn_with_state(Origins { https: origin.https, site }, edge::headers))
-        .layer(from_fn_with_state((metrics, clock), telemetry::observe));
+        .layer(from_fn_with_state(observed, telemetry::observe));
     let inner = ServiceBuilder::new()
         // Inside `telemetry`, or a panic would leave no line and no metric.
         .layer(CatchPanicLayer::custom(edge::panicked))
@@ -274,7 +294,7 @@ mod tests {
         let origin = PublicOrigin { text: "http://localhost".to_owned(), https: false };
         let site = Site::new(&origin, &[], false).into();
         let routes = Router::new().route("/", get(panics));
-        let app = surround(routes, None, &origin, site, Arc::default(), Clock::system());
+        let app = surround(routes, None, &origin, site, (Arc::default(), Clock::system(), Arc::default()));
         for _ in 0..2 {
             let response = app.clone().oneshot(Request::new(Body::empty())).await.unwrap();
             assert_eq!(response.status(), 500);

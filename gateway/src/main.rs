@@ -3,7 +3,7 @@
 use std::{net::IpAddr, process::ExitCode};
 
 use autoshares_gateway::{
-    commands::{self, Settings, check, config, dev, explain_ip, keygen, openapi, risk, serve},
+    commands::{self, Settings, check, config, dev, explain_ip, health, keygen, openapi, risk, serve},
     config::Faults,
     error_chain::chain,
     telemetry,
@@ -36,6 +36,14 @@ enum Command {
         /// Also ask Autoshares for the question of a trader that does not exist, to see whether it takes the key, and the store whether it can be used.
         #[arg(long)]
         probe: bool,
+    },
+    /// Ask the gateway that runs with these settings whether it lives, for the probes of containers.
+    Health {
+        #[command(flatten)]
+        settings: Settings,
+        /// Ask whether it wants requests instead.
+        #[arg(long)]
+        ready: bool,
     },
     /// Print the settings that are in force, each with its origin and without secrets.
     Config {
@@ -88,6 +96,7 @@ async fn run(command: Command) -> commands::Outcome {
         Command::Serve(settings) => serve::run(settings).await,
         Command::Dev { set } => dev::run(&set).await,
         Command::Check { settings, probe } => check::run(settings, probe).await,
+        Command::Health { settings, ready } => health::run(&settings, ready),
         Command::Config { settings, about } => config::run(&settings, about),
         Command::Risk(settings) => risk::run(&settings),
         Command::Keygen => keygen::run(),

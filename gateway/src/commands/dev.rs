@@ -31,7 +31,7 @@ struct Dev {
     origin: String,
 }
 
-/// Budgets that nobody who tries things out uses up.
+/// Budgets that nobody who tries things out uses up, and what else suits a terminal.
 const AMPLE: &[(&str, &str)] = &[
     ("limits.resets_per_login", "1000/h"),
     ("limits.resets_per_address", "1000/h"),
@@ -45,6 +45,7 @@ const AMPLE: &[(&str, &str)] = &[
     ("limits.legacy_risk_per_hour", "1"),
     ("page.enabled", "true"),
     ("log.format", "text"),
+    ("stop_delay", "0s"),
 ];
 
 /// Runs the gateway in front of an embedded Autoshares. `set` are settings of the command line, `KEY=VALUE`.
@@ -58,7 +59,7 @@ pub async fn run(set: &[String]) -> Outcome {
     let sources = Sources { set, variables: &variables, defaults: AMPLE, ..Sources::default() };
     let mut config = config::for_dev(&sources, variable, sandbox.client())?;
     telemetry::init(config.log);
-    let Listeners { listen, admin_listen } = config.listeners;
+    let Listeners { listen, admin_listen, .. } = config.listeners;
     let (public, admin) = (next_free(listen, GATEWAY_PORT)?, next_free(admin_listen, ADMIN_PORT)?);
     config.bound_to(public.address());
     let mails = Arc::clone(&sandbox);

@@ -4,6 +4,7 @@ pub mod check;
 pub mod config;
 pub mod dev;
 pub mod explain_ip;
+pub mod health;
 pub mod keygen;
 pub mod openapi;
 pub mod risk;

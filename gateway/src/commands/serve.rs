@@ -50,7 +50,7 @@ pub(super) async fn serve_on(
     load: Option<Load>,
 ) -> Outcome {
     let (origin, timeout) = (config.public_origin.text.clone(), config.upstream.timeout);
-    let connections = config.connections;
+    let connections = (config.connections, config.listeners.stop_delay);
     let app = app::build(config, World::of_the_system());
     if load.is_none() {
         app.watched().report.trail.explain();

@@ -3,6 +3,7 @@
 use std::{fmt::Write, fs, path::PathBuf};
 
 use sha2::{Digest, Sha256};
+use url::Url;
 
 use super::{
     Setting,
@@ -13,7 +14,7 @@ use super::{
 };
 
 /// Settings that belong to sockets, to the connection to Redis or to the shape of the log. A change of theirs takes effect at the next start.
-const AT_START: [&str; 5] = ["listen", "admin_listen", "connections.", "log.format", "store."];
+const AT_START: [&str; 6] = ["listen", "admin_listen", "stop_delay", "connections.", "log.format", "store."];
 /// The SDK looks at this file by itself, before each call.
 const FOLLOWED: &str = "upstream.app_key_file";
 
@@ -33,6 +34,8 @@ struct Value {
     place: Option<Place>,
     /// The text, where it may be shown.
     shown: Option<String>,
+    /// The host of an address, in which no secret stands.
+    host: Option<String>,
     /// Of the text, and of what stands in the file that it names.
     hash: [u8; 32],
     /// The file that it names, if the gateway follows it.
@@ -86,6 +89,12 @@ impl Effective {
         changed.map(change).collect()
     }
 
+    /// The value of a setting, and of an address its host alone.
+    pub fn host(&self, key: &str) -> Option<String> {
+        let value = self.settings.iter().find(|value| value.setting.key == key)?;
+        value.host.clone().or_else(|| value.shown.clone())
+    }
+
     /// All settings as a TOML file, each with its origin. What may be a secret is left out.
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -106,7 +115,10 @@ impl Effective {
 
 impl Value {
     fn of(setting: Setting, given: Option<Given>) -> Self {
-        let may_be_shown = |text: &str| !is_secret(&setting, text) && may_be_shown(&setting, text);
+        // A default is no secret, also where the setting holds an address and the default is none.
+        let may_be_shown = |text: &str| {
+            text == setting.default || !is_secret(&setting, text) && may_be_shown(&setting, text)
+        };
         let (place, text) = match given {
             Some(Given { text, place }) => (Some(place), Some(text)),
             None => (None, setting.has_default().then(|| setting.default.to_owned())),
@@ -118,8 +130,13 @@ impl Value {
         if let Some(content) = file.as_ref().and_then(|path| fs::read(path).ok()) {
             hash.update(content);
         }
+        let url = text
+            .as_deref()
+            .filter(|_| setting.holds == Holds::Address)
+            .and_then(|text| Url::parse(text).ok());
+        let host = url.and_then(|url| url.host_str().map(str::to_owned));
         let shown = text.filter(|text| may_be_shown(text));
-        Self { setting, place, shown, hash: hash.finalize().into(), file, hash_of_text }
+        Self { setting, place, shown, host, hash: hash.finalize().into(), file, hash_of_text }
     }
 
     fn shown(&self) -> String {

@@ -213,6 +213,20 @@ pub fn proxies(sources: &Sources<'_>, lookup: impl Fn(&str) -> Option<String>) -
     reader.finish(proxies)
 }
 
+/// `admin_listen` alone, for a command that needs nothing else.
+///
+/// # Errors
+///
+/// See [`load`].
+pub fn admin_listen(
+    sources: &Sources<'_>,
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<SocketAddr, Faults> {
+    let mut reader = Reader::new(sources, &lookup);
+    let admin_listen = listeners::admin_listen(&mut reader);
+    reader.finish(admin_listen)
+}
+
 /// `flow.binding` and the limits alone, for a command that needs nothing else.
 ///
 /// # Errors

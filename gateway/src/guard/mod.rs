@@ -93,6 +93,8 @@ pub mod level {
     pub const QUESTION: Level = Level { name: "question", falls_after: HOUR };
     /// Refusals of codes.
     pub const CODE: Level = Level { name: "code", falls_after: HOUR };
+    /// All of them.
+    pub const ALL: [Level; 3] = [RESET, QUESTION, CODE];
 }
 
 /// Decides what may be done.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -23,10 +23,17 @@ pub fn routes(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-async fn metrics(State(app): State<Arc<App>>) -> Response {
+async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let watched = app.watched();
     // Brings the gauges of the ledgers up to date.
     health::ledger_state(&watched).await;
-    let openmetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, openmetrics)], watched.report.metrics.text()).into_response()
+    let metrics = &watched.report.metrics;
+    let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+    let (media_type, text) =
+        if accepts.into_iter().any(|accept| accept.contains("application/openmetrics-text")) {
+            ("application/openmetrics-text; version=1.0.0; charset=utf-8", metrics.text())
+        } else {
+            ("text/plain; version=0.0.4; charset=utf-8", metrics.classic_text())
+        };
+    ([(header::CONTENT_TYPE, media_type)], text).into_response()
 }

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::Watched;
 use crate::{
     app::App,
+    guard::level,
     telemetry::{alarm::LedgerState, health::KeyState},
 };
 
@@ -27,7 +28,8 @@ pub(super) async fn readyz(State(app): State<Arc<App>>, uri: Uri) -> Response {
     let degraded = health.key_state() == KeyState::Rejected
         || outage.is_some()
         || is_away
-        || ledger == Some(LedgerState::Exhausted);
+        || ledger == Some(LedgerState::Exhausted)
+        || !watched.report.metrics.settings_are_valid();
     let (status, word) = match (health.is_draining(), degraded) {
         (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
         (false, true) => (StatusCode::OK, "degraded"),
@@ -63,11 +65,29 @@ pub(super) async fn readyz(State(app): State<Arc<App>>, uri: Uri) -> Response {
             format!("degraded: it fails ({trouble}, status {status}), and calls are not forwarded")
         }
     };
+    let last_call =
+        health.last_call().map(|(outcome, at)| json!({ "outcome": outcome, "age_s": app.age_s(at) }));
+    let settings = if watched.report.metrics.settings_are_valid() {
+        "in force"
+    } else {
+        "degraded: they have changed and are not valid, the old ones stay in force"
+    };
+    let levels = time_levels(&watched).await;
     let body = json!({
-        "status": word, "app_key": key, "autoshares": autoshares, "store": store, "risk_ledger": ledger
+        "status": word, "app_key": key, "autoshares": autoshares, "last_call": last_call, "store": store,
+        "risk_ledger": ledger, "time_levels": levels, "settings": settings
     })
     .to_string();
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// How late replies are given at the moment, by the kind of reply: 0 is the floor, and each level doubles the time.
+async fn time_levels(watched: &Watched) -> serde_json::Value {
+    let mut levels = serde_json::Map::new();
+    for level in level::ALL {
+        levels.insert(level.name.to_owned(), watched.guard.level(level).await.into());
+    }
+    levels.into()
 }
 
 /// Consults the ledgers, and shows in the metrics how they stand. The worse of the two; `None` when neither can be consulted.

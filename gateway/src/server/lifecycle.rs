@@ -11,6 +11,7 @@ use tracing::{info, warn};
 
 use super::{
     Connections, Entrance, Listener, Load, Most, Patience, Stop, admin, listener::MAX_OPERATORS, reload,
+    systemd,
 };
 use crate::{app::App, clock::Clock, config, http::edge::BODY_DEADLINE};
 
@@ -36,7 +37,7 @@ pub async fn run(
     load: Option<Load>,
     public_origin: &str,
     upstream_timeout: Duration,
-    settings: config::Connections,
+    (settings, stop_delay): (config::Connections, Duration),
 ) -> Result<(), Box<dyn Error>> {
     let (stop_public, stop_admin) = (Stop::new(), Stop::new());
     let (router, watched, steps) = (app.public(), app.watched(), app.steps());
@@ -46,7 +47,18 @@ pub async fn run(
     };
     // Before anybody is told that the gateway listens, for they may tell it to stop at once.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    info!(listen = %public.address(), admin_listen = %admin.address(), public_origin, "listening");
+    let effective = app.effective();
+    info!(
+        listen = %public.address(),
+        admin_listen = %admin.address(),
+        public_origin,
+        version = env!("CARGO_PKG_VERSION"),
+        https = app.entrance().tls.is_some(),
+        autoshares = effective.host("upstream.base_url"),
+        store = effective.host("store.url"),
+        binding = effective.host("flow.binding"),
+        "listening"
+    );
     let health = watched.report.health.clone();
     // Not as long as clients' may be, or monitors that never hang up would keep others out.
     let most = Most { all: MAX_OPERATORS, per_network: MAX_OPERATORS };
@@ -63,14 +75,27 @@ pub async fn run(
     let (stopping, stop_at_once) = (stop_public.clone(), CancellationToken::new());
     let at_once = stop_at_once.clone();
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        let is_asked_by_person = tokio::select! {
+            _ = terminate.recv() => false,
+            _ = interrupt.recv() => true,
+        };
+        health.drain();
         // Longer than the slowest request that still comes to a reply.
         let deadline = BODY_DEADLINE + upstream_timeout + Duration::from_secs(5);
+        systemd::stopping(stop_delay + deadline + upstream_timeout + Duration::from_secs(10));
+        // Whoever presses Ctrl-C has no load balancer that needs time.
+        if !is_asked_by_person && !stop_delay.is_zero() {
+            info!(
+                delay_s = stop_delay.as_secs_f64(),
+                "stopping: serving on until load balancers have noticed"
+            );
+            tokio::select! {
+                () = sleep(stop_delay) => {}
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
         info!(deadline_s = deadline.as_secs(), "stopping: finishing requests under way");
-        health.drain();
         stopping.graceful_shutdown(Some(deadline));
         tokio::select! {
             _ = terminate.recv() => {}
@@ -79,6 +104,8 @@ pub async fn run(
         stopping.shutdown();
         at_once.cancel();
     });
+    systemd::ready();
+    let watchdog = tokio::spawn(systemd::watchdog());
     let looking = Arc::clone(&steps);
     let look = tokio::spawn(async move {
         sleep(LOOK_AFTER).await;
@@ -100,7 +127,10 @@ pub async fn run(
     }
     stop_admin.graceful_shutdown(Some(Duration::from_secs(1)));
     operators.await??;
-    info!("stopped");
+    watchdog.abort();
+    // Their lines say so too: they may have reached Autoshares.
+    let cut = app.watched().report.metrics.requests_cut();
+    info!(cut, "stopped");
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod listener;
 mod patience;
 mod proxy_protocol;
 mod reload;
+mod systemd;
 
 use std::sync::Arc;
 

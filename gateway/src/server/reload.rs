@@ -11,6 +11,7 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
+use super::systemd;
 use crate::{
     app::App,
     config::{Change, Config, Faults},
@@ -60,11 +61,11 @@ pub async fn follow(app: Arc<App>, load: Load, mut hangups: Signal) {
 /// Reads the settings, and puts them in force if they are valid.
 async fn reload(app: &Arc<App>, load: &Load, is_asked: bool) {
     let metrics = &app.watched().report.metrics;
+    systemd::reloading();
     let loading = Arc::clone(load);
-    let loaded = match spawn_blocking(move || loading()).await {
-        Ok(loaded) => loaded,
-        Err(_) => return,
-    };
+    let loaded = spawn_blocking(move || loading()).await;
+    systemd::ready();
+    let Ok(loaded) = loaded else { return };
     match loaded {
         Err(faults) => {
             metrics.settings(false);

@@ -118,6 +118,8 @@ impl Steps {
     /// Reports how a call ended in metrics and health alone.
     pub(super) fn observe(&self, operation: Operation, failure: Option<&Failure>) {
         let report = &self.report;
+        let outcome = failure.map_or("answered", |failure| failure.trouble.map_or("refused", Trouble::name));
+        report.health.set_last_call(outcome, self.clock.micros());
         let key = failure.map_or(KeyVerdict::Accepted, |failure| failure.key);
         if key != KeyVerdict::Unknown {
             let accepted = key == KeyVerdict::Accepted;

@@ -6,13 +6,19 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU8, Ordering},
 };
 
+use autoshares_counting::Micros;
+
 /// What the gateway knows of itself.
 #[derive(Debug, Default)]
 pub struct Health {
     key: AtomicU8,
     draining: AtomicBool,
     outages: Mutex<[Option<Failing>; 2]>,
+    last_call: Mutex<Option<LastCall>>,
 }
+
+/// How the last call to Autoshares ended: in a word, and when by the gateway's clock.
+pub type LastCall = (&'static str, Micros);
 
 /// What is not forwarded while Autoshares fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +77,16 @@ impl Health {
     /// How Autoshares fails, if it does.
     pub fn outage(&self) -> Option<Failing> {
         self.outages().iter().flatten().next().copied()
+    }
+
+    /// Remembers how a call to Autoshares ended.
+    pub fn set_last_call(&self, outcome: &'static str, now: Micros) {
+        *self.last_call.lock().unwrap_or_else(PoisonError::into_inner) = Some((outcome, now));
+    }
+
+    /// How the last call to Autoshares ended, if there was any.
+    pub fn last_call(&self) -> Option<LastCall> {
+        *self.last_call.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn outages(&self) -> MutexGuard<'_, [Option<Failing>; 2]> {

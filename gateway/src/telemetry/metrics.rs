@@ -110,6 +110,7 @@ metrics! {
     outage: Family<OutageLabel, Gauge> = "gateway_outage", "1 while Autoshares fails and calls of the kind are not forwarded";
     late_calls: Family<OperationLabel, Counter> = "gateway_late_calls", "Calls to Autoshares that took longer than the time at which their reply was due";
     withheld_events: Family<EventLabel, Counter> = "gateway_audit_events_withheld", "Events of the audit trail that a later line or only this metric tells, for there were too many of their kind";
+    requests_cut: Counter = "gateway_requests_cut", "Requests that were cut short because the gateway had to stop";
     connections: Gauge = "gateway_connections", "Connections of clients and proxies that are open";
     connections_shed: Family<ShedLabels, Counter> = "gateway_connections_shed", "Connections that were closed before their time because there was no room, by reason (max, max_per_network) and outcome (gave_way: a silent one; refused: the new one)";
     settings_rejected: Gauge = "gateway_settings_rejected", "1 while the settings have changed and are not valid, so that the old ones stay in force";
@@ -198,6 +199,21 @@ impl Metrics {
         self.risk_of_day.get_or_create(&Lane { lane }).set(expected);
     }
 
+    /// Whether the settings were valid when they were last read.
+    pub fn settings_are_valid(&self) -> bool {
+        self.settings_rejected.get() == 0
+    }
+
+    /// Counts a request that was cut short.
+    pub fn request_cut(&self) {
+        self.requests_cut.inc();
+    }
+
+    /// How many requests were cut short.
+    pub fn requests_cut(&self) -> u64 {
+        self.requests_cut.get()
+    }
+
     /// Shows how many connections are open.
     pub fn connections(&self, open: usize) {
         self.connections.set(i64::try_from(open).unwrap_or(i64::MAX));
@@ -216,6 +232,25 @@ impl Metrics {
     /// Shows whether the store is away.
     pub fn store_away(&self, away: bool) {
         self.store_away.set(i64::from(away));
+    }
+
+    /// All metrics in the classic text format of Prometheus, for scrapers that do not ask for OpenMetrics: without its units and its end, and with
+    /// counters named as their samples are.
+    pub fn classic_text(&self) -> String {
+        let text = self.text();
+        let counters: Vec<&str> =
+            text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter")).collect();
+        let lines = text.lines().filter(|line| *line != "# EOF" && !line.starts_with("# UNIT "));
+        let renamed = lines.map(|line| {
+            let mut words = line.splitn(4, ' ');
+            match (words.next(), words.next(), words.next(), words.next()) {
+                (Some("#"), Some(kind), Some(name), Some(rest)) if counters.contains(&name) => {
+                    format!("# {kind} {name}_total {rest}\n")
+                }
+                _ => format!("{line}\n"),
+            }
+        });
+        renamed.collect()
     }
 
     /// All metrics in the text format of OpenMetrics.

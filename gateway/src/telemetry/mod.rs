@@ -9,4 +9,4 @@ mod request_line;
 pub mod store_watch;
 
 pub use logs::{filter, flush, follow, init};
-pub use request_line::{OperationName, observe};
+pub use request_line::{Observing, OperationName, observe};

@@ -14,8 +14,10 @@ use tracing::{error, info, warn};
 use super::metrics::{Metrics, RequestLabels};
 use crate::{
     clock::Clock,
+    config::Proxies,
     http::problem::{Blame, Problem},
     http::request_id::{REQUEST_ID, RequestId},
+    http::{client_address::is_trusted, peer},
 };
 
 /// The status that logs and metrics show for a request that was dropped without a response; nginx made the number common.
@@ -25,13 +27,16 @@ const DROPPED: u16 = 499;
 #[derive(Clone, Copy, Debug)]
 pub struct OperationName(pub &'static str);
 
-/// A layer that draws the request id, renders a problem that rides on the response, and reports the request when it is over.
+/// What the layer needs: where requests are counted, the time, and whose request ids are taken over.
+pub type Observing = (Arc<Metrics>, Clock, Arc<Proxies>);
+
+/// A layer that draws the request id, or takes over that of a trusted proxy, renders a problem that rides on the response, and reports the request when it is over.
 pub async fn observe(
-    State((metrics, clock)): State<(Arc<Metrics>, Clock)>,
+    State((metrics, clock, proxies)): State<Observing>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let request_id = RequestId::random();
+    let request_id = given_id(&request, &proxies).unwrap_or_else(RequestId::random);
     request.extensions_mut().insert(request_id.clone());
     let mut line = Line {
         metrics,
@@ -62,6 +67,13 @@ pub async fn observe(
     }
     line.answered = Some(Answered { operation, status: response.status().as_u16(), problem });
     response
+}
+
+/// The id that a trusted proxy has given to a request.
+fn given_id(request: &Request, proxies: &Proxies) -> Option<RequestId> {
+    let peer = peer::of(request.extensions())?;
+    let is_proxy = is_trusted(peer.ip().to_canonical(), &proxies.trusted);
+    is_proxy.then(|| RequestId::of_proxy(request.headers())).flatten()
 }
 
 /// Everything that logs and metrics report about a request. It holds no body, query or login, no path as the client typed it, and of the
@@ -120,6 +132,9 @@ impl Line {
             error_type,
         };
         self.metrics.request(&labels, duration);
+        if self.answered.is_none() {
+            self.metrics.request_cut();
+        }
         if self.client_sent_key {
             self.metrics.client_key();
         }

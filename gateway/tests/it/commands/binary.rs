@@ -340,7 +340,7 @@ async fn a_second_signal_stops_at_once() {
 fn help_names_every_command() {
     let output = bare().arg("--help").output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
-    for command in ["serve", "dev", "check", "risk", "keygen", "explain-ip", "openapi"] {
+    for command in ["serve", "dev", "check", "health", "config", "risk", "keygen", "explain-ip", "openapi"] {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
     }
 }

@@ -1,4 +1,5 @@
 mod binary;
 mod dev;
+mod operations;
 mod readme;
 mod reload;

@@ -361,9 +361,10 @@ impl Gateway {
     pub fn serve(base_url: &str, settings: &[&str], variables: &[(&str, &str)]) -> (Self, String, String) {
         let base_url = format!("upstream.base_url={base_url}");
         let mut arguments = vec!["serve"];
-        for setting in ["listen=127.0.0.1:0", "admin_listen=127.0.0.1:0", "log.format=text", &base_url]
-            .iter()
-            .chain(settings)
+        for setting in
+            ["listen=127.0.0.1:0", "admin_listen=127.0.0.1:0", "stop_delay=0s", "log.format=text", &base_url]
+                .iter()
+                .chain(settings)
         {
             arguments.extend(["--set", setting]);
         }

@@ -221,7 +221,11 @@ async fn an_empty_ledger_is_told_once_and_shows_in_readiness() {
     let ready =
         async || http().get(format!("{admin}/readyz?verbose")).send().await.unwrap().text().await.unwrap();
     let live = walk.reset("anna.lee", "").await.handle;
-    assert!(ready().await.contains(r#""risk_ledger":"ample","status":"ready""#));
+    let before = ready().await;
+    assert!(
+        before.contains(r#""risk_ledger":"ample""#) && before.contains(r#""status":"ready""#),
+        "{before}"
+    );
     for guess in 0..3 {
         walk.redeem(&live, &format!("{guess:06}")).await;
     }

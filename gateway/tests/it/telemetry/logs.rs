@@ -238,6 +238,7 @@ async fn a_log_that_nobody_reads_stops_nothing() {
     let settings = [
         format!("listen=127.0.0.1:{public}"),
         format!("admin_listen=127.0.0.1:{admin}"),
+        "stop_delay=0s".to_owned(),
         format!("upstream.base_url={}", sandbox.base_url()),
         "flow.floor=0s".to_owned(),
         "log.format=json".to_owned(),
@@ -289,6 +290,7 @@ async fn a_log_that_nobody_reads_does_not_keep_the_process_alive() {
     let settings = [
         format!("listen=127.0.0.1:{public}"),
         format!("admin_listen=127.0.0.1:{admin}"),
+        "stop_delay=0s".to_owned(),
         "upstream.base_url=http://127.0.0.1:1/api".to_owned(),
     ];
     let mut command = bare();

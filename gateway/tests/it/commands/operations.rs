@@ -1,0 +1,165 @@
+//! What operators and their tools see: health, the service manager, a stop that load balancers notice, metrics in the format that is asked for,
+//! request ids of proxies.
+
+use std::{os::unix::net::UnixDatagram, time::Duration};
+
+use autoshares_sdk::sandbox::Sandbox;
+
+use crate::{
+    support::{Gateway, JSON, RESET, bare, http},
+    upstream::Upstream,
+};
+
+/// `health` about a gateway whose admin listener is there; its exit status and what it prints.
+fn health(admin: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let setting = format!("admin_listen={}", admin.trim_start_matches("http://"));
+    let output = bare().args(["health", "--set", &setting]).args(arguments).output().unwrap();
+    let told = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(told).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_probe_of_a_container_asks_the_admin_listener() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let (gateway, _, admin) = Gateway::serve(&sandbox.base_url(), &["stop_delay=5s"], &[]);
+    assert_eq!(health(&admin, &[]), (Some(0), "alive\n".to_owned()));
+    assert_eq!(health(&admin, &["--ready"]), (Some(0), "ready\n".to_owned()));
+    // A listener on every address is asked on this machine's own.
+    let port = admin.rsplit(':').next().unwrap();
+    assert_eq!(health(&format!("0.0.0.0:{port}"), &[]).0, Some(0));
+    gateway.terminate();
+    gateway.wait_for("serving on until load balancers have noticed");
+    assert_eq!(health(&admin, &[]), (Some(0), "alive\n".to_owned()), "it lives until it has stopped");
+    let (status, told) = health(&admin, &["--ready"]);
+    assert!(status == Some(1) && told.starts_with("draining\n") && told.contains("replies 503"), "{told}");
+    let (status, told) = health("127.0.0.1:1", &[]);
+    assert!(status == Some(1) && told.contains("http://127.0.0.1:1/livez"), "{told}");
+    assert_eq!(health("nowhere", &[]).0, Some(2));
+}
+
+/// Not ready at once, served on for a while with `Connection: close`, and then stopped with nothing cut.
+#[tokio::test(flavor = "multi_thread")]
+async fn load_balancers_notice_a_stop_before_it_comes() {
+    let upstream = Upstream::json(200, r#"{"Errors": [], "IsSucceed": false}"#);
+    let (mut gateway, public, admin) =
+        Gateway::serve(&upstream.base_url(), &["stop_delay=2s", "flow.floor=0s"], &[]);
+    let asked = async || {
+        let sent = http().post(format!("{public}{RESET}")).header(JSON.0, JSON.1);
+        sent.body(r#"{"User": "anna.lee"}"#).send().await.unwrap()
+    };
+    assert!(!asked().await.headers().contains_key("connection"));
+    gateway.terminate();
+    gateway.wait_for("serving on until load balancers have noticed");
+    assert_eq!(http().get(format!("{admin}/readyz")).send().await.unwrap().status(), 503);
+    let last = asked().await;
+    assert_eq!((last.status().as_u16(), &last.headers()["connection"]), (200, &"close".parse().unwrap()));
+    assert_eq!(gateway.exit_code(), Some(0));
+    gateway.wait_for("stopped cut=0");
+}
+
+/// The service manager hears that the gateway is ready, alive, reloading and stopping.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_manager_is_told_how_far_the_gateway_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let wait_for = |text: &str| {
+        let mut bytes = [0; 512];
+        loop {
+            let length = socket.recv(&mut bytes).unwrap_or_else(|error| panic!("no {text}: {error}"));
+            let told = String::from_utf8_lossy(&bytes[..length]).into_owned();
+            if told.contains(text) {
+                return told;
+            }
+        }
+    };
+    let sandbox = Sandbox::start().await.unwrap();
+    let variables = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "200000")];
+    let (mut gateway, public, _) = Gateway::serve(&sandbox.base_url(), &[], &variables);
+    wait_for("READY=1");
+    assert_eq!(http().get(format!("{public}/docs")).send().await.unwrap().status(), 200);
+    wait_for("WATCHDOG=1");
+    wait_for("WATCHDOG=1");
+    gateway.signal("HUP");
+    assert!(wait_for("RELOADING=1").contains("MONOTONIC_USEC="));
+    wait_for("READY=1");
+    gateway.terminate();
+    assert!(wait_for("STOPPING=1").contains("EXTEND_TIMEOUT_USEC="));
+    assert_eq!(gateway.exit_code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_come_in_the_format_that_is_asked_for() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let (_gateway, public, admin) = Gateway::serve(&sandbox.base_url(), &[], &[]);
+    http().get(format!("{public}/nowhere")).send().await.unwrap();
+    let metrics = async |accept: &str| {
+        let sent = http().get(format!("{admin}/metrics")).header("accept", accept).send().await.unwrap();
+        let media_type = sent.headers()["content-type"].to_str().unwrap().to_owned();
+        (media_type, sent.text().await.unwrap())
+    };
+    let (media_type, text) =
+        metrics("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5").await;
+    assert!(media_type.starts_with("application/openmetrics-text; version=1.0.0"), "{media_type}");
+    assert!(text.ends_with("# EOF\n") && text.contains("# TYPE gateway_client_keys counter\n"));
+    for accept in ["text/plain;version=0.0.4", "*/*"] {
+        let (media_type, text) = metrics(accept).await;
+        assert!(media_type.starts_with("text/plain; version=0.0.4"), "{media_type}");
+        assert!(!text.contains("# EOF") && !text.contains("# UNIT"), "{text}");
+        for part in [
+            "# TYPE gateway_client_keys_total counter\ngateway_client_keys_total 0\n",
+            "# HELP gateway_client_keys_total Requests that carried",
+            "# TYPE http_server_request_duration_seconds histogram\n",
+        ] {
+            assert!(text.contains(part), "{part} missing in: {text}");
+        }
+    }
+}
+
+/// The id of a trusted proxy stands in the reply and in the log; that of anybody else nowhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trusted_proxy_gives_requests_their_ids() {
+    let sandbox = Sandbox::start().await.unwrap();
+    for (trusted, is_taken) in [("127.0.0.0/8", true), ("10.0.0.0/8", false)] {
+        let trusted = format!("trusted_proxies={trusted}");
+        let (gateway, public, _) = Gateway::serve(&sandbox.base_url(), &[&trusted], &[]);
+        let sent = http()
+            .get(format!("{public}/nowhere"))
+            .header("x-request-id", "canary-id-4711")
+            .send()
+            .await
+            .unwrap();
+        let id = sent.headers()["x-request-id"].to_str().unwrap().to_owned();
+        assert_eq!(id == "canary-id-4711", is_taken, "{id}");
+        assert!(sent.text().await.unwrap().contains(&id), "the problem names it");
+        gateway.wait_for(&format!("request_id=\"{id}\""));
+        assert_eq!(gateway.output().contains("canary-id-4711"), is_taken);
+    }
+}
+
+/// One glance: what is in force, and how each part is.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_state_of_each_part_shows_in_one_glance() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let (gateway, public, admin) = Gateway::serve(&sandbox.base_url(), &["flow.floor=0s"], &[]);
+    let line = gateway.wait_for("listening listen=");
+    for part in
+        ["version=\"", "https=false", "autoshares=\"127.0.0.1\"", "store=\"memory\"", "binding=\"required\""]
+    {
+        assert!(line.contains(part), "{part} missing in: {line}");
+    }
+    let state = async || {
+        let sent = http().get(format!("{admin}/readyz?verbose")).send().await.unwrap();
+        serde_json::from_str::<serde_json::Value>(&sent.text().await.unwrap()).unwrap()
+    };
+    let before = state().await;
+    assert_eq!((&before["last_call"], &before["settings"]), (&serde_json::Value::Null, &"in force".into()));
+    assert_eq!(before["time_levels"], serde_json::json!({ "reset": 0, "question": 0, "code": 0 }));
+    let sent = http().post(format!("{public}{RESET}")).header(JSON.0, JSON.1).body(r#"{"User": "anna.lee"}"#);
+    assert_eq!(sent.send().await.unwrap().status(), 503);
+    let after = state().await;
+    // The sandbox does not know the key.
+    assert_eq!(after["last_call"]["outcome"], "key_rejected", "{after}");
+    assert!(after["last_call"]["age_s"].as_u64().is_some_and(|age| age < 60), "{after}");
+}
