@@ -74,6 +74,7 @@ struct Current {
     keys: Secrets,
     routes: Router,
     entrance: Entrance,
+    certificate_ends: Option<i64>,
     guard: Arc<Guard>,
     steps: Arc<Steps>,
     lasting: Lasting,
@@ -112,6 +113,11 @@ impl App {
     /// What a connection is asked when it comes.
     pub fn entrance(&self) -> Entrance {
         self.current.read().unwrap_or_else(PoisonError::into_inner).entrance.clone()
+    }
+
+    /// When the gateway's own certificate ends, in seconds since 1970.
+    pub fn certificate_ends(&self) -> Option<i64> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).certificate_ends
     }
 
     /// The connections of clients, so many of them at most.
@@ -184,6 +190,7 @@ impl Current {
         let Config { public_origin: origin, allowed_origins, loopback_origins, .. } = config;
         let Config { proxies, upstream, flow, password, effective, .. } = config;
         let (clock, lifetime, code_digits) = (world.clock.clone(), flow.lifetime, config.limits.code_digits);
+        let certificate_ends = config.tls.ends;
         let entrance = Entrance { tls: config.tls.server, proxies: proxies.clone() };
         let (client, keys) = (upstream.client.clone(), flow.keys.clone());
         // Whoever sits in front of the browser decides on another try, and sooner than a wait would end.
@@ -207,7 +214,7 @@ impl Current {
         let api = Api { door, flow_lifetime: lifetime, code_digits };
         let routes = api::routes().with_state(Arc::new(api)).merge(docs::routes(&origin));
         let routes = surround(routes, page, &origin, site, observed);
-        Self { effective, client, keys, routes, entrance, guard, steps, lasting }
+        Self { effective, client, keys, routes, entrance, certificate_ends, guard, steps, lasting }
     }
 }
 

@@ -38,7 +38,7 @@ struct Value {
     host: Option<String>,
     /// Of the text, and of what stands in the file that it names.
     hash: [u8; 32],
-    /// The file that it names, if the gateway follows it.
+    /// The file that it names.
     file: Option<PathBuf>,
     /// Of the text alone.
     hash_of_text: [u8; 32],
@@ -63,11 +63,8 @@ impl Effective {
 
     /// The files that the configuration was read from, but for the one of the application key.
     pub fn files(&self) -> Vec<PathBuf> {
-        self.file
-            .iter()
-            .chain(self.settings.iter().filter_map(|value| value.file.as_ref()))
-            .cloned()
-            .collect()
+        let followed = self.settings.iter().filter(|value| value.setting.key != FOLLOWED);
+        self.file.iter().chain(followed.filter_map(|value| value.file.as_ref())).cloned().collect()
     }
 
     /// What another configuration would change.
@@ -87,6 +84,11 @@ impl Effective {
             Change { key, told, needs_restart }
         };
         changed.map(change).collect()
+    }
+
+    /// The file that a setting names.
+    pub fn file_of(&self, key: &str) -> Option<PathBuf> {
+        self.settings.iter().find(|value| value.setting.key == key)?.file.clone()
     }
 
     /// The value of a setting, and of an address its host alone.
@@ -123,11 +125,11 @@ impl Value {
             Some(Given { text, place }) => (Some(place), Some(text)),
             None => (None, setting.has_default().then(|| setting.default.to_owned())),
         };
-        let is_followed = setting.holds == Holds::File && setting.key != FOLLOWED;
-        let file = text.as_ref().filter(|_| is_followed).map(PathBuf::from);
+        let file = text.as_ref().filter(|_| setting.holds == Holds::File).map(PathBuf::from);
         let mut hash = Sha256::new_with_prefix(text.as_deref().unwrap_or_default());
         let hash_of_text = hash.clone().finalize().into();
-        if let Some(content) = file.as_ref().and_then(|path| fs::read(path).ok()) {
+        let followed = file.as_ref().filter(|_| setting.key != FOLLOWED);
+        if let Some(content) = followed.and_then(|path| fs::read(path).ok()) {
             hash.update(content);
         }
         let url = text

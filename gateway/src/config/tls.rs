@@ -20,8 +20,8 @@ use super::{
 pub struct Tls {
     /// TLS 1.2 and 1.3 with HTTP/1.1; `None` speaks plain http.
     pub server: Option<Arc<ServerConfig>>,
-    /// The certificate of the gateway itself, the first one in the file.
-    pub certificate: Option<CertificateDer<'static>>,
+    /// When the certificate ends, in seconds since 1970.
+    pub ends: Option<i64>,
 }
 
 settings! {
@@ -78,7 +78,10 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Tls> {
         key
     });
     let (certificates, key) = (certificates?, key?);
-    let certificate = certificates.first().cloned();
+    let ends = certificates.first().and_then(|certificate| {
+        let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
+        Some(certificate.validity().not_after.timestamp())
+    });
     let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .ok()?
@@ -86,7 +89,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Tls> {
     match builder.with_single_cert(certificates, key) {
         Ok(mut server) => {
             server.alpn_protocols = vec![b"http/1.1".to_vec()];
-            Some(Tls { server: Some(Arc::new(server)), certificate })
+            Some(Tls { server: Some(Arc::new(server)), ends })
         }
         // It says that the two do not belong together, or what is wrong with one of them, and quotes neither.
         Err(error) => {

@@ -3,6 +3,7 @@
 mod admin;
 mod connections;
 mod health;
+mod keys;
 mod lifecycle;
 mod listener;
 mod patience;

@@ -11,7 +11,7 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
-use super::systemd;
+use super::{keys::Shown, systemd};
 use crate::{
     app::App,
     config::{Change, Config, Faults},
@@ -39,6 +39,7 @@ pub fn hangups() -> io::Result<Signal> {
 pub async fn follow(app: Arc<App>, load: Load, mut hangups: Signal) {
     let mut look = interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut shown = show(&app, Shown::default()).await;
     let mut followed = content(app.effective().files()).await;
     let mut last = followed.clone();
     loop {
@@ -46,6 +47,7 @@ pub async fn follow(app: Arc<App>, load: Load, mut hangups: Signal) {
             _ = hangups.recv() => true,
             _ = look.tick() => false,
         };
+        shown = show(&app, shown).await;
         let now = content(app.effective().files()).await;
         if is_asked || now != followed && now == last {
             reload(&app, &load, is_asked).await;
@@ -56,6 +58,16 @@ pub async fn follow(app: Arc<App>, load: Load, mut hangups: Signal) {
             last = now;
         }
     }
+}
+
+/// Shows which keys are in use.
+async fn show(app: &Arc<App>, mut shown: Shown) -> Shown {
+    let app = Arc::clone(app);
+    let look = move || {
+        shown.look(&app);
+        shown
+    };
+    spawn_blocking(look).await.unwrap_or_default()
 }
 
 /// Reads the settings, and puts them in force if they are valid.

@@ -16,7 +16,10 @@ use super::{
     autoshares::{Failure, KeyVerdict, Trouble},
     breaker::{Breaker, PROBE_EVERY},
 };
-use crate::{http::problem::Problem, telemetry::health::Outage};
+use crate::{
+    http::problem::Problem,
+    telemetry::health::{KeyState, Outage},
+};
 
 /// A login and a code that cannot exist, so that a probe changes nothing.
 const NOBODY: &str = "autoshares-gateway-probe";
@@ -123,7 +126,9 @@ impl Steps {
         let key = failure.map_or(KeyVerdict::Accepted, |failure| failure.key);
         if key != KeyVerdict::Unknown {
             let accepted = key == KeyVerdict::Accepted;
-            report.health.set_key_accepted(accepted);
+            if report.health.set_key_accepted(accepted) == KeyState::Rejected && accepted {
+                info!("Autoshares accepts the application key again");
+            }
             report.metrics.key(accepted);
             if accepted {
                 self.breakers.has_answered.store(true, Ordering::Relaxed);

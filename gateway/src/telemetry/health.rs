@@ -53,20 +53,26 @@ pub enum KeyState {
     Rejected,
 }
 
+impl KeyState {
+    fn of(state: u8) -> Self {
+        match state {
+            state if state == Self::Accepted as u8 => Self::Accepted,
+            state if state == Self::Rejected as u8 => Self::Rejected,
+            _ => Self::Untried,
+        }
+    }
+}
+
 impl Health {
-    /// Remembers whether Autoshares accepted the application key.
-    pub fn set_key_accepted(&self, accepted: bool) {
+    /// Remembers whether Autoshares accepted the application key, and says what it made of it before.
+    pub fn set_key_accepted(&self, accepted: bool) -> KeyState {
         let state = if accepted { KeyState::Accepted } else { KeyState::Rejected };
-        self.key.store(state as u8, Ordering::Relaxed);
+        KeyState::of(self.key.swap(state as u8, Ordering::Relaxed))
     }
 
     /// What Autoshares made of the application key the last time.
     pub fn key_state(&self) -> KeyState {
-        match self.key.load(Ordering::Relaxed) {
-            state if state == KeyState::Accepted as u8 => KeyState::Accepted,
-            state if state == KeyState::Rejected as u8 => KeyState::Rejected,
-            _ => KeyState::Untried,
-        }
+        KeyState::of(self.key.load(Ordering::Relaxed))
     }
 
     /// Remembers that Autoshares fails, or `None` that it answers again.

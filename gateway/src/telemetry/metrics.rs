@@ -1,6 +1,10 @@
 //! The counters and gauges that `/metrics` shows, in OpenTelemetry's names and Prometheus' format.
 
-use std::{sync::atomic::AtomicU64, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError, atomic::AtomicU64},
+    time::Duration,
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -42,6 +46,7 @@ labels! {
     OperationLabel { operation }
     OutageLabel { outage }
     EventLabel { event }
+    KindLabel { kind }
 }
 
 /// The labels of a failed call.
@@ -50,6 +55,19 @@ struct FailureLabels {
     operation: &'static str,
     /// The status of the reply, or 0 when there was none.
     status: u16,
+}
+
+/// The labels of a key in use.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KeyLabels {
+    kind: &'static str,
+    fingerprint: String,
+}
+
+/// The labels of the build.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BuildLabels {
+    version: &'static str,
 }
 
 /// The labels of a connection that was closed for want of room.
@@ -70,6 +88,8 @@ macro_rules! metrics {
         pub struct Metrics {
             registry: Registry,
             requests: Family<RequestLabels, Histogram>,
+            /// The fingerprint that is shown of each kind of key.
+            fingerprints: Mutex<HashMap<&'static str, String>>,
             $($field: $metric,)*
         }
 
@@ -88,7 +108,9 @@ macro_rules! metrics {
                 ] {
                     registry.register(name, help, Counter::clone(counter));
                 }
-                Self { registry, requests, $($field,)* }
+                let metrics = Self { registry, requests, fingerprints: Mutex::default(), $($field,)* };
+                metrics.build.get_or_create(&BuildLabels { version: env!("CARGO_PKG_VERSION") }).set(1);
+                metrics
             }
         }
     };
@@ -113,6 +135,10 @@ metrics! {
     requests_cut: Counter = "gateway_requests_cut", "Requests that were cut short because the gateway had to stop";
     connections: Gauge = "gateway_connections", "Connections of clients and proxies that are open";
     connections_shed: Family<ShedLabels, Counter> = "gateway_connections_shed", "Connections that were closed before their time because there was no room, by reason (max, max_per_network) and outcome (gave_way: a silent one; refused: the new one)";
+    key_info: Family<KeyLabels, Gauge> = "gateway_key_info", "1 for each key and certificate in use, by kind (app_key, flow_keys, tls_certificate) and a few digits of its hash";
+    key_modified: Family<KindLabel, Gauge> = "gateway_key_file_modified_timestamp_seconds", "When the file of a key or certificate was changed last, in seconds since 1970";
+    certificate_ends: Family<KindLabel, Gauge> = "gateway_certificate_ends_timestamp_seconds", "When the gateway's own certificate ends, in seconds since 1970";
+    build: Family<BuildLabels, Gauge> = "gateway_build_info", "1, with the version of the gateway";
     settings_rejected: Gauge = "gateway_settings_rejected", "1 while the settings have changed and are not valid, so that the old ones stay in force";
     store_away: Gauge = "gateway_store_away", "1 while Redis does not reply and every step is refused";
 }
@@ -197,6 +223,33 @@ impl Metrics {
     /// Shows the expected takeovers of the last 24 hours in a lane.
     pub fn risk_of_day(&self, lane: &'static str, expected: f64) {
         self.risk_of_day.get_or_create(&Lane { lane }).set(expected);
+    }
+
+    /// Shows which key or certificate a file holds, and since when.
+    pub fn key_file(&self, kind: &'static str, fingerprint: &str, modified: u64) {
+        let old = self
+            .fingerprints
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(kind, fingerprint.to_owned());
+        if let Some(fingerprint) = old {
+            self.key_info.remove(&KeyLabels { kind, fingerprint });
+        }
+        self.key_info.get_or_create(&KeyLabels { kind, fingerprint: fingerprint.to_owned() }).set(1);
+        self.key_modified.get_or_create(&KindLabel { kind }).set(i64::try_from(modified).unwrap_or(i64::MAX));
+    }
+
+    /// Shows when the gateway's own certificate ends.
+    pub fn certificate_ends(&self, ends: Option<i64>) {
+        let kind = KindLabel { kind: "tls_certificate" };
+        match ends {
+            Some(ends) => {
+                self.certificate_ends.get_or_create(&kind).set(ends);
+            }
+            None => {
+                self.certificate_ends.remove(&kind);
+            }
+        }
     }
 
     /// Whether the settings were valid when they were last read.

@@ -24,6 +24,15 @@ struct Running {
 impl Running {
     /// Starts with settings beside those that it needs. `{folder}` in them is a folder of its own.
     fn start(base_url: &str, settings: &str, files: &[(&str, &str)]) -> Self {
+        Self::with(base_url, settings, files, &[("AUTOSHARES_APP_KEY", "sandbox-key")])
+    }
+
+    /// The same, with the application key in one of the files.
+    fn with_key_file(base_url: &str, settings: &str, files: &[(&str, &str)]) -> Self {
+        Self::with(base_url, settings, files, &[])
+    }
+
+    fn with(base_url: &str, settings: &str, files: &[(&str, &str)], variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {
             fs::write(folder.path().join(name), text).unwrap();
@@ -37,7 +46,7 @@ impl Running {
         {
             arguments.extend(["--set", set]);
         }
-        let gateway = Gateway::start(&arguments, &[("AUTOSHARES_APP_KEY", "sandbox-key")]);
+        let gateway = Gateway::start(&arguments, variables);
         let line = gateway.wait_for("listening listen=");
         let field = |name: &str| {
             let (_, rest) = line.split_once(name).unwrap();
@@ -237,6 +246,8 @@ async fn a_certificate_is_replaced_while_requests_come() {
         "tls.certificate_file: the file has another content; tls.key_file: the file has another content",
     );
     assert!(!is_served(&old.cert.pem()).await && is_served(&new.cert.pem()).await);
+    let ends = running.metric("gateway_certificate_ends_timestamp_seconds{kind=\"tls_certificate\"}").await;
+    assert!(ends.parse::<i64>().unwrap() > 1_700_000_000, "{ends}");
     // Plain http is no TLS.
     assert!(http().get(format!("{}/docs", running.public)).send().await.is_err());
 }
@@ -349,4 +360,27 @@ fn the_example_and_the_schema_are_those_of_the_program() {
         .output()
         .unwrap();
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+}
+
+/// Operators see which key each replica has, since when, and that a new one is taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_application_key_is_told_and_shown() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let settings = "[upstream]\napp_key_file = \"{folder}/app-key\"\n[limits]\nenabled = false\n";
+    let running = Running::with_key_file(&sandbox.base_url(), settings, &[("app-key", "wrong-key-canary")]);
+    let shown = async || running.metric("gateway_key_info{kind=\"app_key\",fingerprint=").await;
+    let before = shown().await;
+    assert_eq!(running.reset("anna.lee").await.0, 503);
+    running.gateway.wait_for("Autoshares rejects the application key");
+    running.replace("app-key", "sandbox-key\n");
+    let told = running.gateway.wait_for("the file of the application key has changed");
+    let after = shown().await;
+    assert_ne!(before, after);
+    let fingerprint = after.split('"').nth(1).unwrap();
+    assert!(fingerprint.len() == 8 && told.contains(fingerprint), "{told} {after}");
+    assert_eq!(running.reset("anna.lee").await.0, 200);
+    running.gateway.wait_for("Autoshares accepts the application key again");
+    let modified = running.metric("gateway_key_file_modified_timestamp_seconds{kind=\"app_key\"}").await;
+    assert!(modified.parse::<u64>().unwrap() > 1_700_000_000, "{modified}");
+    assert!(!running.gateway.output().contains("canary"));
 }
