@@ -139,7 +139,9 @@ pub async fn run(
 fn room(settings: config::Connections) -> Most {
     let wanted = usize::try_from(settings.max).unwrap_or(usize::MAX);
     let needed = (2 * wanted + OTHER_DESCRIPTORS) as u64;
-    let descriptors = rlimit::increase_nofile_limit(needed).unwrap_or(1024);
+    // A sandbox may forbid to raise the limit.
+    let soft = || rlimit::getrlimit(rlimit::Resource::NOFILE).map(|(soft, _)| soft);
+    let descriptors = rlimit::increase_nofile_limit(needed).or_else(|_| soft()).unwrap_or(1024);
     let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
     let all = wanted.min(descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2).max(1);
     if all < wanted {

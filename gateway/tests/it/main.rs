@@ -25,4 +25,5 @@ mod telemetry;
 
 mod browser;
 mod clients;
+mod deploy;
 mod page;
