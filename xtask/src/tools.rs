@@ -5,7 +5,7 @@ use std::{env, fs, path::Path, process::Command, process::Stdio};
 use crate::command::{Failure, cargo, program, read, root, run};
 
 /// The programs, and the Debian packages that contain them. The browsers need the fonts for screenshots.
-const PROGRAMS: [(&str, &[&str]); 13] = [
+const PROGRAMS: [(&str, &[&str]); 14] = [
     ("bash", &["bash"]),
     ("curl", &["curl"]),
     ("kill", &["procps"]),
@@ -18,6 +18,7 @@ const PROGRAMS: [(&str, &[&str]); 13] = [
     ("redis-server", &["redis-server"]),
     ("haproxy", &["haproxy"]),
     ("nginx", &["nginx"]),
+    ("promtool", &["prometheus"]),
     ("systemd-analyze", &["systemd"]),
 ];
 
