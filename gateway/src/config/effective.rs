@@ -7,7 +7,7 @@ use url::Url;
 
 use super::{
     Setting,
-    given::{Given, Place, is_secret, may_be_shown},
+    given::{Given, Place, is_secret, may_be_shown, shortened},
     reader::Reader,
     setting::Holds,
     settings,
@@ -143,7 +143,7 @@ impl Value {
 
     fn shown(&self) -> String {
         match (&self.shown, &self.place) {
-            (Some(shown), _) => format!("`{shown}`"),
+            (Some(shown), _) => format!("`{}`", shortened(&self.setting, shown)),
             (None, Some(_)) => "(not shown)".to_owned(),
             (None, None) => "not set".to_owned(),
         }

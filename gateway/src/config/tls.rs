@@ -64,9 +64,11 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Tls> {
         }
     };
     let certificates = pem(reader, CERTIFICATE_FILE, &certificate_file).and_then(|pem| {
-        let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect();
+        // One that cannot be read makes the chain useless.
+        let certificates: Vec<_> =
+            CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().unwrap_or_default();
         if certificates.is_empty() {
-            reader.fault(CERTIFICATE_FILE, "holds no certificate in PEM");
+            reader.fault(CERTIFICATE_FILE, "holds no certificate in PEM, or one that is damaged");
         }
         Some(certificates).filter(|certificates| !certificates.is_empty())
     });

@@ -10,7 +10,7 @@ use axum::http::HeaderMap;
 use tracing::warn;
 
 use super::client_address::{ClientAddress, is_trusted};
-use crate::config::Proxies;
+use crate::config::{ForwardedHeader, Proxies};
 
 /// How many requests must have come past all trusted networks, and none through one, before that is told.
 const MANY: u32 = 100;
@@ -41,6 +41,10 @@ pub struct ProxyHints {
 impl ProxyHints {
     /// Looks at one request.
     pub fn look(&self, peer: IpAddr, headers: &HeaderMap, proxies: &Proxies) {
+        // The peer is the client then, whom no line names.
+        if proxies.header == ForwardedHeader::ProxyProtocol {
+            return;
+        }
         for hint in [hint(peer, headers, proxies), self.count(peer, proxies)].into_iter().flatten() {
             let bit = 1 << hint as u8;
             if self.told.fetch_or(bit, Ordering::Relaxed) & bit == 0 {

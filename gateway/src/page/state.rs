@@ -34,6 +34,7 @@ pub struct State {
     /// Whether a code may be on its way.
     pub is_sent: bool,
     /// When the flow ends, in microseconds of the gateway's clock, for the trader to read; the store alone ends it.
+    #[serde(default)]
     pub ends: u64,
     /// Whether the password is set.
     pub is_done: bool,

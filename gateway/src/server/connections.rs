@@ -26,6 +26,11 @@ pub const IDLE: u8 = 0;
 pub const PARTIAL_HEAD: u8 = 1;
 /// A request has been read and has no reply yet.
 pub const SERVING: u8 = 2;
+/// A reply has begun, and may not be read yet.
+pub const WRITING: u8 = 3;
+
+/// How many connections that were asked to go may still be there, beyond which no new one is let in.
+const MAX_GOING: usize = 64;
 
 /// How many connections there may be.
 #[derive(Clone, Copy, Debug)]
@@ -116,6 +121,9 @@ impl Connections {
         }
         if state.open.len() - state.going >= self.most.all {
             self.make_room(&mut state, Reason::All, |_| true)?;
+        }
+        if state.going > MAX_GOING {
+            return None;
         }
         let connection = Arc::new(Connection {
             phase: AtomicU8::new(IDLE),

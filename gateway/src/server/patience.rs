@@ -18,7 +18,7 @@ use tokio::{
 };
 use tower::Service;
 
-use super::connections::{Connection, IDLE, PARTIAL_HEAD, Place, SERVING};
+use super::connections::{Connection, IDLE, PARTIAL_HEAD, Place, SERVING, WRITING};
 use crate::http::peer::Peer;
 
 pin_project! {
@@ -48,6 +48,10 @@ impl<S: AsyncRead> AsyncRead for Watched<S> {
         let this = self.project();
         let before = buffer.filled().len();
         let connection = this.connection;
+        // hyper reads on when the reply has been written to its end.
+        if connection.phase() == WRITING {
+            connection.enter(IDLE);
+        }
         match this.stream.poll_read(context, buffer) {
             Poll::Ready(read) => {
                 if buffer.filled().len() > before && connection.phase() == IDLE {
@@ -144,7 +148,7 @@ impl<F: Future> Future for UnderWay<F> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let reply = ready!(this.reply.poll(context));
-        this.place.connection.enter(IDLE);
+        this.place.connection.enter(WRITING);
         Poll::Ready(reply)
     }
 }

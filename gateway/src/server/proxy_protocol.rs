@@ -10,7 +10,7 @@ use tokio::{
 };
 
 /// How long a proxy may take to send the header, which comes before anything else.
-const DEADLINE: Duration = Duration::from_secs(5);
+const DEADLINE: Duration = Duration::from_secs(15);
 /// How long to wait for the rest of a header that came in pieces, which hardly one does.
 const PIECE: Duration = Duration::from_millis(5);
 /// The longest header that is read: proxies add little to the addresses.

@@ -75,12 +75,11 @@ async fn reload(app: &Arc<App>, load: &Load, is_asked: bool) {
     let metrics = &app.watched().report.metrics;
     systemd::reloading();
     let loading = Arc::clone(load);
-    let loaded = spawn_blocking(move || loading()).await;
-    systemd::ready();
-    let Ok(loaded) = loaded else { return };
+    let Ok(loaded) = spawn_blocking(move || loading()).await else { return systemd::ready() };
     match loaded {
         Err(faults) => {
             metrics.settings(false);
+            systemd::ready();
             error!(
                 faults = faults.one_line(),
                 "the settings have changed and are not valid: the old ones stay in force"
@@ -89,6 +88,7 @@ async fn reload(app: &Arc<App>, load: &Load, is_asked: bool) {
         Ok(config) => {
             let warnings = config.warnings.clone();
             let changes = app.follow(config);
+            systemd::ready();
             metrics.settings(true);
             if changes.is_empty() && !is_asked {
                 return;

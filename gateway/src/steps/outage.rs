@@ -47,6 +47,10 @@ impl Breakers {
         self.is_retired.store(true, Ordering::Relaxed);
     }
 
+    fn is_retired(&self) -> bool {
+        self.is_retired.load(Ordering::Relaxed)
+    }
+
     /// The breaker of an operation; step 4 has none, for its token tells that its flow is live.
     fn of(&self, operation: Operation) -> Option<(&Breaker, Outage)> {
         match operation {
@@ -120,6 +124,10 @@ impl Steps {
 
     /// Reports how a call ended in metrics and health alone.
     pub(super) fn observe(&self, operation: Operation, failure: Option<&Failure>) {
+        // How the Autoshares of older settings does says nothing any more.
+        if self.breakers.is_retired() {
+            return;
+        }
         let report = &self.report;
         let outcome = failure.map_or("answered", |failure| failure.trouble.map_or("refused", Trouble::name));
         report.health.set_last_call(outcome, self.clock.micros());
@@ -147,6 +155,9 @@ impl Steps {
         failure: Option<&Failure>,
         cause: &str,
     ) {
+        if self.breakers.is_retired() {
+            return;
+        }
         let status = failure.and_then(|failure| failure.status);
         let retry_after = failure.and_then(|failure| failure.retry_after);
         let retry_after_s = retry_after.map(|wait| wait.as_secs());
@@ -204,6 +215,7 @@ impl Steps {
     pub(super) fn recover(&self, operation: Operation) {
         if let Some((breaker, outage)) = self.breakers.of(operation)
             && breaker.close()
+            && !self.breakers.is_retired()
         {
             self.report.health.set_outage(outage, None);
             self.report.metrics.outage(outage, false);
@@ -255,7 +267,7 @@ async fn probe(steps: Arc<Steps>, operation: Operation, key_was_rejected: bool) 
             steps.clock.sleep_until(if waits_for_key { next.min(look_again) } else { next }).await;
         }
         // A real call has closed it; if it is open again, that has a probe of its own.
-        if breaker.open_since() != since || steps.breakers.is_retired.load(Ordering::Relaxed) {
+        if breaker.open_since() != since || steps.breakers.is_retired() {
             return;
         }
         let began = steps.clock.now();

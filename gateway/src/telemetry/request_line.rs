@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 use super::metrics::{Metrics, RequestLabels};
 use crate::{
     clock::Clock,
-    config::Proxies,
+    config::{ForwardedHeader, Proxies},
     http::problem::{Blame, Problem},
     http::request_id::{REQUEST_ID, RequestId},
     http::{client_address::is_trusted, peer},
@@ -71,6 +71,10 @@ pub async fn observe(
 
 /// The id that a trusted proxy has given to a request.
 fn given_id(request: &Request, proxies: &Proxies) -> Option<RequestId> {
+    // Such proxies do not read HTTP, so every header is the client's.
+    if proxies.header == ForwardedHeader::ProxyProtocol {
+        return None;
+    }
     let peer = peer::of(request.extensions())?;
     let is_proxy = is_trusted(peer.ip().to_canonical(), &proxies.trusted);
     is_proxy.then(|| RequestId::of_proxy(request.headers())).flatten()

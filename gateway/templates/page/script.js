@@ -76,13 +76,14 @@ if (time) {
     event.preventDefault();
     try {
       const reply = await fetch(time.action, { method: "POST", body: new URLSearchParams(new FormData(time)) });
+      // The page itself says that the reset has ended.
+      if (reply.status === 403) return time.submit();
       const page = new DOMParser().parseFromString(await reply.text(), "text/html");
       const [notice, fresh] = [page.querySelector(".notice"), page.querySelector(".time p")];
       begin(fresh.dataset.seconds);
       say(`${notice.textContent} ${fresh.textContent}`, "");
     } catch {
-      // The page itself says why there is no more time.
-      time.submit();
+      // Nothing came through, or something for another try; what was typed stays.
     }
   });
   begin(line.dataset.seconds);

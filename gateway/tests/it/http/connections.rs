@@ -266,6 +266,28 @@ async fn one_network_cannot_take_all_connections() {
     }
 }
 
+/// D4: a connection whose reply nobody reads is not silent, so it does not make room that there is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn unread_replies_make_no_room() {
+    let app = TestApp::new(&Upstream::nobody());
+    let gateway = listen_with(&app, Most { all: 100, per_network: 3 }, Proxies::default());
+    let busy = [127, 0, 0, 5];
+    let asked = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1000);
+    let mut unread = Vec::new();
+    for _ in 0..3 {
+        let mut stream = from(busy, gateway).await;
+        // The gateway takes in no more than it can reply to.
+        let _ = timeout(Duration::from_millis(500), stream.write_all(&asked)).await;
+        unread.push(stream);
+    }
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while is_served(&mut from(busy, gateway).await).await {
+        assert!(Instant::now() < deadline, "connections beyond the cap are let in");
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert!(is_served(&mut from([127, 0, 0, 6], gateway).await).await, "others are served");
+}
+
 /// D4: when all connections are in use, silent ones give way to new ones, and each is counted.
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_connections_give_way_to_new_ones() {
