@@ -42,7 +42,7 @@ async fn the_probe_of_a_container_asks_the_admin_listener() {
 async fn load_balancers_notice_a_stop_before_it_comes() {
     let upstream = Upstream::json(200, r#"{"Errors": [], "IsSucceed": false}"#);
     let (mut gateway, public, admin) =
-        Gateway::serve(&upstream.base_url(), &["stop_delay=2s", "flow.floor=0s"], &[]);
+        Gateway::serve(&upstream.base_url(), &["stop_delay=30s", "flow.floor=0s"], &[]);
     let asked = async || {
         let sent = http().post(format!("{public}{RESET}")).header(JSON.0, JSON.1);
         sent.body(r#"{"User": "anna.lee"}"#).send().await.unwrap()
@@ -53,6 +53,8 @@ async fn load_balancers_notice_a_stop_before_it_comes() {
     assert_eq!(http().get(format!("{admin}/readyz")).send().await.unwrap().status(), 503);
     let last = asked().await;
     assert_eq!((last.status().as_u16(), &last.headers()["connection"]), (200, &"close".parse().unwrap()));
+    // Whoever cannot wait ends the delay.
+    gateway.terminate();
     assert_eq!(gateway.exit_code(), Some(0));
     gateway.wait_for("stopped cut=0");
 }

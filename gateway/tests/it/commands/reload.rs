@@ -60,6 +60,11 @@ impl Running {
         self.folder.path().join(name)
     }
 
+    /// How often another content of the keys was put in force.
+    fn followed(&self) -> usize {
+        self.gateway.output().matches("flow.keys_file: the file has another content").count()
+    }
+
     /// Writes a file as careful operators do: beside, and then in its place.
     fn replace(&self, name: &str, text: &str) {
         let new = self.file("new");
@@ -70,8 +75,8 @@ impl Running {
     async fn metric(&self, name: &str) -> String {
         let metrics =
             http().get(format!("{}/metrics", self.admin)).send().await.unwrap().text().await.unwrap();
-        let line = metrics.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{metrics}"));
-        line[name.len()..].trim().to_owned()
+        let line = metrics.lines().find(|line| line.starts_with(name));
+        line.map(|line| line[name.len()..].trim().to_owned()).unwrap_or_default()
     }
 
     /// Step 1 for a login; its status and the handle.
@@ -182,7 +187,7 @@ async fn keys_of_flows_are_rotated_while_resets_are_under_way() {
             loop {
                 let (status, _) = running.reset("nobody").await;
                 statuses.push(status);
-                if statuses.len() >= 300 && running.gateway.output().matches("flow.keys_file").count() >= 2 {
+                if statuses.len() >= 300 && running.followed() >= 2 {
                     return statuses;
                 }
                 sleep(Duration::from_millis(5)).await;
@@ -192,6 +197,11 @@ async fn keys_of_flows_are_rotated_while_resets_are_under_way() {
     running.replace("keys", &format!("{old}\n{new}\n"));
     running.gateway.wait_for("flow.keys_file: the file has another content");
     running.replace("keys", &format!("{new}\n{old}\n"));
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while running.followed() < 2 {
+        assert!(std::time::Instant::now() < deadline, "{}", running.gateway.output());
+        sleep(Duration::from_millis(50)).await;
+    }
     let statuses = tokio::time::timeout(Duration::from_secs(30), load).await.unwrap().unwrap();
     assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
 
@@ -369,7 +379,12 @@ async fn a_new_application_key_is_told_and_shown() {
     let settings = "[upstream]\napp_key_file = \"{folder}/app-key\"\n[limits]\nenabled = false\n";
     let running = Running::with_key_file(&sandbox.base_url(), settings, &[("app-key", "wrong-key-canary")]);
     let shown = async || running.metric("gateway_key_info{kind=\"app_key\",fingerprint=").await;
-    let before = shown().await;
+    // It is shown soon after the start.
+    let mut before = shown().await;
+    while before.is_empty() {
+        sleep(Duration::from_millis(20)).await;
+        before = shown().await;
+    }
     assert_eq!(running.reset("anna.lee").await.0, 503);
     running.gateway.wait_for("Autoshares rejects the application key");
     running.replace("app-key", "sandbox-key\n");

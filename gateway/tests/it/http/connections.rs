@@ -255,7 +255,8 @@ async fn one_network_cannot_take_all_connections() {
     for stream in [&mut first, &mut third, &mut fourth] {
         stream.write_all(b"GET /docs.css HTTP/1.1\r\n").await.unwrap();
     }
-    sleep(Duration::from_millis(100)).await;
+    // Those that are let in before all three heads have been read take the place of one of them.
+    sleep(Duration::from_millis(500)).await;
     assert!(!is_served(&mut from(busy, gateway).await).await, "there is no room");
     assert!(is_served(&mut from(other, gateway).await).await, "others are served");
     for stream in [&mut first, &mut third, &mut fourth] {
