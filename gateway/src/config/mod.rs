@@ -8,6 +8,7 @@
 //!
 //! A new setting touches the file of its concern, the code that uses it, and a row in `docs/operating.md`.
 
+mod documents;
 mod effective;
 mod setting;
 
@@ -40,7 +41,8 @@ use std::{mem, net::SocketAddr};
 use autoshares_sdk::Client;
 
 pub use connections::Connections;
-pub use effective::{Change, Effective, example, schema, table};
+pub use documents::{example, schema, table};
+pub use effective::{Change, Effective};
 pub use flow::{Answers, Binding, Flow};
 pub use limits::Limits;
 pub use listeners::Listeners;
