@@ -57,7 +57,7 @@ impl World {
 /// requests get the new ones.
 #[derive(Debug)]
 pub struct App {
-    current: RwLock<Current>,
+    current: RwLock<Arc<Current>>,
     world: World,
     store: Arc<Store>,
     report: Report,
@@ -65,9 +65,9 @@ pub struct App {
 }
 
 /// What is made of one configuration.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Current {
-    effective: Effective,
+    effective: Arc<Effective>,
     /// The client and the keys, for settings that leave them as they are: connections to Autoshares stay open, and keys that were drawn at start
     /// go on.
     client: Client,
@@ -87,7 +87,7 @@ pub fn build(config: Config, world: World) -> Arc<App> {
     let report = report(&config.limits, &metrics, &world);
     let proxy_hints = Arc::<ProxyHints>::default();
     let parts = (&store, &report, &proxy_hints);
-    let current = Current::of(config, Lasting::default(), world.clone(), parts).into();
+    let current = RwLock::new(Current::of(config, Lasting::default(), world.clone(), parts));
     Arc::new(App { current, world, store, report, proxy_hints })
 }
 
@@ -98,7 +98,8 @@ impl App {
         Router::new().fallback_service(service_fn(move |request| {
             let app = Arc::clone(&app);
             async move {
-                let mut reply: Result<Response, Infallible> = app.routes().call(request).await;
+                let mut reply: Result<Response, Infallible> =
+                    app.current().routes.clone().call(request).await;
                 // So that a proxy sends no more over this connection, and meets none that closes.
                 if app.report.health.is_draining()
                     && let Ok(reply) = &mut reply
@@ -112,12 +113,12 @@ impl App {
 
     /// What a connection is asked when it comes.
     pub fn entrance(&self) -> Entrance {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).entrance.clone()
+        self.current().entrance.clone()
     }
 
     /// When the gateway's own certificate ends, in seconds since 1970.
     pub fn certificate_ends(&self) -> Option<i64> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).certificate_ends
+        self.current().certificate_ends
     }
 
     /// The connections of clients, so many of them at most.
@@ -142,8 +143,8 @@ impl App {
     }
 
     /// The settings that are in force.
-    pub fn effective(&self) -> Effective {
-        self.current().effective.clone()
+    pub fn effective(&self) -> Arc<Effective> {
+        Arc::clone(&self.current().effective)
     }
 
     /// Puts other settings in force, and says what they change. The ones that need a restart stay as they were.
@@ -171,12 +172,8 @@ impl App {
         changes
     }
 
-    fn routes(&self) -> Router {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).routes.clone()
-    }
-
-    fn current(&self) -> Current {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn current(&self) -> Arc<Current> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -186,12 +183,13 @@ impl Current {
         lasting: Lasting,
         world: World,
         (store, report, proxy_hints): (&Arc<Store>, &Report, &Arc<ProxyHints>),
-    ) -> Self {
+    ) -> Arc<Self> {
         let Config { public_origin: origin, allowed_origins, loopback_origins, .. } = config;
-        let Config { proxies, upstream, flow, password, effective, .. } = config;
+        let Config { upstream, flow, password, .. } = config;
+        let (proxies, effective) = (Arc::new(config.proxies), Arc::new(config.effective));
         let (clock, lifetime, code_digits) = (world.clock.clone(), flow.lifetime, config.limits.code_digits);
         let certificate_ends = config.tls.ends;
-        let entrance = Entrance { tls: config.tls.server, proxies: proxies.clone() };
+        let entrance = Entrance { tls: config.tls.server, proxies: Arc::clone(&proxies) };
         let (client, keys) = (upstream.client.clone(), flow.keys.clone());
         // Whoever sits in front of the browser decides on another try, and sooner than a wait would end.
         let autoshares = Arc::new(upstream.client.without_retries());
@@ -199,7 +197,7 @@ impl Current {
         let parts = (Arc::clone(store), report.clone(), lasting.clone());
         let (steps, guard) = wire(autoshares, parts, settings, &origin, world);
         let site = Arc::new(Site::new(&origin, &allowed_origins, loopback_origins));
-        let observed = (Arc::clone(&report.metrics), clock.clone(), Arc::new(proxies.clone()));
+        let observed = (Arc::clone(&report.metrics), clock.clone(), Arc::clone(&proxies));
         let door = Arc::new(Door {
             steps: Arc::clone(&steps),
             site: Arc::clone(&site),
@@ -214,7 +212,7 @@ impl Current {
         let api = Api { door, flow_lifetime: lifetime, code_digits };
         let routes = api::routes().with_state(Arc::new(api)).merge(docs::routes(&origin));
         let routes = surround(routes, page, &origin, site, observed);
-        Self { effective, client, keys, routes, entrance, certificate_ends, guard, steps, lasting }
+        Arc::new(Self { effective, client, keys, routes, entrance, certificate_ends, guard, steps, lasting })
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Door {
     /// Decides which pages may call.
     pub site: Arc<Site>,
     /// The proxies whose header names the client's address.
-    pub proxies: Proxies,
+    pub proxies: Arc<Proxies>,
     /// The hints about proxies that the operator got.
     pub proxy_hints: Arc<ProxyHints>,
     pub clock: Clock,

@@ -21,6 +21,14 @@ pub struct Proxies {
     pub header: ForwardedHeader,
 }
 
+impl Proxies {
+    /// Whether an address is a trusted proxy's, however it is written.
+    pub fn trust(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.trusted.iter().any(|network| network.contains(&address))
+    }
+}
+
 /// The header that trusted proxies write. The gateway reads one header and ignores the other one, which then comes from the client: two
 /// headers can contradict each other, and nobody could tell which of them the proxy wrote.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

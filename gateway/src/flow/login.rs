@@ -140,12 +140,12 @@ pub fn fits(login: &Login) -> bool {
     text.len() <= MAX_LOGIN || text.len() <= 3 * MAX_LOGIN && text.encode_utf16().count() <= MAX_LOGIN
 }
 
-/// What does not count at the ends of a login: white space, and the marks of direction that come along when text is copied.
-/// A login without the white space and the directional marks at its ends.
+/// A login without what does not count at its ends.
 pub fn trimmed(login: &str) -> &str {
     login.trim_matches(is_margin)
 }
 
+/// What does not count at the ends of a login: white space, and the marks of direction that come along when text is copied.
 fn is_margin(character: char) -> bool {
     let is_separator = matches!(character, '\u{2028}' | '\u{2029}');
     character.is_whitespace() && !is_separator || is_bidi_control(character)

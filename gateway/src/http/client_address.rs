@@ -12,7 +12,6 @@ use std::{
 };
 
 use axum::http::HeaderMap;
-use ipnet::IpNet;
 
 use crate::{
     config::{ForwardedHeader, Proxies},
@@ -119,7 +118,7 @@ fn decide(
     tell: &mut dyn FnMut(fmt::Arguments<'_>, &'static str),
 ) -> ClientAddress {
     let mut client = peer.to_canonical();
-    if !is_trusted(client, &proxies.trusted) {
+    if !proxies.trust(client) {
         tell(format_args!("peer {client}"), "not trusted: it is the client, and its headers are ignored");
         return ClientAddress::Known(client);
     }
@@ -133,10 +132,7 @@ fn decide(
         let mut left = line.as_bytes();
         loop {
             let element;
-            (left, element) = match proxies.header {
-                ForwardedHeader::XForwardedFor => cut(left, b',', false),
-                ForwardedHeader::Forwarded | ForwardedHeader::ProxyProtocol => cut(left, b',', true),
-            };
+            (left, element) = cut(left, b',', proxies.header == ForwardedHeader::Forwarded);
             let element = element.trim_ascii();
             if !element.is_empty() {
                 let shown = String::from_utf8_lossy(element);
@@ -148,7 +144,7 @@ fn decide(
                     return ClientAddress::Unknown(Why::NoAddress);
                 };
                 client = address;
-                if !is_trusted(client, &proxies.trusted) {
+                if !proxies.trust(client) {
                     tell(format_args!("{shown}"), CLIENT);
                     return ClientAddress::Known(client);
                 }
@@ -181,10 +177,8 @@ fn cut(list: &[u8], separator: u8, quoted: bool) -> (&[u8], &[u8]) {
 
 /// The address that one element names.
 fn address(element: &[u8], header: ForwardedHeader) -> Option<IpAddr> {
-    let node = match header {
-        ForwardedHeader::XForwardedFor | ForwardedHeader::ProxyProtocol => Cow::Borrowed(element),
-        ForwardedHeader::Forwarded => node(element)?,
-    };
+    let is_pairs = header == ForwardedHeader::Forwarded;
+    let node = if is_pairs { node(element)? } else { Cow::Borrowed(element) };
     parse(std::str::from_utf8(&node).ok()?)
 }
 
@@ -234,10 +228,6 @@ fn parse(text: &str) -> Option<IpAddr> {
         },
     };
     is_port.then(|| address.to_canonical())
-}
-
-pub fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
-    trusted.iter().any(|network| network.contains(&address))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::{
 use axum::http::HeaderMap;
 use tracing::warn;
 
-use super::client_address::{ClientAddress, is_trusted};
+use super::client_address::ClientAddress;
 use crate::config::{ForwardedHeader, Proxies};
 
 /// How many requests must have come past all trusted networks, and none through one, before that is told.
@@ -57,7 +57,7 @@ impl ProxyHints {
         if proxies.trusted.is_empty() || self.past.load(Ordering::Relaxed) > MANY {
             return None;
         }
-        if is_trusted(peer.to_canonical(), &proxies.trusted) {
+        if proxies.trust(peer) {
             self.past.store(u32::MAX, Ordering::Relaxed);
             return None;
         }
@@ -81,7 +81,7 @@ fn hint(peer: IpAddr, headers: &HeaderMap, proxies: &Proxies) -> Option<Hint> {
     if proxies.trusted.is_empty() {
         return (is_private || is_near_proxy).then_some(Hint::NoProxyTrusted);
     }
-    if !is_trusted(canonical, &proxies.trusted) {
+    if !proxies.trust(peer) {
         return is_near_proxy.then_some(Hint::OtherProxy);
     }
     let names_a_client = written && ClientAddress::is_named(peer, headers, proxies);

@@ -24,8 +24,8 @@ const OTHER_DESCRIPTORS: usize = 100;
 /// How long a connection of operators may be idle: longer than their tools wait between two looks, commonly.
 const OPERATORS_IDLE: Duration = Duration::from_secs(75);
 
-/// Serves until SIGTERM or SIGINT, then lets requests under way end. With `load`, it follows the settings and reads them anew at a SIGHUP. Operators can look in until the last of them has its reply. A second
-/// signal ends them at once.
+/// Serves until SIGTERM or SIGINT, then lets requests under way end. Operators can look in until the last of them has its reply. A further signal
+/// ends the delay of the stop, and one after that ends requests at once. With `load`, it follows the settings, and reads them anew at a SIGHUP.
 ///
 /// # Errors
 ///

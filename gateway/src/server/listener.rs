@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     config::{ForwardedHeader, Proxies},
-    http::{client_address::is_trusted, peer::Peer},
+    http::peer::Peer,
 };
 
 /// How long a client may take to send a head once it has begun.
@@ -67,7 +67,7 @@ pub struct Entrance {
     /// The certificate, where the gateway itself speaks https.
     pub tls: Option<Arc<ServerConfig>>,
     /// The proxies that may say who came to them.
-    pub proxies: Proxies,
+    pub proxies: Arc<Proxies>,
 }
 
 /// A socket that is bound and not yet served.
@@ -154,7 +154,7 @@ impl Entering {
         let Entrance { tls, proxies } = (self.entrance)();
         let peer = stream.peer_addr()?;
         stream.set_nodelay(true)?;
-        let is_proxy = is_trusted(peer.ip().to_canonical(), &proxies.trusted);
+        let is_proxy = proxies.trust(peer.ip());
         let client = match proxies.header {
             ForwardedHeader::ProxyProtocol if is_proxy => proxy_protocol::read(&mut stream).await?,
             _ => None,

@@ -15,9 +15,11 @@ use super::metrics::{Metrics, RequestLabels};
 use crate::{
     clock::Clock,
     config::{ForwardedHeader, Proxies},
-    http::problem::{Blame, Problem},
-    http::request_id::{REQUEST_ID, RequestId},
-    http::{client_address::is_trusted, peer},
+    http::{
+        peer,
+        problem::{Blame, Problem},
+        request_id::{REQUEST_ID, RequestId},
+    },
 };
 
 /// The status that logs and metrics show for a request that was dropped without a response; nginx made the number common.
@@ -30,7 +32,8 @@ pub struct OperationName(pub &'static str);
 /// What the layer needs: where requests are counted, the time, and whose request ids are taken over.
 pub type Observing = (Arc<Metrics>, Clock, Arc<Proxies>);
 
-/// A layer that draws the request id, or takes over that of a trusted proxy, renders a problem that rides on the response, and reports the request when it is over.
+/// A layer that draws the request id, or takes over that of a trusted proxy, renders a problem that rides on the response, and reports the request
+/// when it is over.
 pub async fn observe(
     State((metrics, clock, proxies)): State<Observing>,
     mut request: Request,
@@ -76,8 +79,7 @@ fn given_id(request: &Request, proxies: &Proxies) -> Option<RequestId> {
         return None;
     }
     let peer = peer::of(request.extensions())?;
-    let is_proxy = is_trusted(peer.ip().to_canonical(), &proxies.trusted);
-    is_proxy.then(|| RequestId::of_proxy(request.headers())).flatten()
+    proxies.trust(peer.ip()).then(|| RequestId::of_proxy(request.headers())).flatten()
 }
 
 /// Everything that logs and metrics report about a request. It holds no body, query or login, no path as the client typed it, and of the

@@ -45,7 +45,7 @@ fn listen_with(app: &TestApp, most: Most, proxies: Proxies) -> SocketAddr {
     let address = listener.address();
     let connections = Connections::new(most, Some(Arc::clone(&app.metrics)), Clock::system());
     let patience = Patience::new(Duration::from_secs(75));
-    let entrance = move || Entrance { proxies: proxies.clone(), ..Entrance::default() };
+    let entrance = move || Entrance { proxies: Arc::new(proxies.clone()), ..Entrance::default() };
     tokio::spawn(listener.serve(app.router.clone(), Stop::new(), patience, connections, entrance));
     address
 }
