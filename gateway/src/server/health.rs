@@ -29,7 +29,7 @@ pub(super) async fn readyz(State(app): State<Arc<App>>, uri: Uri) -> Response {
         || outage.is_some()
         || is_away
         || ledger == Some(LedgerState::Exhausted)
-        || !watched.report.metrics.settings_are_valid();
+        || !health.are_settings_valid();
     let (status, word) = match (health.is_draining(), degraded) {
         (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
         (false, true) => (StatusCode::OK, "degraded"),
@@ -67,7 +67,7 @@ pub(super) async fn readyz(State(app): State<Arc<App>>, uri: Uri) -> Response {
     };
     let last_call =
         health.last_call().map(|(outcome, at)| json!({ "outcome": outcome, "age_s": app.age_s(at) }));
-    let settings = if watched.report.metrics.settings_are_valid() {
+    let settings = if health.are_settings_valid() {
         "in force"
     } else {
         "degraded: they have changed and are not valid, the old ones stay in force"

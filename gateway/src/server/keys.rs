@@ -32,11 +32,12 @@ impl Shown {
             }
             let modified = fs::metadata(&path).and_then(|metadata| metadata.modified()).ok();
             let modified = modified.and_then(|modified| modified.duration_since(UNIX_EPOCH).ok());
-            metrics.key_file(kind, &fingerprint, modified.unwrap_or_default().as_secs());
-            if shown.is_some() && kind == "app_key" {
+            let older = shown.replace(fingerprint.clone());
+            let is_another = older.is_some();
+            metrics.key_file(kind, older, fingerprint.clone(), modified.unwrap_or_default().as_secs());
+            if is_another && kind == "app_key" {
                 info!(fingerprint, "the file of the application key has changed");
             }
-            *shown = Some(fingerprint);
         }
         metrics.certificate_ends(app.certificate_ends());
     }

@@ -72,13 +72,17 @@ async fn show(app: &Arc<App>, mut shown: Shown) -> Shown {
 
 /// Reads the settings, and puts them in force if they are valid.
 async fn reload(app: &Arc<App>, load: &Load, is_asked: bool) {
-    let metrics = &app.watched().report.metrics;
+    let report = app.watched().report;
+    let note = |valid: bool| {
+        report.health.set_settings_valid(valid);
+        report.metrics.settings(valid);
+    };
     systemd::reloading();
     let loading = Arc::clone(load);
     let Ok(loaded) = spawn_blocking(move || loading()).await else { return systemd::ready() };
     match loaded {
         Err(faults) => {
-            metrics.settings(false);
+            note(false);
             systemd::ready();
             error!(
                 faults = faults.one_line(),
@@ -89,7 +93,7 @@ async fn reload(app: &Arc<App>, load: &Load, is_asked: bool) {
             let warnings = config.warnings.clone();
             let changes = app.follow(config);
             systemd::ready();
-            metrics.settings(true);
+            note(true);
             if changes.is_empty() && !is_asked {
                 return;
             }

@@ -13,6 +13,7 @@ use autoshares_counting::Micros;
 pub struct Health {
     key: AtomicU8,
     draining: AtomicBool,
+    settings_rejected: AtomicBool,
     outages: Mutex<[Option<Failing>; 2]>,
     last_call: Mutex<Option<LastCall>>,
 }
@@ -97,6 +98,16 @@ impl Health {
 
     fn outages(&self) -> MutexGuard<'_, [Option<Failing>; 2]> {
         self.outages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers whether the settings were valid when they were last read.
+    pub fn set_settings_valid(&self, valid: bool) {
+        self.settings_rejected.store(!valid, Ordering::Relaxed);
+    }
+
+    /// Whether the settings were valid when they were last read.
+    pub fn are_settings_valid(&self) -> bool {
+        !self.settings_rejected.load(Ordering::Relaxed)
     }
 
     /// Makes `/readyz` reply 503 `draining` from now on.

@@ -1,10 +1,6 @@
 //! The counters and gauges that `/metrics` shows, in OpenTelemetry's names and Prometheus' format.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError, atomic::AtomicU64},
-    time::Duration,
-};
+use std::{sync::atomic::AtomicU64, time::Duration};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -29,12 +25,12 @@ pub struct RequestLabels {
     pub error_type: &'static str,
 }
 
-/// The label sets of single labels. Their values are literals in the source, and so a closed set too.
+/// Label sets whose values are literals in the source, and so a closed set too.
 macro_rules! labels {
-    ($($set:ident { $label:ident })*) => {$(
+    ($($set:ident { $($label:ident),+ })*) => {$(
         #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
         struct $set {
-            $label: &'static str,
+            $($label: &'static str,)+
         }
     )*};
 }
@@ -47,6 +43,8 @@ labels! {
     OutageLabel { outage }
     EventLabel { event }
     KindLabel { kind }
+    BuildLabel { version }
+    ShedLabels { reason, outcome }
 }
 
 /// The labels of a failed call.
@@ -64,19 +62,6 @@ struct KeyLabels {
     fingerprint: String,
 }
 
-/// The labels of the build.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct BuildLabels {
-    version: &'static str,
-}
-
-/// The labels of a connection that was closed for want of room.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ShedLabels {
-    reason: &'static str,
-    outcome: &'static str,
-}
-
 /// A gauge from 0 to 1.
 type Share = Gauge<f64, AtomicU64>;
 
@@ -88,8 +73,6 @@ macro_rules! metrics {
         pub struct Metrics {
             registry: Registry,
             requests: Family<RequestLabels, Histogram>,
-            /// The fingerprint that is shown of each kind of key.
-            fingerprints: Mutex<HashMap<&'static str, String>>,
             $($field: $metric,)*
         }
 
@@ -108,8 +91,8 @@ macro_rules! metrics {
                 ] {
                     registry.register(name, help, Counter::clone(counter));
                 }
-                let metrics = Self { registry, requests, fingerprints: Mutex::default(), $($field,)* };
-                metrics.build.get_or_create(&BuildLabels { version: env!("CARGO_PKG_VERSION") }).set(1);
+                let metrics = Self { registry, requests, $($field,)* };
+                metrics.build.get_or_create(&BuildLabel { version: env!("CARGO_PKG_VERSION") }).set(1);
                 metrics
             }
         }
@@ -138,7 +121,7 @@ metrics! {
     key_info: Family<KeyLabels, Gauge> = "gateway_key_info", "1 for each key and certificate in use, by kind (app_key, flow_keys, tls_certificate) and a few digits of its hash";
     key_modified: Family<KindLabel, Gauge> = "gateway_key_file_modified_timestamp_seconds", "When the file of a key or certificate was changed last, in seconds since 1970";
     certificate_ends: Family<KindLabel, Gauge> = "gateway_certificate_ends_timestamp_seconds", "When the gateway's own certificate ends, in seconds since 1970";
-    build: Family<BuildLabels, Gauge> = "gateway_build_info", "1, with the version of the gateway";
+    build: Family<BuildLabel, Gauge> = "gateway_build_info", "1, with the version of the gateway";
     settings_rejected: Gauge = "gateway_settings_rejected", "1 while the settings have changed and are not valid, so that the old ones stay in force";
     store_away: Gauge = "gateway_store_away", "1 while Redis does not reply and every step is refused";
 }
@@ -225,17 +208,12 @@ impl Metrics {
         self.risk_of_day.get_or_create(&Lane { lane }).set(expected);
     }
 
-    /// Shows which key or certificate a file holds, and since when.
-    pub fn key_file(&self, kind: &'static str, fingerprint: &str, modified: u64) {
-        let old = self
-            .fingerprints
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(kind, fingerprint.to_owned());
-        if let Some(fingerprint) = old {
+    /// Shows which key or certificate a file holds in place of an older one, and since when.
+    pub fn key_file(&self, kind: &'static str, older: Option<String>, fingerprint: String, modified: u64) {
+        if let Some(fingerprint) = older {
             self.key_info.remove(&KeyLabels { kind, fingerprint });
         }
-        self.key_info.get_or_create(&KeyLabels { kind, fingerprint: fingerprint.to_owned() }).set(1);
+        self.key_info.get_or_create(&KeyLabels { kind, fingerprint }).set(1);
         self.key_modified.get_or_create(&KindLabel { kind }).set(i64::try_from(modified).unwrap_or(i64::MAX));
     }
 
@@ -250,11 +228,6 @@ impl Metrics {
                 self.certificate_ends.remove(&kind);
             }
         }
-    }
-
-    /// Whether the settings were valid when they were last read.
-    pub fn settings_are_valid(&self) -> bool {
-        self.settings_rejected.get() == 0
     }
 
     /// Counts a request that was cut short.
