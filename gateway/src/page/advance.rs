@@ -11,7 +11,6 @@ use super::{
     state::State,
 };
 use crate::{
-    flow::trimmed,
     http::{
         caller::Caller,
         problem::{Kind, Problem},
@@ -85,8 +84,7 @@ impl Page {
         state: State,
     ) -> Result<Next, Halt> {
         match screen {
-            // Keyboards of phones add a blank after a word that they suggest.
-            Screen::Start => self.ask(screen, head, trimmed(form.text("login")), None, state).await,
+            Screen::Start => self.ask(screen, head, form.login(), None, state).await,
             Screen::Again => {
                 let login = state.login.clone();
                 self.ask(screen, head, &login, None, state).await

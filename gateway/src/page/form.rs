@@ -3,7 +3,10 @@
 use axum::http::{HeaderMap, HeaderValue, header};
 use url::form_urlencoded;
 
-use crate::http::problem::{Kind, Problem};
+use crate::{
+    flow::trimmed,
+    http::problem::{Kind, Problem},
+};
 
 /// The most fields of a form. The longest one has four.
 const MAX_FIELDS: usize = 16;
@@ -43,6 +46,11 @@ impl Form {
     /// The text of a field; empty when it is missing.
     pub fn text(&self, name: &str) -> &str {
         self.find(name).unwrap_or_default()
+    }
+
+    /// The login without what does not count at its ends: keyboards of phones add a blank after a word that they suggest.
+    pub fn login(&self) -> &str {
+        trimmed(self.text("login"))
     }
 
     pub fn find(&self, name: &str) -> Option<&str> {

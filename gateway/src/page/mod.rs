@@ -25,7 +25,7 @@ use axum::{
 use crate::{
     config::{self, Mailbox},
     door::Door,
-    flow::{self, Seals, trimmed},
+    flow::{self, Seals},
     http::{
         edge,
         problem::{Kind, Problem},
@@ -205,8 +205,7 @@ impl Page {
             }
         }
         let asks = matches!(screen, Screen::Start | Screen::Question | Screen::Again);
-        let login =
-            if screen == Screen::Start { trimmed(form.text("login")) } else { &state.login }.to_owned();
+        let login = if screen == Screen::Start { form.login() } else { &state.login }.to_owned();
         match self.advance(screen, head, &form, state.clone()).await {
             Ok(next) => Ok(self.lead(next)),
             Err(Halt::Mend { field, fault, problem, handle }) => {
