@@ -39,20 +39,7 @@ impl Running {
         }
         let file = folder.path().join("gateway.toml");
         fs::write(&file, settings.replace("{folder}", folder.path().to_str().unwrap())).unwrap();
-        let base_url = format!("upstream.base_url={base_url}");
-        let mut arguments = vec!["serve", "--config", file.to_str().unwrap()];
-        for set in
-            ["listen=127.0.0.1:0", "admin_listen=127.0.0.1:0", "log.format=text", "flow.floor=0s", &base_url]
-        {
-            arguments.extend(["--set", set]);
-        }
-        let gateway = Gateway::start(&arguments, variables);
-        let line = gateway.wait_for("listening listen=");
-        let field = |name: &str| {
-            let (_, rest) = line.split_once(name).unwrap();
-            format!("http://{}", rest.split_whitespace().next().unwrap())
-        };
-        let (public, admin) = (field(" listen="), field(" admin_listen="));
+        let (gateway, public, admin) = Gateway::serve_file(base_url, &file, variables);
         Self { gateway, public, admin, folder }
     }
 
@@ -281,14 +268,8 @@ async fn a_link_that_is_swapped_is_followed() {
     };
     link("v1");
     let file = path("..data/gateway.toml");
-    let upstream = Upstream::nobody();
-    let base_url = format!("upstream.base_url={upstream}");
-    let mut arguments = vec!["serve", "--config", file.to_str().unwrap()];
-    for set in ["listen=127.0.0.1:0", "admin_listen=127.0.0.1:0", "log.format=text", &base_url] {
-        arguments.extend(["--set", set]);
-    }
-    let gateway = Gateway::start(&arguments, &[("AUTOSHARES_APP_KEY", "sandbox-key")]);
-    gateway.wait_for("listening listen=");
+    let variables = [("AUTOSHARES_APP_KEY", "sandbox-key")];
+    let (gateway, ..) = Gateway::serve_file(&Upstream::nobody(), &file, &variables);
     link("v2");
     gateway.wait_for("limits.resets_per_address: `1/h` → `50/h`");
 }

@@ -5,6 +5,7 @@ pub mod haproxy;
 use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
+    path::Path,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     thread,
@@ -373,13 +374,33 @@ impl Gateway {
             variables.push(("AUTOSHARES_APP_KEY", KEY));
         }
         let gateway = Self::start(&arguments, &variables);
-        let line = gateway.wait_for("listening listen=");
+        let (public, admin) = gateway.addresses();
+        (gateway, public, admin)
+    }
+
+    /// `serve` on free ports in front of an upstream, with its settings in a file.
+    pub fn serve_file(base_url: &str, file: &Path, variables: &[(&str, &str)]) -> (Self, String, String) {
+        let base_url = format!("upstream.base_url={base_url}");
+        let mut arguments = vec!["serve", "--config", file.to_str().unwrap()];
+        for set in
+            ["listen=127.0.0.1:0", "admin_listen=127.0.0.1:0", "log.format=text", "flow.floor=0s", &base_url]
+        {
+            arguments.extend(["--set", set]);
+        }
+        let gateway = Self::start(&arguments, variables);
+        let (public, admin) = gateway.addresses();
+        (gateway, public, admin)
+    }
+
+    /// The addresses of both listeners, once they listen.
+    #[track_caller]
+    fn addresses(&self) -> (String, String) {
+        let line = self.wait_for("listening listen=");
         let field = |name: &str| {
             let (_, rest) = line.split_once(name).unwrap();
             format!("http://{}", rest.split_whitespace().next().unwrap())
         };
-        let (public, admin) = (field(" listen="), field(" admin_listen="));
-        (gateway, public, admin)
+        (field(" listen="), field(" admin_listen="))
     }
 
     pub fn output(&self) -> String {
