@@ -22,7 +22,7 @@ use tokio::{
 
 use crate::{
     redis_server::{Server, free_port},
-    support::{RESET, TestApp, http},
+    support::{RESET, TestApp, http, until},
     upstream::Upstream,
 };
 
@@ -295,8 +295,11 @@ async fn silent_connections_give_way_to_new_ones() {
     let app = TestApp::new(&Upstream::nobody());
     let gateway = listen_with(&app, Most { all: 20, per_network: 100 }, Proxies::default());
     let mut silent = Vec::new();
-    for _ in 0..20 {
+    for count in 1..=20 {
         silent.push(from([127, 0, 0, 3], gateway).await);
+        // Each has its place before the next one comes, for the gateway lets several in at once.
+        let open = format!("gateway_connections {count}\n");
+        until("the place of a connection", || app.metrics.text().contains(&open)).await;
     }
     for _ in 0..30 {
         assert!(is_served(&mut from([127, 0, 0, 4], gateway).await).await);
