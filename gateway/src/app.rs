@@ -32,7 +32,7 @@ use crate::{
     },
     page::{self, Page},
     randomness::Randomness,
-    server::{Connections, Entrance, Most, Watched},
+    server::{Connections, Entrance, Header, Most, Watched},
     steps::{Autoshares, Lasting, Report, Steps},
     telemetry::{self, Observing, alarm::Alarm, audit::Trail, metrics::Metrics, store_watch},
 };
@@ -72,6 +72,8 @@ struct Current {
     /// go on.
     client: Client,
     keys: Secrets,
+    origin: PublicOrigin,
+    timeout: Duration,
     routes: Router,
     entrance: Entrance,
     certificate_ends: Option<i64>,
@@ -147,18 +149,29 @@ impl App {
         Arc::clone(&self.current().effective)
     }
 
+    /// How long a call to Autoshares may take.
+    pub fn upstream_timeout(&self) -> Duration {
+        self.current().timeout
+    }
+
     /// Puts other settings in force, and says what they change. The ones that need a restart stay as they were.
     pub fn follow(&self, mut config: Config) -> Vec<Change> {
         let before = self.current();
         let changes = before.effective.changes(&config.effective);
-        if changes.is_empty() {
+        if changes.iter().all(|change| change.needs_restart) {
             return changes;
         }
-        let changed = |prefix: &str| changes.iter().any(|change| change.key.starts_with(prefix));
-        if !changed("flow.keys_file") {
+        config.effective.keep_waiting(&before.effective, &changes);
+        let follows = |prefix: &str| {
+            changes.iter().any(|change| !change.needs_restart && change.key.starts_with(prefix))
+        };
+        if !follows("flow.keys_file") {
             config.flow.keys = before.keys.clone();
         }
-        let lasting = if changed("upstream.") {
+        if !follows("public_origin") {
+            config.public_origin = before.origin.clone();
+        }
+        let lasting = if follows("upstream.") {
             before.lasting.before_another_autoshares(&self.report)
         } else {
             config.upstream.client = before.client.clone();
@@ -189,11 +202,13 @@ impl Current {
         let (proxies, effective) = (Arc::new(config.proxies), Arc::new(config.effective));
         let (clock, lifetime, code_digits) = (world.clock.clone(), flow.lifetime, config.limits.code_digits);
         let certificate_ends = config.tls.ends;
-        let entrance = Entrance { tls: config.tls.server, proxies: Arc::clone(&proxies) };
+        let entrance =
+            Entrance { tls: config.tls.server, proxies: Arc::clone(&proxies), header: Header::Required };
         let (client, keys) = (upstream.client.clone(), flow.keys.clone());
+        let timeout = upstream.timeout;
         // Whoever sits in front of the browser decides on another try, and sooner than a wait would end.
         let autoshares = Arc::new(upstream.client.without_retries());
-        let settings = (config.limits, flow, password, upstream.timeout);
+        let settings = (config.limits, flow, password, timeout);
         let parts = (Arc::clone(store), report.clone(), lasting.clone());
         let (steps, guard) = wire(autoshares, parts, settings, &origin, world);
         let site = Arc::new(Site::new(&origin, &allowed_origins, loopback_origins));
@@ -212,7 +227,19 @@ impl Current {
         let api = Api { door, flow_lifetime: lifetime, code_digits };
         let routes = api::routes().with_state(Arc::new(api)).merge(docs::routes(&origin));
         let routes = surround(routes, page, &origin, site, observed);
-        Arc::new(Self { effective, client, keys, routes, entrance, certificate_ends, guard, steps, lasting })
+        Arc::new(Self {
+            effective,
+            client,
+            keys,
+            origin,
+            timeout,
+            routes,
+            entrance,
+            certificate_ends,
+            guard,
+            steps,
+            lasting,
+        })
     }
 }
 

@@ -1,6 +1,9 @@
 //! The command line.
 
-use std::{net::IpAddr, process::ExitCode};
+use std::{
+    net::{IpAddr, SocketAddr},
+    process::ExitCode,
+};
 
 use autoshares_gateway::{
     commands::{self, Settings, check, config, dev, explain_ip, health, keygen, openapi, risk, serve},
@@ -41,6 +44,9 @@ enum Command {
     Health {
         #[command(flatten)]
         settings: Settings,
+        /// The admin listener's address, where the settings have changed since the gateway began.
+        #[arg(long)]
+        address: Option<SocketAddr>,
         /// Ask whether it wants requests instead.
         #[arg(long)]
         ready: bool,
@@ -96,7 +102,7 @@ async fn run(command: Command) -> commands::Outcome {
         Command::Serve(settings) => serve::run(settings).await,
         Command::Dev { set } => dev::run(&set).await,
         Command::Check { settings, probe } => check::run(settings, probe).await,
-        Command::Health { settings, ready } => health::run(&settings, ready),
+        Command::Health { settings, address, ready } => health::run(&settings, address, ready),
         Command::Config { settings, about } => config::run(&settings, about),
         Command::Risk(settings) => risk::run(&settings),
         Command::Keygen => keygen::run(),

@@ -36,6 +36,14 @@ impl Network {
         address.map_or(Self(None), |address| Self::around(address, bits(&address)))
     }
 
+    /// The networks of an address that one host commonly has all of, the narrowest first, and how many times as much as the narrowest each may
+    /// have.
+    pub fn of_a_host(address: IpAddr) -> Vec<(Self, u32)> {
+        let wider = Width::of(address).iter().filter(|width| width.is_of_a_host());
+        let wider = wider.filter_map(|width| Some((Self::around(address, width.bits()), width.times()?)));
+        std::iter::once((Self::own(Some(address)), 1)).chain(wider).collect()
+    }
+
     /// The bytes that stand for it in a hash.
     fn bytes(self) -> Vec<u8> {
         match self.0 {
@@ -75,6 +83,9 @@ pub enum Width {
 use Width::{V4Slash16, V4Slash24, V6Slash32, V6Slash48, V6Slash56};
 
 impl Width {
+    /// Every width.
+    pub const ALL: [Self; 5] = [V4Slash24, V4Slash16, V6Slash56, V6Slash48, V6Slash32];
+
     fn bits(self) -> u8 {
         match self {
             V4Slash24 => 24,
@@ -83,6 +94,23 @@ impl Width {
             V6Slash48 => 48,
             V6Slash32 => 32,
         }
+    }
+
+    /// How many times as much as its narrowest networks it may do, where that is bounded. An office or a carrier has more traders than a home; a host
+    /// that has all of a network has no more of them.
+    pub fn times(self) -> Option<u32> {
+        match self {
+            V4Slash24 => Some(6),
+            V4Slash16 => None,
+            V6Slash56 => Some(2),
+            V6Slash48 => Some(4),
+            V6Slash32 => Some(12),
+        }
+    }
+
+    /// Whether one host commonly has all of such a network, or of a wider one.
+    fn is_of_a_host(self) -> bool {
+        matches!(self, V4Slash24 | V6Slash56 | V6Slash48)
     }
 
     /// The widths for an address, the narrowest first.

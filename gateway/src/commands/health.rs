@@ -17,8 +17,11 @@ const DEADLINE: Duration = Duration::from_secs(3);
 /// # Errors
 ///
 /// A bad configuration, a gateway that does not reply, or one that says no.
-pub fn run(settings: &Settings, ready: bool) -> Outcome {
-    let address = reachable(settings.read(|sources| config::admin_listen(sources, variable))?);
+pub fn run(settings: &Settings, address: Option<SocketAddr>, ready: bool) -> Outcome {
+    let address = match address {
+        Some(address) => address,
+        None => reachable(config::admin_listen(&settings.sources(), variable)?),
+    };
     let path = if ready { "/readyz" } else { "/livez" };
     let (status, body) = get(address, path).map_err(|error| format!("http://{address}{path}: {error}"))?;
     print(format_args!("{body}"))?;

@@ -14,7 +14,6 @@ use std::{
     env,
     error::Error,
     fmt::Display,
-    fs,
     io::{self, Write},
     path::PathBuf,
 };
@@ -48,16 +47,6 @@ impl Settings {
             eprintln!("warning: {warning}");
         }
         read(&self.sources())
-    }
-
-    /// Refuses a file with nothing in it, where a file was named: somebody is about to write it.
-    fn refuse_emptied(&self) -> Result<(), Faults> {
-        match &self.config {
-            Some(path) if fs::read_to_string(path).is_ok_and(|text| text.trim().is_empty()) => {
-                Err(Faults::of_emptied(path))
-            }
-            _ => Ok(()),
-        }
     }
 
     fn load(&self) -> Result<Config, Faults> {

@@ -33,7 +33,6 @@ pub async fn run(settings: Settings) -> Outcome {
     let address = public.address();
     config.bound_to(address);
     let load: Load = Arc::new(move || {
-        settings.refuse_emptied()?;
         let mut config = settings.load()?;
         config.bound_to(address);
         Ok(config)
@@ -49,7 +48,7 @@ pub(super) async fn serve_on(
     config: Config,
     load: Option<Load>,
 ) -> Outcome {
-    let (origin, timeout) = (config.public_origin.text.clone(), config.upstream.timeout);
+    let origin = config.public_origin.text.clone();
     let connections = (config.connections, config.listeners.stop_delay);
     let app = app::build(config, World::of_the_system());
     if load.is_none() {
@@ -61,5 +60,5 @@ pub(super) async fn serve_on(
     {
         return Err(Faults::of_the_store(&unusable.reason).into());
     }
-    server::run(public, admin, app, load, &origin, timeout, connections).await
+    server::run(public, admin, app, load, &origin, connections).await
 }

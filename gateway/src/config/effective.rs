@@ -1,12 +1,13 @@
 //! The settings that are in force: what each is and where it comes from, as `autoshares-gateway config` shows it, and what a reload changes.
 
-use std::{fmt::Write, fs, path::PathBuf};
+use std::{fmt::Write, path::PathBuf};
 
 use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::{
     Setting,
+    files::Files,
     given::{Given, Place, is_secret, may_be_shown, shortened},
     reader::Reader,
     setting::Holds,
@@ -15,15 +16,16 @@ use super::{
 
 /// Settings that belong to sockets, to the connection to Redis or to the shape of the log. A change of theirs takes effect at the next start.
 const AT_START: [&str; 6] = ["listen", "admin_listen", "stop_delay", "connections.", "log.format", "store."];
-/// The SDK looks at this file by itself, before each call.
+/// Settings that wait for the next start when one waits that they belong to: other keys for another store, another origin for another address.
+const TOGETHER: [(&str, &str); 2] = [("store.", "flow.keys_file"), ("listen", "public_origin")];
+/// The SDK follows the content of this file by itself.
 const FOLLOWED: &str = "upstream.app_key_file";
 
 /// All settings of a configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Effective {
     settings: Vec<Value>,
-    /// The TOML file, if there is one.
-    file: Option<PathBuf>,
+    files: Files,
 }
 
 /// One setting. It keeps no text that may be a secret.
@@ -36,12 +38,12 @@ struct Value {
     shown: Option<String>,
     /// The host of an address, in which no secret stands.
     host: Option<String>,
-    /// Of the text, and of what stands in the file that it names.
+    /// Of the text.
     hash: [u8; 32],
     /// The file that it names.
     file: Option<PathBuf>,
-    /// Of the text alone.
-    hash_of_text: [u8; 32],
+    /// Of what stood in that file.
+    content: Option<[u8; 32]>,
 }
 
 /// A setting that a reload has changed.
@@ -57,38 +59,56 @@ pub struct Change {
 
 impl Effective {
     pub(super) fn of(reader: &Reader<'_>) -> Self {
-        let values = settings().map(|setting| Value::of(*setting, reader.given(*setting)));
-        Self { settings: values.collect(), file: reader.file_name() }
+        let values = settings().map(|setting| Value::of(*setting, reader.given(*setting), reader.files()));
+        Self { settings: values.collect(), files: reader.files().clone() }
     }
 
-    /// The files that the configuration was read from, but for the one of the application key.
-    pub fn files(&self) -> Vec<PathBuf> {
-        let followed = self.settings.iter().filter(|value| value.setting.key != FOLLOWED);
-        self.file.iter().chain(followed.filter_map(|value| value.file.as_ref())).cloned().collect()
+    /// The files that the configuration was read from, as they were then.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// The settings that stand in the TOML file.
+    pub fn in_file(&self) -> Vec<&'static str> {
+        let in_file = self.settings.iter().filter(|value| matches!(value.place, Some(Place::File { .. })));
+        in_file.map(|value| value.setting.key).collect()
     }
 
     /// What another configuration would change.
     pub fn changes(&self, other: &Self) -> Vec<Change> {
-        let pairs = self.settings.iter().zip(&other.settings);
-        let changed = pairs.filter(|(old, new)| old.hash != new.hash);
-        let change = |(old, new): (&Value, &Value)| {
+        let pairs = || self.settings.iter().zip(&other.settings);
+        let changed: Vec<_> = pairs().filter(|(old, new)| old.differs(new)).collect();
+        let waits = |key: &str| {
+            let waits_for = |(cause, waiting): &(&str, &str)| {
+                key == *waiting && changed.iter().any(|(old, _)| is_or_lies_in(old.setting.key, cause))
+            };
+            AT_START.iter().any(|at_start| is_or_lies_in(key, at_start)) || TOGETHER.iter().any(waits_for)
+        };
+        let change = |(old, new): &(&Value, &Value)| {
             let key = old.setting.key;
-            let told = if old.hash_of_text == new.hash_of_text {
+            let told = if old.hash == new.hash {
                 "the file has another content".to_owned()
             } else {
                 format!("{} → {}", old.shown(), new.shown())
             };
-            let needs_restart = AT_START
-                .iter()
-                .any(|at_start| key == *at_start || at_start.ends_with('.') && key.starts_with(at_start));
-            Change { key, told, needs_restart }
+            Change { key, told, needs_restart: waits(key) }
         };
-        changed.map(change).collect()
+        changed.iter().map(change).collect()
     }
 
-    /// The file that a setting names.
-    pub fn file_of(&self, key: &str) -> Option<PathBuf> {
-        self.settings.iter().find(|value| value.setting.key == key)?.file.clone()
+    /// Leaves settings that wait for the next start as they are in force.
+    pub fn keep_waiting(&mut self, in_force: &Self, changes: &[Change]) {
+        for (new, old) in self.settings.iter_mut().zip(&in_force.settings) {
+            if changes.iter().any(|change| change.needs_restart && change.key == old.setting.key) {
+                *new = old.clone();
+            }
+        }
+    }
+
+    /// The file that a setting names, and the hash of what stood in it.
+    pub fn file_of(&self, key: &str) -> Option<(PathBuf, Option<[u8; 32]>)> {
+        let value = self.settings.iter().find(|value| value.setting.key == key)?;
+        Some((value.file.clone()?, value.content))
     }
 
     /// The value of a setting, and of an address its host alone.
@@ -116,7 +136,7 @@ impl Effective {
 }
 
 impl Value {
-    fn of(setting: Setting, given: Option<Given>) -> Self {
+    fn of(setting: Setting, given: Option<Given>, files: &Files) -> Self {
         // A default is no secret, also where the setting holds an address and the default is none.
         let may_be_shown = |text: &str| {
             text == setting.default || !is_secret(&setting, text) && may_be_shown(&setting, text)
@@ -126,19 +146,19 @@ impl Value {
             None => (None, setting.has_default().then(|| setting.default.to_owned())),
         };
         let file = text.as_ref().filter(|_| setting.holds == Holds::File).map(PathBuf::from);
-        let mut hash = Sha256::new_with_prefix(text.as_deref().unwrap_or_default());
-        let hash_of_text = hash.clone().finalize().into();
-        let followed = file.as_ref().filter(|_| setting.key != FOLLOWED);
-        if let Some(content) = followed.and_then(|path| fs::read(path).ok()) {
-            hash.update(content);
-        }
+        let hash = Sha256::digest(text.as_deref().unwrap_or_default()).into();
+        let content = file.as_ref().and_then(|path| files.content(path));
         let url = text
             .as_deref()
             .filter(|_| setting.holds == Holds::Address)
             .and_then(|text| Url::parse(text).ok());
         let host = url.and_then(|url| url.host_str().map(str::to_owned));
         let shown = text.filter(|text| may_be_shown(text));
-        Self { setting, place, shown, host, hash: hash.finalize().into(), file, hash_of_text }
+        Self { setting, place, shown, host, hash, file, content }
+    }
+
+    fn differs(&self, other: &Self) -> bool {
+        self.hash != other.hash || self.content != other.content && self.setting.key != FOLLOWED
     }
 
     fn shown(&self) -> String {
@@ -148,6 +168,11 @@ impl Value {
             (None, None) => "not set".to_owned(),
         }
     }
+}
+
+/// Whether a key is another one, or lies in the table whose name ends with a dot.
+fn is_or_lies_in(key: &str, other: &str) -> bool {
+    key == other || other.ends_with('.') && key.starts_with(other)
 }
 
 /// A text as TOML writes it.

@@ -31,6 +31,7 @@ mod page;
 mod log;
 
 mod file;
+mod files;
 mod given;
 mod loopback;
 mod names;
@@ -43,6 +44,7 @@ use autoshares_sdk::Client;
 pub use connections::Connections;
 pub use documents::{example, schema, table};
 pub use effective::{Change, Effective};
+pub use files::Files;
 pub use flow::{Answers, Binding, Flow};
 pub use limits::Limits;
 pub use listeners::Listeners;
@@ -215,16 +217,18 @@ pub fn proxies(sources: &Sources<'_>, lookup: impl Fn(&str) -> Option<String>) -
     reader.finish(proxies)
 }
 
-/// `admin_listen` alone, for a command that needs nothing else.
+/// `admin_listen` alone, to find a gateway that runs. Other faults are no matter, nor is a file that cannot be read: the gateway goes on with what
+/// it has read before.
 ///
 /// # Errors
 ///
-/// See [`load`].
+/// An `admin_listen` that is no address.
 pub fn admin_listen(
     sources: &Sources<'_>,
     lookup: impl Fn(&str) -> Option<String>,
 ) -> Result<SocketAddr, Faults> {
     let mut reader = Reader::new(sources, &lookup);
+    reader.forget_faults();
     let admin_listen = listeners::admin_listen(&mut reader);
     reader.finish(admin_listen)
 }

@@ -14,6 +14,7 @@ use url::Url;
 
 use super::{
     Setting, file,
+    files::Files,
     given::{Given, Place, is_secret, may_be_shown, shortened},
     names,
     setting::Holds,
@@ -38,6 +39,8 @@ pub struct Sources<'a> {
 pub struct Faults {
     faults: Vec<String>,
     warnings: Vec<String>,
+    /// The files that were read: the faults may be mended in each.
+    pub files: Files,
 }
 
 impl fmt::Display for Faults {
@@ -56,16 +59,10 @@ impl Faults {
         self.faults.join("; ")
     }
 
-    /// The file holds nothing any more.
-    pub fn of_emptied(path: &Path) -> Self {
-        let faults = vec![format!("{}: is empty", path.display())];
-        Self { faults, warnings: Vec::new() }
-    }
-
     /// The store replies, and cannot be used as it is set up.
     pub fn of_the_store(reason: &str) -> Self {
         let faults = vec![format!("`store.url` (GATEWAY_STORE): Redis cannot be used: {reason}")];
-        Self { faults, warnings: Vec::new() }
+        Self { faults, warnings: Vec::new(), files: Files::default() }
     }
 }
 
@@ -74,7 +71,8 @@ impl Faults {
 pub(super) struct Reader<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
     file: BTreeMap<String, Given>,
-    file_name: Option<PathBuf>,
+    /// The file and those that settings name, as they were before they were read.
+    files: Files,
     /// Whether there is a file that cannot be read, so that nobody knows which settings are missing.
     file_is_unread: bool,
     /// The settings whose value in the file is of another kind, which has been told.
@@ -88,6 +86,7 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(super) fn new(sources: &Sources<'a>, lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
         let mut faults = Vec::new();
+        let of_file = Files::look_at(sources.file.map(Path::to_owned).into_iter());
         let read = sources.file.map(|path| file::read(path, &mut faults));
         let file_is_unread = matches!(read, Some(None));
         let (file, unread) = read.flatten().unwrap_or_default();
@@ -114,26 +113,34 @@ impl<'a> Reader<'a> {
         });
         let misspelt = sources.variables.iter().filter_map(|name| names::misspelt_variable(name));
         let warnings = warning.into_iter().chain(misspelt).collect();
-        let file_name = sources.file.map(Path::to_owned);
-        Self {
+        let mut reader = Self {
             lookup,
             file,
-            file_name,
+            files: Files::default(),
             file_is_unread,
             unread,
             set,
             defaults: sources.defaults,
             faults,
             warnings,
-        }
+        };
+        let named = settings().filter(|setting| setting.holds == Holds::File);
+        let named = named.filter_map(|setting| reader.get(*setting).map(PathBuf::from)).collect::<Vec<_>>();
+        reader.files = of_file.and(Files::look_at(named.into_iter()));
+        reader
     }
 
     /// Ends reading: the value that was read, or every fault that was found anywhere.
     pub(super) fn finish<T>(self, read: Option<T>) -> Result<T, Faults> {
         match read {
             Some(read) if self.faults.is_empty() => Ok(read),
-            _ => Err(Faults { faults: self.faults, warnings: self.warnings }),
+            _ => Err(Faults { faults: self.faults, warnings: self.warnings, files: self.files }),
         }
+    }
+
+    /// Forgets what was found wrong so far.
+    pub(super) fn forget_faults(&mut self) {
+        self.faults.clear();
     }
 
     /// The text of a setting; an empty variable and an empty text in the file count as unset.
@@ -155,9 +162,9 @@ impl<'a> Reader<'a> {
         set.or_else(from_environment).or_else(from_file).or_else(from_command)
     }
 
-    /// The TOML file, if there is one.
-    pub(super) fn file_name(&self) -> Option<PathBuf> {
-        self.file_name.clone()
+    /// The file and those that settings name, as they were before they were read.
+    pub(super) fn files(&self) -> &Files {
+        &self.files
     }
 
     /// The text of a variable that belongs to no setting; an empty one counts as unset.

@@ -11,14 +11,6 @@ use crate::{
     network::{Networks, Width},
 };
 
-/// How many times as much as its narrowest networks a wider one may do: resets, and codes where they are bounded there too. An office or a
-/// carrier has more traders than a home; a host that has all of a network has no more of them.
-const WIDER: [(Width, u32, Option<u32>); 4] = [
-    (Width::V4Slash24, 6, Some(6)),
-    (Width::V6Slash56, 2, Some(2)),
-    (Width::V6Slash48, 4, Some(4)),
-    (Width::V6Slash32, 12, None),
-];
 /// The part of the reserve for newcomers that one block of networks may use: one in ten.
 const BLOCK: u32 = 10;
 
@@ -43,16 +35,14 @@ pub(super) struct Policy {
 
 impl Policy {
     pub(super) fn of(limits: &Limits) -> Self {
-        let reset = |(width, times, _): (Width, u32, Option<u32>)| Some((width, times));
-        let code = |(width, _, times): (Width, u32, Option<u32>)| Some((width, times?));
         let halves = |part: fn(u32) -> u32| {
             let rates = limits.resets.iter().map(|rate| Rate { count: part(rate.count), ..*rate });
             rates.filter(|rate| rate.count > 0).collect::<Vec<_>>()
         };
         Self {
-            resets: OfNetworks::new(&limits.resets_per_address, reset),
-            logins: OfNetworks::new(&limits.logins_per_address, reset),
-            codes: OfNetworks::new(&limits.codes_per_address, code),
+            resets: OfNetworks::new(&limits.resets_per_address, |_| true),
+            logins: OfNetworks::new(&limits.logins_per_address, |_| true),
+            codes: OfNetworks::new(&limits.codes_per_address, |width| width != Width::V6Slash32),
             open: halves(|count| count - count / 2),
             reserve: halves(|count| count / 2),
             block: halves(|count| (count / 2).div_ceil(BLOCK)),
@@ -106,10 +96,11 @@ impl Policy {
 }
 
 impl OfNetworks {
-    fn new(own: &[Rate], times: impl Fn((Width, u32, Option<u32>)) -> Option<(Width, u32)>) -> Self {
-        let wider = WIDER.into_iter().filter_map(times).map(|(width, times)| {
+    fn new(own: &[Rate], is_bounded: impl Fn(Width) -> bool) -> Self {
+        let wider = Width::ALL.into_iter().filter(|width| is_bounded(*width)).filter_map(|width| {
+            let times = width.times()?;
             let rates = own.iter().map(|rate| Rate { count: widened(*rate, times), ..*rate });
-            (width, rates.collect())
+            Some((width, rates.collect()))
         });
         Self { own: own.to_vec(), wider: wider.collect() }
     }

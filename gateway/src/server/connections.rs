@@ -1,5 +1,6 @@
 //! How many connections there may be: in all, and from one network. When there is no room, the connection that has been silent longest gives way to
-//! a new one; where none is silent, the new one is closed. Each of these is counted, and told once a minute.
+//! a new one, or the one that has been in the middle of a head longest; where there is neither, the new one is closed. Each of these is counted,
+//! and told once a minute.
 
 use std::{
     collections::HashMap,
@@ -37,7 +38,7 @@ const MAX_GOING: usize = 64;
 pub struct Most {
     /// At once.
     pub all: usize,
-    /// At once from one network: an IPv4 address, or the /64 of an IPv6 address.
+    /// At once from one network: an IPv4 address, or the /64 of an IPv6 address. Wider ones may have several times as many.
     pub per_network: usize,
 }
 
@@ -54,7 +55,7 @@ pub struct Connections {
 
 #[derive(Debug, Default)]
 struct State {
-    open: HashMap<u64, Arc<Connection>>,
+    open: HashMap<u64, Open>,
     per_network: HashMap<Network, usize>,
     /// How many of `open` were asked to go and have not gone yet.
     going: usize,
@@ -63,18 +64,24 @@ struct State {
     untold: u64,
 }
 
-/// A connection, as its stream, its service and the others know it.
+/// A connection, as the others know it.
+#[derive(Debug)]
+struct Open {
+    connection: Arc<Connection>,
+    /// The networks that it is counted for; none for a trusted proxy's.
+    networks: Vec<Network>,
+}
+
+/// A connection, as its stream and its service know it.
 #[derive(Debug)]
 pub struct Connection {
     phase: AtomicU8,
-    /// The number of its turn: whoever fell silent later has a higher one.
-    silent_since: AtomicU64,
+    /// The number of its turn: whoever fell silent or began a head later has a higher one.
+    waits_since: AtomicU64,
     turns: Arc<AtomicU64>,
     /// Whether it gives way to another one.
     must_go: AtomicBool,
     waker: AtomicWaker,
-    /// The network that it is counted for; `None` for a trusted proxy's.
-    network: Option<Network>,
 }
 
 /// Holds the place of a connection until its last request is done.
@@ -112,13 +119,8 @@ impl Connections {
     /// A place for a connection from an address; `None` when there is no room. An address that is `None` is a trusted proxy's, through which many
     /// clients come.
     pub fn place(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Place> {
-        let network = address.map(|address| Network::own(Some(address.to_canonical())));
         let mut state = self.state();
-        if let Some(network) = network
-            && state.per_network.get(&network).is_some_and(|count| *count >= self.most.per_network)
-        {
-            self.make_room(&mut state, Reason::Network, |connection| connection.network == Some(network))?;
-        }
+        let networks = self.room_in_networks(&mut state, address)?;
         if state.open.len() - state.going >= self.most.all {
             self.make_room(&mut state, Reason::All, |_| true)?;
         }
@@ -127,36 +129,46 @@ impl Connections {
         }
         let connection = Arc::new(Connection {
             phase: AtomicU8::new(IDLE),
-            silent_since: AtomicU64::new(self.turns.fetch_add(1, Ordering::Relaxed)),
+            waits_since: AtomicU64::new(self.turns.fetch_add(1, Ordering::Relaxed)),
             turns: Arc::clone(&self.turns),
             must_go: AtomicBool::new(false),
             waker: AtomicWaker::new(),
-            network,
         });
         let number = state.next;
         state.next += 1;
-        state.open.insert(number, Arc::clone(&connection));
-        if let Some(network) = network {
-            *state.per_network.entry(network).or_default() += 1;
-        }
+        state.enter(&networks);
+        state.open.insert(number, Open { connection: Arc::clone(&connection), networks });
         self.show(state.open.len());
         Some(Place { connection, number, connections: Arc::clone(self) })
     }
 
-    /// Asks the connection that has been silent longest to go. `None` when none is silent.
-    fn make_room(
-        &self,
-        state: &mut State,
-        reason: Reason,
-        may_go: impl Fn(&Connection) -> bool,
-    ) -> Option<()> {
-        let silent = state.open.values().filter(|connection| connection.may_go() && may_go(connection));
-        let longest =
-            silent.min_by_key(|connection| connection.silent_since.load(Ordering::Relaxed)).cloned();
+    /// The networks of an address, once there is room for one more connection in each; `None` when one has all that it may have.
+    fn room_in_networks(&self, state: &mut State, address: Option<IpAddr>) -> Option<Vec<Network>> {
+        let networks = address.map(|address| Network::of_a_host(address.to_canonical())).unwrap_or_default();
+        for (network, times) in &networks {
+            let most = self.most.per_network.saturating_mul(*times as usize);
+            if state.per_network.get(network).is_some_and(|count| *count >= most) {
+                self.make_room(state, Reason::Network, |open| open.networks.contains(network))?;
+            }
+        }
+        Some(networks.into_iter().map(|(network, _)| network).collect())
+    }
+
+    /// Asks the connection that has been silent longest to go, or where none is silent the one that has been in the middle of a head longest. `None`
+    /// when all are busy.
+    fn make_room(&self, state: &mut State, reason: Reason, is_meant: impl Fn(&Open) -> bool) -> Option<()> {
+        let waiting = state.open.values_mut().filter(|open| is_meant(open) && open.connection.may_go());
+        let longest = waiting.min_by_key(|open| open.connection.waits());
         let outcome = if longest.is_some() { "gave_way" } else { "refused" };
         if let Some(metrics) = &self.metrics {
             metrics.connection_shed(reason.name(), outcome);
         }
+        // It is counted no more, or its network could have no new connection until it has gone.
+        let left = longest.map(|longest| {
+            longest.connection.must_go.store(true, Ordering::Relaxed);
+            longest.connection.waker.wake();
+            std::mem::take(&mut longest.networks)
+        });
         state.untold += 1;
         let now = self.clock.now();
         if state.told.is_none_or(|told| now.saturating_duration_since(told) >= TELL_EVERY) {
@@ -167,12 +179,8 @@ impl Connections {
                 shed, open, "connections are closed before their time, for there is no room"
             );
         }
-        let longest = longest?;
-        longest.must_go.store(true, Ordering::Relaxed);
-        longest.waker.wake();
+        state.leave(&left?);
         state.going += 1;
-        // It is counted no more, or its network could have no new connection until it has gone.
-        state.leave(longest.network);
         Some(())
     }
 
@@ -188,12 +196,19 @@ impl Connections {
 }
 
 impl State {
-    fn leave(&mut self, network: Option<Network>) {
-        let Some(network) = network else { return };
-        if let Some(count) = self.per_network.get_mut(&network) {
-            *count -= 1;
-            if *count == 0 {
-                self.per_network.remove(&network);
+    fn enter(&mut self, networks: &[Network]) {
+        for network in networks {
+            *self.per_network.entry(*network).or_default() += 1;
+        }
+    }
+
+    fn leave(&mut self, networks: &[Network]) {
+        for network in networks {
+            if let Some(count) = self.per_network.get_mut(network) {
+                *count -= 1;
+                if *count == 0 {
+                    self.per_network.remove(network);
+                }
             }
         }
     }
@@ -206,8 +221,8 @@ impl Connection {
 
     /// Goes over to another phase.
     pub fn enter(&self, phase: u8) {
-        if phase == IDLE {
-            self.silent_since.store(self.turns.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        if phase == IDLE || phase == PARTIAL_HEAD {
+            self.waits_since.store(self.turns.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
         }
         self.phase.store(phase, Ordering::Relaxed);
     }
@@ -219,19 +234,41 @@ impl Connection {
     }
 
     fn may_go(&self) -> bool {
-        self.phase() == IDLE && !self.must_go.load(Ordering::Relaxed)
+        matches!(self.phase(), IDLE | PARTIAL_HEAD) && !self.must_go.load(Ordering::Relaxed)
+    }
+
+    /// Smaller for one that should go sooner.
+    fn waits(&self) -> (u8, u64) {
+        (self.phase(), self.waits_since.load(Ordering::Relaxed))
+    }
+}
+
+impl Place {
+    /// Counts the connection for the networks of its client, whom the header of a proxy has named only now. `None` when they have all that they may
+    /// have.
+    pub fn count_for(&self, address: IpAddr) -> Option<()> {
+        let mut state = self.connections.state();
+        let networks = self.connections.room_in_networks(&mut state, Some(address))?;
+        // One that gives way meanwhile is counted for nobody.
+        if self.connection.must_go.load(Ordering::Relaxed) {
+            return None;
+        }
+        state.enter(&networks);
+        if let Some(open) = state.open.get_mut(&self.number) {
+            open.networks = networks;
+        }
+        Some(())
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.connections.state();
-        state.open.remove(&self.number);
+        let Some(open) = state.open.remove(&self.number) else { return };
         if self.connection.must_go.load(Ordering::Relaxed) {
             state.going -= 1;
-        } else {
-            state.leave(self.connection.network);
         }
+        state.leave(&open.networks);
         self.connections.show(state.open.len());
     }
 }

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
-    Connections, Entrance, Listener, Load, Most, Patience, Stop, admin, listener::MAX_OPERATORS, reload,
-    systemd,
+    Connections, Entrance, Header, Listener, Load, Most, Patience, Stop, admin, listener::MAX_OPERATORS,
+    reload, systemd,
 };
 use crate::{app::App, clock::Clock, config, http::edge::BODY_DEADLINE};
 
@@ -36,7 +36,6 @@ pub async fn run(
     app: Arc<App>,
     load: Option<Load>,
     public_origin: &str,
-    upstream_timeout: Duration,
     (settings, stop_delay): (config::Connections, Duration),
 ) -> Result<(), Box<dyn Error>> {
     let (stop_public, stop_admin) = (Stop::new(), Stop::new());
@@ -64,22 +63,21 @@ pub async fn run(
     let most = Most { all: MAX_OPERATORS, per_network: MAX_OPERATORS };
     let operators = Connections::new(most, None, Clock::system());
     let patience = Patience::new(OPERATORS_IDLE);
-    let operators = admin.serve(
-        admin::routes(Arc::clone(&app)),
-        stop_admin.clone(),
-        patience,
-        operators,
-        Entrance::default,
-    );
+    // Without TLS; the balancer that sends PROXY headers to clients' listener sends them with its health checks too.
+    let asked = Arc::clone(&app);
+    let entrance = move || Entrance { tls: None, header: Header::Optional, ..asked.entrance() };
+    let operators =
+        admin.serve(admin::routes(Arc::clone(&app)), stop_admin.clone(), patience, operators, entrance);
     let operators = tokio::spawn(operators);
     let (stopping, stop_at_once) = (stop_public.clone(), CancellationToken::new());
-    let at_once = stop_at_once.clone();
+    let (at_once, stopped) = (stop_at_once.clone(), Arc::clone(&app));
     tokio::spawn(async move {
         let is_asked_by_person = tokio::select! {
             _ = terminate.recv() => false,
             _ = interrupt.recv() => true,
         };
         health.drain();
+        let upstream_timeout = stopped.upstream_timeout();
         // Longer than the slowest request that still comes to a reply.
         let deadline = BODY_DEADLINE + upstream_timeout + Duration::from_secs(5);
         systemd::stopping(stop_delay + deadline + upstream_timeout + Duration::from_secs(10));
@@ -119,7 +117,7 @@ pub async fn run(
     following.inspect(tokio::task::JoinHandle::abort);
     steps.behind().close();
     let under_way = tokio::select! {
-        waited = timeout(upstream_timeout + Duration::from_secs(2), steps.behind().wait()) => waited.is_err(),
+        waited = timeout(app.upstream_timeout() + Duration::from_secs(2), steps.behind().wait()) => waited.is_err(),
         () = stop_at_once.cancelled() => !steps.behind().is_empty(),
     };
     if under_way {

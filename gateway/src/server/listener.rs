@@ -22,7 +22,7 @@ use tokio_util::either::Either;
 use super::{
     connections::{Connections, Place},
     patience::{Serving, Watched},
-    proxy_protocol,
+    proxy_protocol::{self, Header},
 };
 use crate::{
     config::{ForwardedHeader, Proxies},
@@ -68,6 +68,8 @@ pub struct Entrance {
     pub tls: Option<Arc<ServerConfig>>,
     /// The proxies that may say who came to them.
     pub proxies: Arc<Proxies>,
+    /// Whether their connections begin with PROXY headers, where that is their way.
+    pub header: Header,
 }
 
 /// A socket that is bound and not yet served.
@@ -151,19 +153,28 @@ impl<S: Send + 'static> Accept<TcpStream, S> for Entering {
 
 impl Entering {
     async fn enter<S>(self, mut stream: TcpStream, service: S) -> io::Result<(Entered, Serving<S>)> {
-        let Entrance { tls, proxies } = (self.entrance)();
+        let Entrance { tls, proxies, header } = (self.entrance)();
         let peer = stream.peer_addr()?;
         stream.set_nodelay(true)?;
         let is_proxy = proxies.trust(peer.ip());
+        let no_room = || io::Error::other("there is no room");
+        let place = self.connections.place((!is_proxy).then(|| peer.ip())).ok_or_else(no_room)?;
         let client = match proxies.header {
-            ForwardedHeader::ProxyProtocol if is_proxy => proxy_protocol::read(&mut stream).await?,
+            ForwardedHeader::ProxyProtocol if is_proxy => {
+                unless_it_gives_way(&place, proxy_protocol::read(&mut stream, header)).await?
+            }
             _ => None,
         };
-        let counted = client.map(|client| client.ip()).or_else(|| (!is_proxy).then(|| peer.ip()));
-        let place = self.connections.place(counted).ok_or_else(|| io::Error::other("there is no room"))?;
+        if let Some(client) = client {
+            place.count_for(client.ip()).ok_or_else(no_room)?;
+        }
         let socket = match tls {
             None => Either::Left(stream),
-            Some(config) => Either::Right(shake_hands(config, stream, &place).await?),
+            Some(config) => {
+                let shaking = timeout(HANDSHAKE_DEADLINE, TlsAcceptor::from(config).accept(stream));
+                let shaken = async { shaking.await.map_err(io::Error::other)? };
+                Either::Right(unless_it_gives_way(&place, shaken).await?)
+            }
         };
         let connection = Arc::clone(&place.connection);
         let mut stream = TimeoutStream::new(Watched::new(socket, connection, self.head));
@@ -172,12 +183,11 @@ impl Entering {
     }
 }
 
-/// The TLS handshake, in which a connection is as silent as one that waits for a request: it gives way to others.
-async fn shake_hands(
-    config: Arc<ServerConfig>,
-    stream: TcpStream,
+/// What comes before the first request, in which a connection is as silent as one that waits for a request: it gives way to others.
+async fn unless_it_gives_way<T>(
     place: &Place,
-) -> io::Result<TlsStream<TcpStream>> {
+    beginning: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
     let gives_way =
         poll_fn(
             |context| {
@@ -185,9 +195,7 @@ async fn shake_hands(
             },
         );
     tokio::select! {
-        shaken = timeout(HANDSHAKE_DEADLINE, TlsAcceptor::from(config).accept(stream)) => {
-            shaken.map_err(io::Error::other)?
-        }
+        begun = beginning => begun,
         () = gives_way => Err(io::ErrorKind::ConnectionAborted.into()),
     }
 }

@@ -18,6 +18,7 @@ use autoshares_counting::Store;
 pub use connections::{Connections, Most};
 pub use lifecycle::run;
 pub use listener::{Entrance, Listener, Patience, Stop};
+pub use proxy_protocol::Header;
 pub use reload::Load;
 
 use crate::{guard::Guard, steps::Report};

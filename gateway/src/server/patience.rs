@@ -61,6 +61,9 @@ impl<S: AsyncRead> AsyncRead for Watched<S> {
                 Poll::Ready(read)
             }
             Poll::Pending if connection.phase() == PARTIAL_HEAD => {
+                if connection.should_close(context) {
+                    return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+                }
                 let deadline = this.deadline.get_or_insert_with(|| Box::pin(sleep(*this.head)));
                 ready!(deadline.as_mut().poll(context));
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))

@@ -16,16 +16,26 @@ const PIECE: Duration = Duration::from_millis(5);
 /// The longest header that is read: proxies add little to the addresses.
 const LONGEST: usize = 1024;
 
-/// Reads the header, and nothing after it. `None` when the connection is the proxy's own, as that of a health check.
+/// Whether each connection begins with a header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Header {
+    /// One without is closed: nobody knows whose it is.
+    #[default]
+    Required,
+    /// A scraper comes without, and a balancer's health check with one.
+    Optional,
+}
+
+/// Reads the header, and nothing after it. `None` when there is none, or the connection is the proxy's own, as that of a health check.
 ///
 /// # Errors
 ///
-/// An [`io::Error`] when no such header comes in time.
-pub async fn read(stream: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
-    timeout(DEADLINE, read_now(stream)).await.map_err(io::Error::other)?
+/// An [`io::Error`] when a header is required and none comes in time.
+pub async fn read(stream: &mut TcpStream, header: Header) -> io::Result<Option<SocketAddr>> {
+    timeout(DEADLINE, read_now(stream, header)).await.map_err(io::Error::other)?
 }
 
-async fn read_now(stream: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
+async fn read_now(stream: &mut TcpStream, header: Header) -> io::Result<Option<SocketAddr>> {
     let invalid = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why.to_owned());
     let config = ParseConfig { include_tlvs: false, ..ParseConfig::default() };
     let (mut bytes, mut before) = ([0; LONGEST], 0);
@@ -39,6 +49,8 @@ async fn read_now(stream: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
                 return Ok(client);
             }
             Err(Error::BufferTooShort) if there < LONGEST => {}
+            // What can begin no header, or what follows none.
+            Err(Error::Invalid) if header == Header::Optional => return Ok(None),
             Err(error) => return Err(invalid(&error.to_string())),
         }
         if there == 0 {

@@ -1,9 +1,8 @@
 //! Follows the settings while the gateway runs: it looks at the content of the file and of the files that it names, and reads them anew when
 //! they have changed, or at a SIGHUP. Settings that are not valid change nothing, and are told.
 
-use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
-use sha2::{Digest, Sha256};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     task::spawn_blocking,
@@ -14,7 +13,7 @@ use tracing::{error, info, warn};
 use super::{keys::Shown, systemd};
 use crate::{
     app::App,
-    config::{Change, Config, Faults},
+    config::{Change, Config, Effective, Faults, Files},
 };
 
 /// How often the gateway looks. A content that two looks in a row have found is whole: whoever writes a file in place takes less time.
@@ -22,9 +21,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Reads the settings anew.
 pub type Load = Arc<dyn Fn() -> Result<Config, Faults> + Send + Sync>;
-
-/// The content of each file, as a hash; `None` for one that cannot be read.
-type Content = Vec<Option<[u8; 32]>>;
 
 /// Catches SIGHUP from now on, which ends a process that does not.
 ///
@@ -40,23 +36,37 @@ pub async fn follow(app: Arc<App>, load: Load, mut hangups: Signal) {
     let mut look = interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut shown = show(&app, Shown::default()).await;
-    let mut followed = content(app.effective().files()).await;
-    let mut last = followed.clone();
+    let mut loaded = Loaded::of(&app.effective());
+    let mut last = None;
     loop {
         let is_asked = tokio::select! {
             _ = hangups.recv() => true,
             _ = look.tick() => false,
         };
         shown = show(&app, shown).await;
-        let now = content(app.effective().files()).await;
-        if is_asked || now != followed && now == last {
-            reload(&app, &load, is_asked).await;
-            // Other settings may name other files.
-            followed = content(app.effective().files()).await;
-            last = followed.clone();
+        let files = loaded.files.clone();
+        // Off the thread that serves requests, for a disk may be slow.
+        let now = spawn_blocking(move || files.look_again()).await.ok();
+        if is_asked || now.as_ref() != Some(&loaded.files) && now == last {
+            reload(&app, &load, &mut loaded, is_asked).await;
+            shown = show(&app, shown).await;
+            last = None;
         } else {
             last = now;
         }
+    }
+}
+
+/// What was read last, whether it is in force or was found to be not valid.
+struct Loaded {
+    files: Files,
+    /// The settings that stood in the file when it was valid last.
+    in_file: Vec<&'static str>,
+}
+
+impl Loaded {
+    fn of(effective: &Effective) -> Self {
+        Self { files: effective.files().clone(), in_file: effective.in_file() }
     }
 }
 
@@ -71,38 +81,52 @@ async fn show(app: &Arc<App>, mut shown: Shown) -> Shown {
 }
 
 /// Reads the settings, and puts them in force if they are valid.
-async fn reload(app: &Arc<App>, load: &Load, is_asked: bool) {
-    let report = app.watched().report;
-    let note = |valid: bool| {
-        report.health.set_settings_valid(valid);
-        report.metrics.settings(valid);
-    };
+async fn reload(app: &Arc<App>, load: &Load, loaded: &mut Loaded, is_asked: bool) {
     systemd::reloading();
     let loading = Arc::clone(load);
-    let Ok(loaded) = spawn_blocking(move || loading()).await else { return systemd::ready() };
-    match loaded {
-        Err(faults) => {
-            note(false);
-            systemd::ready();
-            error!(
-                faults = faults.one_line(),
-                "the settings have changed and are not valid: the old ones stay in force"
-            );
-        }
-        Ok(config) => {
-            let warnings = config.warnings.clone();
-            let changes = app.follow(config);
-            systemd::ready();
-            note(true);
-            if changes.is_empty() && !is_asked {
-                return;
+    let read = spawn_blocking(move || loading()).await;
+    let refused = match read {
+        Ok(Ok(config)) => {
+            loaded.files = config.effective.files().clone();
+            let in_file = config.effective.in_file();
+            let gone: Vec<_> = loaded.in_file.iter().filter(|key| !in_file.contains(key)).copied().collect();
+            if gone.is_empty() || is_asked {
+                loaded.in_file = in_file;
+                put_in_force(app, config, is_asked);
+                None
+            } else {
+                Some(format!(
+                    "{}: no longer in the file, as in one that is half written; if they were taken out on purpose, send SIGHUP",
+                    gone.join(", ")
+                ))
             }
-            for warning in warnings {
-                warn!("{warning}");
-            }
-            tell(&changes);
         }
+        Ok(Err(faults)) => {
+            loaded.files = faults.files.clone();
+            Some(faults.one_line())
+        }
+        // It has panicked, which the log tells.
+        Err(_) => Some("they cannot be read".to_owned()),
+    };
+    systemd::ready();
+    let report = app.watched().report;
+    report.health.set_settings_valid(refused.is_none());
+    report.metrics.settings(refused.is_none());
+    if let Some(faults) = refused {
+        error!(faults, "the settings have changed and are not valid: the old ones stay in force");
     }
+}
+
+fn put_in_force(app: &App, config: Config, is_asked: bool) {
+    let warnings = config.warnings.clone();
+    let changes = app.follow(config);
+    if changes.is_empty() && !is_asked {
+        return;
+    }
+    for warning in warnings {
+        warn!("{warning}");
+    }
+    tell(&changes);
 }
 
 fn tell(changes: &[Change]) {
@@ -120,10 +144,4 @@ fn tell(changes: &[Change]) {
     if changes.is_empty() {
         info!("the settings were read again, and nothing has changed");
     }
-}
-
-/// Off the thread that serves requests, for a disk may be slow.
-async fn content(files: Vec<PathBuf>) -> Content {
-    let hash = |path: &PathBuf| fs::read(path).ok().map(|bytes| Sha256::digest(bytes).into());
-    spawn_blocking(move || files.iter().map(hash).collect()).await.unwrap_or_default()
 }

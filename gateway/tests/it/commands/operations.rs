@@ -1,7 +1,12 @@
 //! What operators and their tools see: health, the service manager, a stop that load balancers notice, metrics in the format that is asked for,
 //! request ids of proxies.
 
-use std::{os::unix::net::UnixDatagram, time::Duration};
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    os::unix::net::UnixDatagram,
+    time::Duration,
+};
 
 use autoshares_sdk::sandbox::Sandbox;
 
@@ -35,6 +40,33 @@ async fn the_probe_of_a_container_asks_the_admin_listener() {
     let (status, told) = health("127.0.0.1:1", &[]);
     assert!(status == Some(1) && told.contains("http://127.0.0.1:1/livez"), "{told}");
     assert_eq!(health("nowhere", &[]).0, Some(2));
+    // A file that cannot be read any more, or an address that has changed, is no fault of the gateway that runs.
+    let listening = admin.trim_start_matches("http://");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.toml");
+    for (text, arguments) in [
+        (format!("admin_listen = \"{listening}\"\n[limits]\nresets = \"many\"\nlimit = 1\n"), vec![]),
+        ("admin_listen = \"127.0.0.1:1\"\n[limi".to_owned(), vec!["--address", listening]),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let asked = bare().args(["health", "--config", file.to_str().unwrap()]).args(arguments).status();
+        assert_eq!(asked.unwrap().code(), Some(0));
+    }
+}
+
+/// A balancer that sends PROXY headers sends them with its health checks too, and a scraper in the same network does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_may_come_with_a_proxy_header_or_without() {
+    let settings = ["forwarded_header=proxy-protocol", "trusted_proxies=127.0.0.0/8"];
+    let (_gateway, _, admin) = Gateway::serve(&Upstream::nobody(), &settings, &[]);
+    let address: SocketAddr = admin.trim_start_matches("http://").parse().unwrap();
+    for header in ["", "PROXY TCP4 203.0.113.1 203.0.113.2 4711 443\r\n", "\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"] {
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(stream, "{header}GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        assert!(reply.starts_with("HTTP/1.1 200"), "{header:?}: {reply}");
+    }
 }
 
 /// Not ready at once, served on for a while with `Connection: close`, and then stopped with nothing cut.

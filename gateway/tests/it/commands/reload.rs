@@ -121,7 +121,7 @@ async fn settings_that_are_not_valid_change_nothing() {
     let running = Running::start(&sandbox.base_url(), good, &[]);
     assert_eq!(running.reset("nobody").await.0, 200);
     for (bad, fault) in [
-        ("", "gateway.toml: is empty"),
+        ("", "limits.resets_per_address: no longer in the file"),
         ("[limits]\nresets_per_address = \"100", "not TOML"),
         (
             "[limits]\nresets_per_address = \"many\"\n",
@@ -139,6 +139,76 @@ async fn settings_that_are_not_valid_change_nothing() {
     running.gateway.wait_for("`1/h` → `100000/h`");
     assert_eq!(running.metric("gateway_settings_rejected ").await, "0");
     assert_eq!(running.reset("nobody").await.0, 200);
+}
+
+/// A file that was cut at the end of a line is TOML, and would open what the settings close. Only somebody who asks for it takes settings out.
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_that_are_gone_from_the_file_stay_in_force_until_a_hangup() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let whole = "stop_delay = \"0s\"\n[limits]\nresets_per_address = \"1/h\"\nresets = \"500/h\"\n";
+    let running = Running::start(&sandbox.base_url(), whole, &[]);
+    assert_eq!(running.reset("nobody").await.0, 200);
+    let cut = "stop_delay = \"0s\"\n[limits]\nresets = \"600/h\"\n";
+    running.replace("gateway.toml", cut);
+    let told = running.gateway.wait_for("limits.resets_per_address: no longer in the file");
+    assert!(told.contains("the old ones stay in force") && told.contains("send SIGHUP"), "{told}");
+    assert_eq!(running.reset("nobody").await.0, 429, "the limit holds");
+    assert_eq!(running.metric("gateway_settings_rejected ").await, "1");
+    running.gateway.signal("HUP");
+    let told = running.gateway.wait_for("the settings have changed and are in force");
+    assert!(told.contains("limits.resets_per_address: `1/h` → `10/h`"), "{told}");
+    assert!(told.contains("limits.resets: `500/h` → `600/h`"), "{told}");
+    assert_eq!(running.metric("gateway_settings_rejected ").await, "0");
+}
+
+/// Settings that are not valid because of a file that they name are looked at again when that file changes.
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_are_read_again_when_a_file_that_they_name_is_mended() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let running = Running::start(&sandbox.base_url(), "[log]\nlevel = \"info\"\n", &[]);
+    running.replace("gateway.toml", "[log]\nlevel = \"info\"\n[flow]\nkeys_file = \"{folder}/keys\"\n");
+    running.gateway.wait_for("`flow.keys_file` (GATEWAY_FLOW_KEYS_FILE) cannot be read");
+    let keys = String::from_utf8(bare().arg("keygen").output().unwrap().stdout).unwrap();
+    running.replace("keys", &keys);
+    running.gateway.wait_for("the settings have changed and are in force");
+    // Shown is the one in force, and not what lies in the file.
+    let shown = async || running.metric("gateway_key_info{kind=\"flow_keys\",fingerprint=").await;
+    let before = shown().await;
+    assert!(!before.is_empty());
+    running.replace("keys", "no key\n");
+    running.gateway.wait_for("`flow.keys_file` (GATEWAY_FLOW_KEYS_FILE) has no key in line 1");
+    assert_eq!(shown().await, before);
+}
+
+/// Other keys go with another store, and another origin with another address: what belongs together takes effect together, at the next start.
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_that_belong_to_one_that_waits_wait_with_it() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let keygen = || String::from_utf8(bare().arg("keygen").output().unwrap().stdout).unwrap();
+    let files = [("first", &*keygen()), ("second", &keygen())];
+    let settings =
+        |keys: &str, more: &str| format!("[flow]\nkeys_file = \"{{folder}}/{keys}\"\n[store]\n{more}");
+    let running = Running::start(&sandbox.base_url(), &settings("first", "timeout = \"1s\"\n"), &files);
+    let (_, handle) = running.reset("anna.lee").await;
+    let code = sandbox.outbox().pop().unwrap().code;
+    running.replace("gateway.toml", &settings("second", "timeout = \"2s\"\n[limits]\nresets = \"700/h\"\n"));
+    let waiting = running.gateway.wait_for("these settings take effect at the next start");
+    assert!(
+        waiting.contains("store.timeout: `1s` → `2s`") && waiting.contains("flow.keys_file: "),
+        "{waiting}"
+    );
+    let told = running.gateway.wait_for("the settings have changed and are in force");
+    assert!(told.contains("limits.resets: `600/h` → `700/h`") && !told.contains("keys_file"), "{told}");
+    // They wait on when something else changes.
+    running.replace("gateway.toml", &settings("second", "timeout = \"2s\"\n[limits]\nresets = \"800/h\"\n"));
+    running.gateway.wait_for("limits.resets: `700/h` → `800/h`");
+    let sent = http().post(format!("{}{CODE}", running.public)).header(JSON.0, JSON.1);
+    let sent = sent.header("Reset-Flow", handle.unwrap()).body(format!(r#"{{"Code": "{code}"}}"#));
+    assert_eq!(sent.send().await.unwrap().status(), 200, "the old key still opens handles");
+    // And go into force with it taken back.
+    running.replace("gateway.toml", &settings("second", "timeout = \"1s\"\n[limits]\nresets = \"800/h\"\n"));
+    let told = running.gateway.wait_for("in force changed=\"flow.keys_file: ");
+    assert!(!told.contains("store"), "{told}");
 }
 
 /// A signal that ends most programs reads the settings at once.
@@ -368,6 +438,9 @@ async fn a_new_application_key_is_told_and_shown() {
     }
     assert_eq!(running.reset("anna.lee").await.0, 503);
     running.gateway.wait_for("Autoshares rejects the application key");
+    running.replace("app-key", "short\n");
+    running.gateway.wait_for("`upstream.app_key_file` (AUTOSHARES_APP_KEY_FILE) is shorter than 8");
+    assert_eq!(shown().await, before, "the old key is in use");
     running.replace("app-key", "sandbox-key\n");
     let told = running.gateway.wait_for("the file of the application key has changed");
     let after = shown().await;

@@ -104,13 +104,10 @@ async fn a_slow_reply_does_not_end_a_connection() {
     let app = TestApp::new(&upstream.base_url());
     let address = listen(&app, Duration::from_secs(5), Duration::from_millis(100));
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let body = r#"{"User": "anna.lee"}"#;
-    let request = format!(
-        "POST {RESET} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
+    let request = whole_request("");
+    let (head, body) = request.split_at(request.len() - 4);
     for _ in 0..2 {
-        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
         sleep(Duration::from_millis(20)).await;
         stream.write_all(body.as_bytes()).await.unwrap();
         let mut answer = vec![0; 4096];
@@ -232,6 +229,11 @@ async fn is_closed(stream: &mut TcpStream) -> bool {
     matches!(timeout(Duration::from_secs(1), stream.read_to_end(&mut rest)).await, Ok(Ok(_) | Err(_)))
 }
 
+/// Whether a connection that waits for its request stays open, as far as a moment tells.
+async fn is_open(stream: &mut TcpStream) -> bool {
+    timeout(Duration::from_millis(100), stream.read_u8()).await.is_err()
+}
+
 /// D4: the network that has all it may have gives a silent connection of its own, or nothing; others are served.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_network_cannot_take_all_connections() {
@@ -251,19 +253,92 @@ async fn one_network_cannot_take_all_connections() {
     assert!(is_served(&mut fourth).await);
     assert!(is_closed(&mut second).await && is_served(&mut first).await && is_served(&mut third).await);
 
-    // All three are in the middle of a head.
+    // All three are in the middle of a body.
+    let request = whole_request("");
+    let (head, body) = request.split_at(request.len() - 4);
     for stream in [&mut first, &mut third, &mut fourth] {
-        stream.write_all(b"GET /docs.css HTTP/1.1\r\n").await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
     }
     // Those that are let in before all three heads have been read take the place of one of them.
     sleep(Duration::from_millis(500)).await;
     assert!(!is_served(&mut from(busy, gateway).await).await, "there is no room");
     assert!(is_served(&mut from(other, gateway).await).await, "others are served");
     for stream in [&mut first, &mut third, &mut fourth] {
-        stream.write_all(b"Host: x\r\n\r\n").await.unwrap();
+        stream.write_all(body.as_bytes()).await.unwrap();
         let mut answer = vec![0; 4096];
         let read = timeout(Duration::from_secs(5), stream.read(&mut answer)).await.unwrap().unwrap();
         assert!(read > 0, "what is under way is finished");
+    }
+}
+
+/// A step 1, with more headers.
+fn whole_request(headers: &str) -> String {
+    let body = r#"{"User": "anna.lee"}"#;
+    let length = body.len();
+    format!(
+        "POST {RESET} HTTP/1.1\r\nHost: x\r\n{headers}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+}
+
+/// D4: heads that somebody keeps from ending are given up for others, the oldest first; so are connections of a trusted proxy that name nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn unfinished_heads_give_way_to_new_connections() {
+    let proxies =
+        Proxies { trusted: vec!["127.0.0.9/32".parse().unwrap()], header: ForwardedHeader::ProxyProtocol };
+    for (sender, beginning) in
+        [([127, 0, 0, 3], &b"GET /docs.css HTTP/1.1\r\n"[..]), ([127, 0, 0, 9], b"PROXY TCP4 203.0.113.1 ")]
+    {
+        let app = TestApp::new(&Upstream::nobody());
+        let gateway = listen_with(&app, Most { all: 10, per_network: 100 }, proxies.clone());
+        let mut unfinished = Vec::new();
+        for _ in 0..10 {
+            let mut stream = from(sender, gateway).await;
+            stream.write_all(beginning).await.unwrap();
+            unfinished.push(stream);
+            sleep(Duration::from_millis(20)).await;
+        }
+        until("the places of ten", || app.metrics.text().contains("gateway_connections 10\n")).await;
+        for _ in 0..5 {
+            assert!(is_served(&mut from([127, 0, 0, 4], gateway).await).await);
+        }
+        assert!(is_closed(&mut unfinished[0]).await, "the oldest goes first");
+        assert!(is_open(&mut unfinished[9]).await, "and the youngest later");
+    }
+}
+
+/// D4: a host that has a whole /48 of IPv6, or a /24 of IPv4, has several times as much as one address, and not as much for each of its /64s.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_with_many_networks_cannot_take_all_connections() {
+    let app = TestApp::new(&Upstream::nobody());
+    let proxies =
+        Proxies { trusted: vec!["127.0.0.9/32".parse().unwrap()], header: ForwardedHeader::ProxyProtocol };
+    let gateway = listen_with(&app, Most { all: 100, per_network: 1 }, proxies);
+    for (most, client, other) in [
+        // The wider network, from whose narrower ones connections come; how many it may have; and a neighbour.
+        (2, (|index| format!("2001:db8:0:1{index:02x}::1")) as fn(usize) -> String, "2001:db8:0:200::1"),
+        (4, |index| format!("2001:db8:1:{index:x}00::1"), "2001:db8:2::1"),
+        (6, |index| format!("198.51.100.{index}"), "198.51.101.1"),
+    ] {
+        let connect = async |client: &str| {
+            let kind = if client.contains(':') { "TCP6" } else { "TCP4" };
+            let mut stream = from([127, 0, 0, 9], gateway).await;
+            let request = whole_request("");
+            // The last byte of the body stays away.
+            let begun =
+                format!("PROXY {kind} {client} {client} 4711 443\r\n{}", &request[..request.len() - 1]);
+            stream.write_all(begun.as_bytes()).await.unwrap();
+            stream
+        };
+        let mut busy = Vec::new();
+        for index in 0..most {
+            busy.push(connect(&client(index)).await);
+            sleep(Duration::from_millis(30)).await;
+        }
+        assert!(is_closed(&mut connect(&client(most)).await).await, "one more than {most}");
+        assert!(is_open(&mut connect(other).await).await, "a neighbour has room: {other}");
+        for stream in &mut busy {
+            assert!(is_open(stream).await, "what is under way goes on");
+        }
     }
 }
 
@@ -324,10 +399,7 @@ async fn a_proxy_header_names_the_client_where_its_sender_is_trusted() {
     });
     let gateway = listen_with(&app, Most { all: 100, per_network: 100 }, proxies.clone());
     let body = r#"{"User": "anna.lee"}"#;
-    let request = format!(
-        "POST {RESET} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Forwarded-For: 203.0.113.77\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
+    let request = whole_request("Connection: close\r\nX-Forwarded-For: 203.0.113.77\r\n");
     let status = async |sender: [u8; 4], pieces: &[&[u8]]| {
         let mut stream = from(sender, gateway).await;
         for piece in pieces {
