@@ -25,8 +25,9 @@ pub fn routes(app: Arc<App>) -> Router {
 
 async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let watched = app.watched();
-    // Brings the gauges of the ledgers up to date.
+    // Brings the gauges of the ledgers and of the levels up to date.
     health::ledger_state(&watched).await;
+    health::time_levels(&watched).await;
     let metrics = &watched.report.metrics;
     let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
     let (media_type, text) =

@@ -82,10 +82,12 @@ pub(super) async fn readyz(State(app): State<Arc<App>>, uri: Uri) -> Response {
 }
 
 /// How late replies are given at the moment, by the kind of reply: 0 is the floor, and each level doubles the time.
-async fn time_levels(watched: &Watched) -> serde_json::Value {
+pub(super) async fn time_levels(watched: &Watched) -> serde_json::Value {
     let mut levels = serde_json::Map::new();
     for level in level::ALL {
-        levels.insert(level.name.to_owned(), watched.guard.level(level).await.into());
+        let now = watched.guard.level(level).await;
+        watched.report.metrics.time_level(level.name, now);
+        levels.insert(level.name.to_owned(), now.into());
     }
     levels.into()
 }

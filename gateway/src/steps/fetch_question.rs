@@ -30,7 +30,7 @@ pub async fn fetch_question(steps: &Arc<Steps>, caller: &Caller, login: Login) -
         return Err(steps.outage(OPERATION).into());
     }
     // Also for a decoy, whose question is known: it fails and takes its time as a real one does.
-    let called = steps.autoshares.fetch_question(&login).await;
+    let called = steps.call(OPERATION, Some(caller), steps.autoshares.fetch_question(&login)).await;
     let called = called.map_err(|failure| steps.breakers.judge(OPERATION, failure));
     steps.note(OPERATION, called.as_ref().err());
     if called.as_ref().err().is_none_or(|failure| failure.trouble.is_none()) {

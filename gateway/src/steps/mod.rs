@@ -21,6 +21,7 @@ use autoshares_counting::Id;
 use autoshares_sdk::Operation;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument, Span, info_span};
 
 pub use autoshares::Autoshares;
 pub use fetch_question::fetch_question;
@@ -45,7 +46,7 @@ use crate::{
         metrics::Metrics,
     },
 };
-use autoshares::{Failure, KeyVerdict};
+use autoshares::{Call, Failure, KeyVerdict, Trouble};
 use outage::Breakers;
 use timing::Timing;
 
@@ -178,6 +179,28 @@ impl Steps {
             _ => self.guard.refuse_step(&caller.handles)?,
         }
         Ok(())
+    }
+
+    /// Waits for a call to Autoshares, and measures it. A trace shows it below the request that it is made for; a probe is made for none.
+    async fn call<T>(
+        &self,
+        operation: Operation,
+        caller: Option<&Caller>,
+        call: Call<'_, T>,
+    ) -> Result<T, Failure> {
+        let span = match caller.and_then(|caller| caller.request_id.as_ref()) {
+            Some(id) => info_span!("request", request_id = &*id.0),
+            None => Span::none(),
+        };
+        let began = self.clock.now();
+        let called = call.instrument(span).await;
+        let (status, trouble) = match &called {
+            Ok(_) => (Some(200), None),
+            Err(failure) => (failure.status, failure.trouble),
+        };
+        let error_type = trouble.map_or("", Trouble::name);
+        self.report.metrics.call(operation, status, error_type, self.clock.since(began));
+        called
     }
 
     /// Settles a step whose reply is due now. The settlement goes to the store before the reply goes to the client, whose next step may rely

@@ -236,9 +236,15 @@ impl Steps {
     async fn probe(&self, operation: Operation) -> Option<Failure> {
         let (login, code) = (Login::new(NOBODY), ConfirmationCode::new(NO_CODE));
         let failure = match operation {
-            Operation::RequestReset => self.autoshares.request_reset(&login, None).await.err(),
-            Operation::FetchQuestion => self.autoshares.fetch_question(&login).await.err(),
-            Operation::RedeemCode => self.autoshares.redeem_code(&code).await.err(),
+            Operation::RequestReset => {
+                self.call(operation, None, self.autoshares.request_reset(&login, None)).await.err()
+            }
+            Operation::FetchQuestion => {
+                self.call(operation, None, self.autoshares.fetch_question(&login)).await.err()
+            }
+            Operation::RedeemCode => {
+                self.call(operation, None, self.autoshares.redeem_code(&code)).await.err()
+            }
             Operation::SetPassword => None,
         };
         failure.map(|failure| self.breakers.judge(operation, failure))

@@ -166,7 +166,7 @@ async fn call(
     code: ConfirmationCode,
     is_late: Arc<AtomicBool>,
 ) -> Result<String, Failure> {
-    let called = steps.autoshares.redeem_code(&code).await;
+    let called = steps.call(OPERATION, Some(&caller), steps.autoshares.redeem_code(&code)).await;
     if is_late.load(Ordering::Relaxed) {
         // The call has opened the breaker already, and probes may have closed it since.
         steps.observe(OPERATION, called.as_ref().err());
@@ -255,7 +255,7 @@ fn report_silent(steps: &Steps, caller: &Caller, flow: Flow, reason: Silent) {
             steps.record(caller, Event::TriesExhausted, Some(flow), None);
         }
         Silent::LoginExhausted { budget } => {
-            count_exhausted(steps, caller, Some(flow), budget);
+            count_exhausted(steps, caller, Some(flow), (budget, "hidden", "login"));
             steps.report.metrics.guess("suppressed");
         }
         Silent::DeadFlow => {

@@ -44,13 +44,13 @@ pub async fn report(steps: &Steps, caller: &Caller, stop: Stop) -> Problem {
 fn refuse(steps: &Steps, caller: &Caller, refused: Refused) -> Problem {
     match refused {
         Refused::Address { budget, wait } => {
-            steps.report.metrics.budget_hit(budget);
+            steps.report.metrics.budget_hit(budget, "refused", "network");
             let flow = caller.handles.first().map(|handle| handle.id);
             steps.record_in(caller, Event::BudgetHit, flow, None, Some(budget));
             Problem::too_many(wait)
         }
         Refused::Installation { budget, wait } => {
-            count_exhausted(steps, caller, None, budget);
+            count_exhausted(steps, caller, None, (budget, "refused", "installation"));
             Problem::resets_paused(wait)
         }
         Refused::Ledger { reading, wait } => {
@@ -71,7 +71,9 @@ fn refuse(steps: &Steps, caller: &Caller, refused: Refused) -> Problem {
                 FlowFault::OtherLogin(flow) => {
                     steps.record(caller, Event::HandleInvalid, flow, Some("another login"));
                 }
-                FlowFault::UsedUp { flow, counter } => count_exhausted(steps, caller, Some(flow), counter),
+                FlowFault::UsedUp { flow, counter } => {
+                    count_exhausted(steps, caller, Some(flow), (counter, "refused", "flow"));
+                }
             }
             Problem::flow_required()
         }
@@ -84,9 +86,17 @@ fn refuse(steps: &Steps, caller: &Caller, refused: Refused) -> Problem {
     }
 }
 
+/// A budget that is used up, whether the reply says so (`refused`) or looks like another (`hidden`), and whose budget it is.
+pub(super) type Exhausted = (&'static str, &'static str, &'static str);
+
 /// Reports a budget that is used up.
-pub(super) fn count_exhausted(steps: &Steps, caller: &Caller, flow: Option<Flow>, budget: &'static str) {
-    steps.report.metrics.budget_hit(budget);
+pub(super) fn count_exhausted(
+    steps: &Steps,
+    caller: &Caller,
+    flow: Option<Flow>,
+    (budget, decision, source): Exhausted,
+) {
+    steps.report.metrics.budget_hit(budget, decision, source);
     steps.record(caller, Event::BudgetHit, flow, Some(budget));
 }
 

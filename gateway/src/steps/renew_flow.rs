@@ -19,7 +19,7 @@ pub async fn renew_flow(steps: &Steps, caller: &Caller) -> Result<HandleChange, 
             Ok(()) => return Ok(HandleChange::Given(steps.seals.seal(handle))),
             Err(Refused::Flow(FlowFault::Gone)) => {}
             Err(Refused::Flow(FlowFault::UsedUp { flow, counter })) => {
-                count_exhausted(steps, caller, Some(flow), counter);
+                count_exhausted(steps, caller, Some(flow), (counter, "refused", "flow"));
                 return Ok(HandleChange::Kept);
             }
             Err(refused) => return Err(refused),

@@ -119,7 +119,7 @@ fn stand_in(
     event: Event,
     reason: &'static str,
 ) {
-    count_exhausted(steps, caller, Some(flow), budget);
+    count_exhausted(steps, caller, Some(flow), (budget, "hidden", "login"));
     steps.report.metrics.reset(reason);
     steps.record(caller, event, Some(flow), Some(reason));
 }
@@ -138,7 +138,7 @@ async fn forward(
         steps.settle_at_reply(receipts, Outcome::NotSent, Record::default()).await;
         return Err((steps.outage(OPERATION), Outcome::NotSent));
     }
-    let mut call = Box::pin(call(Arc::clone(steps), request));
+    let mut call = Box::pin(call(Arc::clone(steps), caller.clone(), request));
     if let Some(called) = steps.timing.by(due, &mut call).await {
         keep_place(steps, caller, permit);
         let judged = judge(steps, caller, flow, called);
@@ -159,8 +159,9 @@ async fn forward(
     Ok(Said::Accepted { flag: false })
 }
 
-async fn call(steps: Arc<Steps>, request: ResetRequest) -> Result<ResetReply, Failure> {
-    let called = steps.autoshares.request_reset(&request.user, request.secret_question_answer.as_ref()).await;
+async fn call(steps: Arc<Steps>, caller: Caller, request: ResetRequest) -> Result<ResetReply, Failure> {
+    let call = steps.autoshares.request_reset(&request.user, request.secret_question_answer.as_ref());
+    let called = steps.call(OPERATION, Some(&caller), call).await;
     let called = called.map_err(|failure| steps.breakers.judge(OPERATION, failure));
     steps.note(OPERATION, called.as_ref().err());
     if called.as_ref().err().is_none_or(|failure| failure.trouble.is_none()) {

@@ -54,7 +54,7 @@ pub async fn set_password(
         return Err(weak.into());
     }
 
-    let called = steps.autoshares.set_password(&token, &password).await;
+    let called = steps.call(OPERATION, Some(caller), steps.autoshares.set_password(&token, &password)).await;
     steps.note(OPERATION, called.as_ref().err());
     let outcome = called.as_ref().map_or_else(Failure::outcome, |()| Outcome::Done);
     let record = Record { outcome: Some(SPENT.to_owned()), ..Record::default() };

@@ -47,7 +47,7 @@ pub static DROPPED_EVENTS: LazyLock<Counter> = LazyLock::new(Counter::default);
 pub fn init(log: Log) {
     let json = log.json.unwrap_or_else(|| !io::stdout().is_terminal());
     let lines = if json {
-        let lines = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
+        let lines = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(true);
         lines.with_writer(Lines).boxed()
     } else {
         fmt::layer().with_ansi(io::stdout().is_terminal()).with_writer(Lines).boxed()

@@ -1,14 +1,15 @@
 //! The counters and gauges that `/metrics` shows, in OpenTelemetry's names and Prometheus' format.
 
-use std::{sync::atomic::AtomicU64, time::Duration};
+use std::{fmt, hash::Hash, sync::atomic::AtomicU64, time::Duration};
 
+use autoshares_sdk::Operation;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
 
-use super::{health::Outage, logs};
+use super::{health::Outage, logs, process::Process};
 
 /// Bounds in seconds, as OpenTelemetry advises for request durations.
 const BUCKETS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
@@ -25,6 +26,18 @@ pub struct RequestLabels {
     pub error_type: &'static str,
 }
 
+/// The labels of a call to Autoshares.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    operation: &'static str,
+    http_request_method: &'static str,
+    url_template: &'static str,
+    /// The status of the reply, or 0 when there was none.
+    http_response_status_code: u16,
+    /// How Autoshares failed, or empty.
+    error_type: &'static str,
+}
+
 /// Label sets whose values are literals in the source, and so a closed set too.
 macro_rules! labels {
     ($($set:ident { $($label:ident),+ })*) => {$(
@@ -37,7 +50,10 @@ macro_rules! labels {
 
 labels! {
     Outcome { outcome }
-    Budget { budget }
+    ResetLabels { outcome, flow }
+    BudgetLabels { budget, decision, source }
+    Method { http_request_method }
+    Reply { reply }
     Lane { lane }
     OperationLabel { operation }
     OutageLabel { outage }
@@ -73,13 +89,23 @@ macro_rules! metrics {
         pub struct Metrics {
             registry: Registry,
             requests: Family<RequestLabels, Histogram>,
+            calls: Family<CallLabels, Histogram>,
             $($field: $metric,)*
         }
 
         impl Default for Metrics {
             fn default() -> Self {
                 let mut registry = Registry::default();
-                let requests = request_durations(&mut registry);
+                let requests = durations(
+                    &mut registry,
+                    "http_server_request_duration",
+                    "Requests by method, route, status and problem",
+                );
+                let calls = durations(
+                    &mut registry,
+                    "http_client_request_duration",
+                    "Calls to Autoshares by operation, method, path, status and failure (0: no reply)",
+                );
                 $(
                     let $field = <$metric>::default();
                     registry.register($name, $help, $field.clone());
@@ -91,7 +117,8 @@ macro_rules! metrics {
                 ] {
                     registry.register(name, help, Counter::clone(counter));
                 }
-                let metrics = Self { registry, requests, $($field,)* };
+                registry.register_collector(Box::new(Process));
+                let metrics = Self { registry, requests, calls, $($field,)* };
                 metrics.build.get_or_create(&BuildLabel { version: env!("CARGO_PKG_VERSION") }).set(1);
                 metrics
             }
@@ -100,12 +127,13 @@ macro_rules! metrics {
 }
 
 metrics! {
+    active_requests: Family<Method, Gauge> = "http_server_active_requests", "Requests that have no reply yet";
     client_keys: Counter = "gateway_client_keys", "Requests that carried an Et-App-Key of the client's, which was ignored";
     key_rejections: Counter = "gateway_app_key_rejections", "Calls that Autoshares refused for the application key";
     key_rejected: Gauge = "gateway_app_key_rejected", "1 while the last call was refused for the application key";
-    resets: Family<Outcome, Counter> = "gateway_resets", "Step 1 by what became of it";
+    resets: Family<ResetLabels, Counter> = "gateway_resets", "Step 1 by what became of it, and of its flow (live, question, dead, decoy, none)";
     guesses: Family<Outcome, Counter> = "gateway_code_guesses", "Codes by what became of them";
-    budget_hits: Family<Budget, Counter> = "gateway_budget_hits", "Requests that found a budget exhausted";
+    budget_hits: Family<BudgetLabels, Counter> = "gateway_budget_hits", "Requests that found a budget exhausted, by the decision (refused: openly; hidden: it looks like another reply) and by whose budget it is";
     risk_spent: Family<Lane, Share> = "gateway_risk_spent", "How much of the risk ledger the last hour has spent, from 0 to 1";
     risk_of_day: Family<Lane, Share> = "gateway_risk_day", "Expected takeovers by the guesses of the last 24 hours";
     codes_paused: Family<Lane, Gauge> = "gateway_codes_paused", "1 while no code is forwarded because the risk ledger is empty";
@@ -123,25 +151,74 @@ metrics! {
     certificate_ends: Family<KindLabel, Gauge> = "gateway_certificate_ends_timestamp_seconds", "When the gateway's own certificate ends, in seconds since 1970";
     build: Family<BuildLabel, Gauge> = "gateway_build_info", "1, with the version of the gateway";
     settings_rejected: Gauge = "gateway_settings_rejected", "1 while the settings have changed and are not valid, so that the old ones stay in force";
+    time_level: Family<Reply, Gauge> = "gateway_time_level", "How late replies are given: 0 is flow.floor, and each level doubles the time";
     store_away: Gauge = "gateway_store_away", "1 while Redis does not reply and every step is refused";
 }
 
-/// The one metric that has buckets and a unit.
-fn request_durations(registry: &mut Registry) -> Family<RequestLabels, Histogram> {
-    let requests = Family::new_with_constructor((|| Histogram::new(BUCKETS)) as fn() -> Histogram);
-    registry.register_with_unit(
-        "http_server_request_duration",
-        "Requests by method, route, status and problem",
-        Unit::Seconds,
-        requests.clone(),
-    );
-    requests
+/// Durations, which have buckets and a unit.
+fn durations<L: EncodeLabelSet + Clone + fmt::Debug + Eq + Hash + Send + Sync + 'static>(
+    registry: &mut Registry,
+    name: &str,
+    help: &str,
+) -> Family<L, Histogram> {
+    let durations = Family::new_with_constructor((|| Histogram::new(BUCKETS)) as fn() -> Histogram);
+    registry.register_with_unit(name, help, Unit::Seconds, durations.clone());
+    durations
+}
+
+/// The flow that a step 1 leaves behind, by how it was counted.
+fn flow_of(outcome: &str) -> &'static str {
+    match outcome {
+        "accepted" => "live",
+        "answer_needed" => "question",
+        "decoy" => "decoy",
+        "refused" | "suppressed" | "answer_suppressed" => "dead",
+        _ => "none",
+    }
+}
+
+/// A status as a label. Those that HTTP does not know share one, or a broken server could make the metrics grow.
+fn known(status: Option<u16>) -> u16 {
+    status.map_or(0, |status| if (100..600).contains(&status) { status } else { 999 })
 }
 
 impl Metrics {
     /// Counts a request that is over, and how long it took.
     pub fn request(&self, labels: &RequestLabels, duration: Duration) {
         self.requests.get_or_create(labels).observe(duration.as_secs_f64());
+    }
+
+    /// Counts a request that has begun, until [`Metrics::request_ended`].
+    pub fn request_began(&self, http_request_method: &'static str) {
+        self.active_requests.get_or_create(&Method { http_request_method }).inc();
+    }
+
+    /// The end of a request that has begun.
+    pub fn request_ended(&self, http_request_method: &'static str) {
+        self.active_requests.get_or_create(&Method { http_request_method }).dec();
+    }
+
+    /// Counts a call to Autoshares, how long it took, and how it ended: with a status, if there was a reply, and with a failure of Autoshares' own.
+    pub fn call(
+        &self,
+        operation: Operation,
+        status: Option<u16>,
+        error_type: &'static str,
+        duration: Duration,
+    ) {
+        let labels = CallLabels {
+            operation: operation.id(),
+            http_request_method: operation.method(),
+            url_template: operation.path_template(),
+            http_response_status_code: known(status),
+            error_type,
+        };
+        self.calls.get_or_create(&labels).observe(duration.as_secs_f64());
+    }
+
+    /// Shows the level of time at which a kind of reply is given.
+    pub fn time_level(&self, reply: &'static str, level: u8) {
+        self.time_level.get_or_create(&Reply { reply }).set(level.into());
     }
 
     /// Counts a request in which the client sent an application key of its own.
@@ -159,7 +236,7 @@ impl Metrics {
 
     /// Counts a step 1.
     pub fn reset(&self, outcome: &'static str) {
-        self.resets.get_or_create(&Outcome { outcome }).inc();
+        self.resets.get_or_create(&ResetLabels { outcome, flow: flow_of(outcome) }).inc();
     }
 
     /// Counts a code that a client tried.
@@ -167,9 +244,9 @@ impl Metrics {
         self.guesses.get_or_create(&Outcome { outcome }).inc();
     }
 
-    /// Counts a request that found a budget exhausted.
-    pub fn budget_hit(&self, budget: &'static str) {
-        self.budget_hits.get_or_create(&Budget { budget }).inc();
+    /// Counts a request that found a budget exhausted, by what was decided and by whose budget it is.
+    pub fn budget_hit(&self, budget: &'static str, decision: &'static str, source: &'static str) {
+        self.budget_hits.get_or_create(&BudgetLabels { budget, decision, source }).inc();
     }
 
     /// Shows the share of a lane's ledger that is spent, whether codes are paused for it, and whether an operator should look; and how
@@ -183,8 +260,7 @@ impl Metrics {
 
     /// Counts a call that failed for a reason of Autoshares' own.
     pub fn upstream_failure(&self, operation: &'static str, status: Option<u16>) {
-        // Statuses that HTTP does not know share one, or a broken server could make the metrics grow.
-        let status = status.map_or(0, |status| if (100..600).contains(&status) { status } else { 999 });
+        let status = known(status);
         self.upstream_failures.get_or_create(&FailureLabels { operation, status }).inc();
     }
 

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod health;
 mod logs;
 pub mod metrics;
+mod process;
 mod request_line;
 pub mod store_watch;
 

@@ -41,12 +41,14 @@ pub async fn observe(
 ) -> Response {
     let request_id = given_id(&request, &proxies).unwrap_or_else(RequestId::random);
     request.extensions_mut().insert(request_id.clone());
+    let method = standard(request.method());
+    metrics.request_began(method);
     let mut line = Line {
         metrics,
         started: clock.now(),
         clock,
         request_id,
-        method: standard(request.method()),
+        method,
         route: request.extensions().get::<MatchedPath>().cloned(),
         client_sent_key: carries_key(request.headers()),
         answered: None,
@@ -127,6 +129,7 @@ impl Line {
     }
 
     fn count(&self, duration: Duration) {
+        self.metrics.request_ended(self.method);
         let error_type = match &self.answered {
             Some(answered) => answered.problem.as_ref().map_or("", |problem| problem.kind().facts().code),
             None => "dropped",

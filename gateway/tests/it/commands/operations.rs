@@ -151,6 +151,40 @@ async fn metrics_come_in_the_format_that_is_asked_for() {
     }
 }
 
+/// Calls to Autoshares, levels of time and the process itself are measured; a request's id leads from its line to that of its call.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_and_the_process_are_measured() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let (gateway, public, admin) = Gateway::serve(&sandbox.base_url(), &["log.level=debug"], &[]);
+    let sent = http().post(format!("{public}{RESET}")).header(JSON.0, JSON.1).body(r#"{"User": "anna.lee"}"#);
+    let id = sent.send().await.unwrap().headers()["x-request-id"].to_str().unwrap().to_owned();
+    let metrics = http().get(format!("{admin}/metrics")).send().await.unwrap().text().await.unwrap();
+    let value = |name: &str| {
+        let line = metrics.lines().find(|line| line.starts_with(name));
+        let line = line.unwrap_or_else(|| panic!("{name} missing in: {metrics}"));
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    // The sandbox does not know the key.
+    let labels = "operation=\"request_reset\",http_request_method=\"POST\",url_template=\"/v{version}/users/password/reset\",http_response_status_code=\"403\",error_type=\"key_rejected\"";
+    // A probe may have followed.
+    assert!(value(&format!("http_client_request_duration_seconds_count{{{labels}}}")) > 0.9);
+    assert!(value("http_server_active_requests{http_request_method=\"POST\"}") < 0.1);
+    assert!(value("gateway_time_level{reply=\"reset\"}") < 0.1);
+    for (name, least) in [
+        ("process_cpu_seconds_total", 0.0),
+        ("process_resident_memory_bytes", 1e6),
+        ("process_virtual_memory_bytes", 1e6),
+        ("process_threads", 2.0),
+        ("process_open_fds", 5.0),
+        ("process_max_fds", 100.0),
+        ("process_start_time_seconds", 1.7e9),
+    ] {
+        assert!(value(name) >= least, "{name}");
+    }
+    let attempt = gateway.wait_for(": attempt ");
+    assert!(attempt.contains(&format!("request{{request_id=\"{id}\"}}:autoshares{{")), "{attempt}");
+}
+
 /// The id of a trusted proxy stands in the reply and in the log; that of anybody else nowhere.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trusted_proxy_gives_requests_their_ids() {
