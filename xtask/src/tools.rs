@@ -5,7 +5,7 @@ use std::{env, fs, path::Path, process::Command, process::Stdio};
 use crate::command::{Failure, cargo, program, read, root, run};
 
 /// The programs, and the Debian packages that contain them. The browsers need the fonts for screenshots.
-const PROGRAMS: [(&str, &[&str]); 14] = [
+const PROGRAMS: [(&str, &[&str]); 15] = [
     ("bash", &["bash"]),
     ("curl", &["curl"]),
     ("kill", &["procps"]),
@@ -18,6 +18,7 @@ const PROGRAMS: [(&str, &[&str]); 14] = [
     ("redis-server", &["redis-server"]),
     ("haproxy", &["haproxy"]),
     ("nginx", &["nginx"]),
+    ("caddy", &["caddy"]),
     ("promtool", &["prometheus"]),
     ("systemd-analyze", &["systemd"]),
 ];
@@ -25,7 +26,7 @@ const PROGRAMS: [(&str, &[&str]); 14] = [
 /// The path of the OpenAPI linter, relative to the root of the workspace.
 pub(crate) const LINTER: &str = "xtask/npm/node_modules/@redocly/cli/bin/cli.js";
 const NPM_FOLDER: &str = "xtask/npm";
-/// The Python packages that the examples of `docs/clients.md` need, and where they are installed.
+/// The Python packages that the examples of `docs/clients.md` need, and the linters of what lies in `deploy/`; and where they are installed.
 const PYTHON_PACKAGES: &str = "xtask/python/requirements.txt";
 const PYTHON_FOLDER: &str = "target/python";
 /// The path of the Node that is installed when the system's is too old for the linter.

@@ -1,8 +1,6 @@
-//! H4, D4: how long a connection may keep the gateway waiting, and how many there may be; PROXY headers; and that nginx and HAProxy, set up as `docs/proxies.md` says, lose no request at the
-//! edge.
+//! H4, D4: how long a connection may keep the gateway waiting, and how many there may be; PROXY headers.
 
 use std::{
-    fs,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
@@ -16,21 +14,20 @@ use autoshares_gateway::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
-    task::JoinSet,
     time::{sleep, timeout},
 };
 
+use super::proxies::haproxy_with;
 use crate::{
-    redis_server::{Server, free_port},
     support::{RESET, TestApp, http, until},
     upstream::Upstream,
 };
 
-const ACCEPTED: &str = r#"{"Errors": [], "IsSucceed": false}"#;
+pub const ACCEPTED: &str = r#"{"Errors": [], "IsSucceed": false}"#;
 const GET: &[u8] = b"GET /docs.css HTTP/1.1\r\nHost: x\r\n\r\n";
 
 /// Serves a gateway whose connections may be idle for so long, and whose heads may take so long.
-fn listen(app: &TestApp, idle: Duration, head: Duration) -> SocketAddr {
+pub fn listen(app: &TestApp, idle: Duration, head: Duration) -> SocketAddr {
     let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let address = listener.address();
     let connections = Connections::new(Most { all: 200, per_network: 200 }, None, Clock::system());
@@ -40,7 +37,7 @@ fn listen(app: &TestApp, idle: Duration, head: Duration) -> SocketAddr {
 }
 
 /// Serves a gateway with so many connections at most, behind these proxies.
-fn listen_with(app: &TestApp, most: Most, proxies: Proxies) -> SocketAddr {
+pub fn listen_with(app: &TestApp, most: Most, proxies: Proxies) -> SocketAddr {
     let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let address = listener.address();
     let connections = Connections::new(most, Some(Arc::clone(&app.metrics)), Clock::system());
@@ -113,93 +110,6 @@ async fn a_slow_reply_does_not_end_a_connection() {
         let mut answer = vec![0; 4096];
         let read = timeout(Duration::from_secs(5), stream.read(&mut answer)).await.unwrap().unwrap();
         assert!(answer[..read].starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer[..read]));
-    }
-}
-
-/// The block of a language in `docs/proxies.md`.
-fn snippet(language: &str) -> String {
-    let document = include_str!("../../../../docs/proxies.md");
-    let (_, rest) = document.split_once(&format!("```{language}\n")).unwrap();
-    rest.split_once("```").unwrap().0.to_owned()
-}
-
-/// The documented nginx, on loopback, without TLS, and with idle connections of a second in place of a minute.
-fn nginx(gateway: SocketAddr) -> Server {
-    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
-    let place = folder.path().display();
-    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    let temporary = temporary.map(|name| format!("{name}_temp_path {place}/{name}; ")).concat();
-    let documented: String =
-        snippet("nginx").lines().filter(|line| !line.contains("ssl_")).collect::<Vec<_>>().join("\n");
-    let documented = documented
-        .replace("listen 443 ssl", &format!("listen 127.0.0.1:{port}"))
-        .replace("127.0.0.1:8080", &gateway.to_string())
-        .replace("keepalive_timeout 60s", "keepalive_timeout 1s");
-    assert!(documented.contains("keepalive_timeout 1s") && documented.contains(&gateway.to_string()));
-    let config = format!(
-        "daemon off; master_process off; pid {place}/pid; error_log {place}/error.log; events {{ worker_connections 512; }}\n\
-         http {{ access_log off; {temporary}\n{documented} }}\n"
-    );
-    let file = folder.path().join("nginx.conf");
-    fs::write(&file, config).unwrap();
-    let arguments =
-        ["-c".to_owned(), file.display().to_string(), "-e".to_owned(), format!("{place}/early.log")];
-    Server::start("nginx", arguments.to_vec(), port, folder)
-}
-
-/// The documented HAProxy, on loopback and without TLS; with `reuse`, made to use whatever connection is idle, for a second.
-fn haproxy(gateway: SocketAddr, reuse: bool) -> Server {
-    haproxy_with(gateway, reuse, "check")
-}
-
-/// The same with other words about its server.
-fn haproxy_with(gateway: SocketAddr, reuse: bool, server: &str) -> Server {
-    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
-    let mut config = snippet("haproxy")
-        .replace("bind :443 ssl crt /etc/ssl/reset.pem", &format!("bind 127.0.0.1:{port}"))
-        .replace("127.0.0.1:8080", &gateway.to_string());
-    assert!(config.contains(&gateway.to_string()) && !config.contains("ssl"), "{config}");
-    if reuse {
-        config = config
-            .replace("check", "pool-purge-delay 1s")
-            .replace("mode http", "mode http\n  http-reuse always");
-    }
-    let config = config.replace("check", server);
-    let file = folder.path().join("haproxy.cfg");
-    fs::write(&file, config).unwrap();
-    Server::start(
-        "haproxy",
-        vec!["-db".to_owned(), "-f".to_owned(), file.display().to_string()],
-        port,
-        folder,
-    )
-}
-
-/// Many clients, each with pauses around the time at which the proxy gives an idle connection up.
-#[tokio::test(flavor = "multi_thread")]
-async fn no_request_is_lost_at_the_edge_of_what_proxies_keep() {
-    let upstream = Upstream::json(200, ACCEPTED);
-    let app = TestApp::quick(&crate::support::client(&upstream.base_url()), |_| {});
-    // Ample, so that a busy machine loses no request here.
-    let gateway = listen(&app, Duration::from_secs(5), Duration::from_secs(10));
-    for proxy in [nginx(gateway), haproxy(gateway, false), haproxy(gateway, true)] {
-        let url = format!("http://127.0.0.1:{}{RESET}", proxy.port);
-        let mut clients = JoinSet::new();
-        for index in 0..40_u64 {
-            let (http, url) = (http(), url.clone());
-            clients.spawn(async move {
-                let mut statuses = Vec::new();
-                for round in 0..5 {
-                    let request = http.post(&url).header("content-type", "application/json");
-                    let reply = request.body(r#"{"User": "anna.lee"}"#).send().await.unwrap();
-                    statuses.push(reply.status().as_u16());
-                    sleep(Duration::from_millis(960 + (index * 7 + round * 3) % 80)).await;
-                }
-                statuses
-            });
-        }
-        let statuses = clients.join_all().await.concat();
-        assert_eq!(statuses, vec![200; 200]);
     }
 }
 

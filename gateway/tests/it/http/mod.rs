@@ -1,5 +1,6 @@
 mod connections;
 mod cost;
 mod headers;
+mod proxies;
 mod requests;
 mod site;
