@@ -26,6 +26,7 @@ pub mod clock;
 mod network;
 pub mod randomness;
 
+pub mod build_info;
 mod document;
 pub mod error_chain;
 

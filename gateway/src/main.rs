@@ -6,6 +6,7 @@ use std::{
 };
 
 use autoshares_gateway::{
+    build_info,
     commands::{self, Settings, check, config, dev, explain_ip, health, keygen, openapi, risk, serve},
     config::Faults,
     error_chain::chain,
@@ -16,7 +17,7 @@ use clap::{Parser, Subcommand};
 
 /// Password reset for Autoshares without a key in the browser.
 #[derive(Parser)]
-#[command(version, arg_required_else_help = true, after_long_help = commands::settings_help())]
+#[command(version = build_info::version_and_commit(), arg_required_else_help = true, after_long_help = commands::settings_help())]
 struct CommandLine {
     #[command(subcommand)]
     command: Command,

@@ -5,6 +5,7 @@ mod bench;
 mod codegen;
 mod command;
 mod dev;
+mod dist;
 mod package;
 mod price;
 mod release;
@@ -29,6 +30,7 @@ cargo xtask attack             attack the gateway on loopback, and nginx for com
 cargo xtask simulate --seeds N  run N simulated hours (100 by default), and print what attacks cost honest traders
             --first K          begin with this seed, to repeat one that failed
 cargo xtask bench              measure the gateway's start, memory and cost per request, and the build time of the SDK
+cargo xtask dist               build the gateway for operators: an archive with the binary, deploy/, documents, an SBOM and checksums
 cargo xtask release-check      check the SDK before it is published: public API, dependencies, compatibility, package
             --accept-surface   record the present public API as reviewed
 ";
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         | ["simulate", "--first", first, "--seeds", seeds] => simulate::run(seeds, first),
         ["simulate", "--first", first] => simulate::run("1", first),
         ["bench"] => price::measure().and_then(|()| bench::measure()),
+        ["dist"] => dist::build(),
         ["release-check"] => release::check(false),
         ["release-check", "--accept-surface"] => release::check(true),
         ["help" | "--help" | "-h"] => {

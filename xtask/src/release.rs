@@ -1,13 +1,14 @@
 //! `cargo xtask release-check`: the checks before the SDK is published. They need the network for security advisories, and minutes to
 //! build their tools, so they are not part of `cargo xtask test`.
 
-use std::{fs, path::PathBuf};
+use std::fs;
 
 use similar::TextDiff;
 
 use crate::{
     command::{Failure, cargo, program, read, root, run},
     package,
+    tools::{cargo_tool, install_cargo_tool},
 };
 
 /// The tools with pinned versions, because the format of rustdoc's JSON, which they read, changes with the compiler.
@@ -20,10 +21,10 @@ const SURFACE: &str = "sdk/public-api.txt";
 /// Runs all checks. With `accept`, first records the present public API as reviewed.
 pub(crate) fn check(accept: bool) -> Result<(), Failure> {
     for (name, version) in TOOLS {
-        install(name, version)?;
+        install_cargo_tool(name, version)?;
     }
     surface(accept)?;
-    run(&mut tool("cargo-deny", &["--locked", "check"]))?;
+    run(&mut cargo_tool("cargo-deny", &["--locked", "check"]))?;
     compatible()?;
     package::check()?;
     println!("ready to release");
@@ -37,8 +38,10 @@ fn surface(accept: bool) -> Result<(), Failure> {
     let mut rustdoc = cargo(&arguments);
     rustdoc.args(["--", "-Z", "unstable-options", "--output-format", "json"]).env("RUSTC_BOOTSTRAP", "1");
     run(&mut rustdoc)?;
-    let now =
-        read(&mut tool("cargo-public-api", &["-sss", "--rustdoc-json", "target/doc/autoshares_sdk.json"]))?;
+    let now = read(&mut cargo_tool(
+        "cargo-public-api",
+        &["-sss", "--rustdoc-json", "target/doc/autoshares_sdk.json"],
+    ))?;
     let path = root().join(SURFACE);
     if accept {
         return fs::write(path, now).map_err(Failure::new);
@@ -61,21 +64,8 @@ fn compatible() -> Result<(), Failure> {
         println!("no tag `sdk-v…`: this is the first release, and breaks nobody");
         return Ok(());
     };
-    run(&mut tool(
+    run(&mut cargo_tool(
         "cargo-semver-checks",
         &["semver-checks", "--package", "autoshares-sdk", "--baseline-rev", last],
     ))
-}
-
-fn folder() -> PathBuf {
-    root().join("target/tools")
-}
-
-fn tool(name: &str, arguments: &[&str]) -> std::process::Command {
-    program(&folder().join("bin").join(name).to_string_lossy(), arguments)
-}
-
-/// Installs a tool below `target/tools`. Cargo does nothing if this version is already installed there.
-fn install(name: &str, version: &str) -> Result<(), Failure> {
-    run(cargo(&["install", "--locked", "--quiet", "--version", version, name]).arg("--root").arg(folder()))
 }

@@ -29,6 +29,8 @@ const NPM_FOLDER: &str = "xtask/npm";
 /// The Python packages that the examples of `docs/clients.md` need, and the linters of what lies in `deploy/`; and where they are installed.
 const PYTHON_PACKAGES: &str = "xtask/python/requirements.txt";
 const PYTHON_FOLDER: &str = "target/python";
+/// Where tools from crates.io are installed.
+const CARGO_TOOLS: &str = "target/tools";
 /// The path of the Node that is installed when the system's is too old for the linter.
 const OWN_NODE: &str = "xtask/npm/node_modules/.bin/node";
 const OLDEST_NODE: (u32, u32) = (20, 19);
@@ -61,6 +63,17 @@ pub(crate) fn ensure(program: &'static str) -> Result<(), Failure> {
         missing if missing.is_empty() => Ok(()),
         missing => install_packages(&missing),
     }
+}
+
+/// Installs a tool from crates.io below `target/tools`. Cargo does nothing if this version is already installed there.
+pub(crate) fn install_cargo_tool(name: &str, version: &str) -> Result<(), Failure> {
+    let mut install = cargo(&["install", "--locked", "--quiet", "--version", version, name]);
+    run(install.arg("--root").arg(root().join(CARGO_TOOLS)))
+}
+
+/// Prepares a command that runs such a tool.
+pub(crate) fn cargo_tool(name: &str, arguments: &[&str]) -> Command {
+    program(&root().join(CARGO_TOOLS).join("bin").join(name).to_string_lossy(), arguments)
 }
 
 fn missing(programs: &[(&str, &[&'static str])]) -> Vec<&'static str> {

@@ -13,7 +13,13 @@ use super::{
     Connections, Entrance, Header, Listener, Load, Most, Patience, Stop, admin, listener::MAX_OPERATORS,
     reload, systemd,
 };
-use crate::{app::App, clock::Clock, config, http::edge::BODY_DEADLINE};
+use crate::{
+    app::App,
+    build_info::{COMMIT, VERSION},
+    clock::Clock,
+    config,
+    http::edge::BODY_DEADLINE,
+};
 
 /// How long the gateway waits for a first request before it looks by itself whether Autoshares answers, so that a wrong address shows.
 const LOOK_AFTER: Duration = Duration::from_secs(10);
@@ -51,7 +57,8 @@ pub async fn run(
         listen = %public.address(),
         admin_listen = %admin.address(),
         public_origin,
-        version = env!("CARGO_PKG_VERSION"),
+        version = VERSION,
+        commit = COMMIT,
         https = app.entrance().tls.is_some(),
         autoshares = effective.host("upstream.base_url"),
         store = effective.host("store.url"),

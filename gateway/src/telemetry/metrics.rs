@@ -10,6 +10,7 @@ use prometheus_client::{
 };
 
 use super::{health::Outage, logs, process::Process};
+use crate::build_info::{COMMIT, VERSION};
 
 /// Bounds in seconds, as OpenTelemetry advises for request durations.
 const BUCKETS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
@@ -59,7 +60,7 @@ labels! {
     OutageLabel { outage }
     EventLabel { event }
     KindLabel { kind }
-    BuildLabel { version }
+    BuildLabel { version, commit }
     ShedLabels { reason, outcome }
 }
 
@@ -119,7 +120,7 @@ macro_rules! metrics {
                 }
                 registry.register_collector(Box::new(Process));
                 let metrics = Self { registry, requests, calls, $($field,)* };
-                metrics.build.get_or_create(&BuildLabel { version: env!("CARGO_PKG_VERSION") }).set(1);
+                metrics.build.get_or_create(&BuildLabel { version: VERSION, commit: COMMIT }).set(1);
                 metrics
             }
         }
@@ -149,7 +150,7 @@ metrics! {
     key_info: Family<KeyLabels, Gauge> = "gateway_key_info", "1 for each key and certificate in use, by kind (app_key, flow_keys, tls_certificate) and a few digits of its hash";
     key_modified: Family<KindLabel, Gauge> = "gateway_key_file_modified_timestamp_seconds", "When the file of a key or certificate was changed last, in seconds since 1970";
     certificate_ends: Family<KindLabel, Gauge> = "gateway_certificate_ends_timestamp_seconds", "When the gateway's own certificate ends, in seconds since 1970";
-    build: Family<BuildLabel, Gauge> = "gateway_build_info", "1, with the version of the gateway";
+    build: Family<BuildLabel, Gauge> = "gateway_build_info", "1, with the version of the gateway and the commit that it was built from";
     settings_rejected: Gauge = "gateway_settings_rejected", "1 while the settings have changed and are not valid, so that the old ones stay in force";
     time_level: Family<Reply, Gauge> = "gateway_time_level", "How late replies are given: 0 is flow.floor, and each level doubles the time";
     store_away: Gauge = "gateway_store_away", "1 while Redis does not reply and every step is refused";

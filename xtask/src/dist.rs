@@ -1,0 +1,149 @@
+//! `cargo xtask dist`: builds the gateway for operators, as an archive with all that `docs/operating.md` needs to install it: the binary, the files of
+//! `deploy/`, documents, a list of what the binary is made of (SBOM), the facts of the build, and checksums.
+
+use std::{env, fs, path::Path, process::Stdio};
+
+use crate::{
+    command::{Failure, cargo, program, read, root, run},
+    tools,
+};
+
+const FOLDER: &str = "target/dist";
+const BINARY: &str = "autoshares-gateway";
+/// Lists the crates that a binary is made of.
+const SBOM_TOOL: (&str, &str) = ("cargo-cyclonedx", "0.5.9");
+const DOCUMENTS: [&str; 5] = ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "SECURITY.md", "docs"];
+
+/// What the archive says of its build.
+struct Build {
+    version: String,
+    commit: String,
+    /// The time of the commit, in seconds since 1970, which all files of the archive get: the same commit gives the same archive.
+    time: String,
+    target: String,
+    compiler: String,
+}
+
+/// Builds the archive and its checksum.
+pub(crate) fn build() -> Result<(), Failure> {
+    let build = Build::of_now()?;
+    let folder = root().join(FOLDER);
+    let name = format!("{BINARY}-{}-{}", build.version, build.target);
+    let place = folder.join(&name);
+    if place.exists() {
+        fs::remove_dir_all(&place).map_err(Failure::new)?;
+    }
+    fs::create_dir_all(&place).map_err(Failure::new)?;
+    compile(&build, &folder)?;
+    fs::copy(folder.join("release").join(BINARY), place.join(BINARY)).map_err(Failure::new)?;
+    fs::write(place.join(format!("{BINARY}.cdx.json")), sbom(&build)?).map_err(Failure::new)?;
+    fs::write(place.join("build-info.json"), build.json()).map_err(Failure::new)?;
+    copy_files(&place)?;
+    let files =
+        read(program("sh", &["-c", "find . -type f | LC_ALL=C sort | xargs sha256sum"]).current_dir(&place))?;
+    fs::write(place.join("SHA256SUMS"), files).map_err(Failure::new)?;
+    let archive = pack(&build, &folder, &name)?;
+    println!("{FOLDER}/{archive} is written, and {archive}.sha256 beside it");
+    Ok(())
+}
+
+impl Build {
+    fn of_now() -> Result<Self, Failure> {
+        let facts = read(&mut program("rustc", &["-vV"]))?;
+        let fact = |name: &str| {
+            facts.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned()
+        };
+        let manifest = fs::read_to_string(root().join("Cargo.toml")).map_err(Failure::new)?;
+        let version = manifest.lines().find_map(|line| line.strip_prefix("version = "));
+        let version =
+            version.ok_or_else(|| Failure::new("Cargo.toml has no version"))?.trim_matches('"').to_owned();
+        let git =
+            |arguments: &[&str]| Ok::<_, Failure>(read(&mut program("git", arguments))?.trim().to_owned());
+        let mut commit = git(&["rev-parse", "--short=12", "HEAD"])?;
+        if !git(&["status", "--porcelain"])?.is_empty() {
+            println!("warning: there are changes that are not committed; the archive says so");
+            commit.push_str("-changed");
+        }
+        let time = git(&["log", "-1", "--format=%ct"])?;
+        Ok(Self { version, commit, time, target: fact("host: "), compiler: fact("release: ") })
+    }
+
+    fn json(&self) -> String {
+        let Self { version, commit, time, target, compiler } = self;
+        // The binary needs the C library of this system, or a newer one.
+        let system = fs::read_to_string("/etc/os-release").unwrap_or_default();
+        let system = system
+            .lines()
+            .find_map(|line| line.strip_prefix("PRETTY_NAME="))
+            .unwrap_or("unknown")
+            .trim_matches('"');
+        format!(
+            "{{\n  \"name\": \"{BINARY}\",\n  \"version\": \"{version}\",\n  \"commit\": \"{commit}\",\n  \"commit_time\": {time},\n  \
+             \"target\": \"{target}\",\n  \"rustc\": \"{compiler}\",\n  \"built_on\": \"{system}\"\n}}\n"
+        )
+    }
+}
+
+/// Builds the binary, without the names of this machine's folders in it.
+fn compile(build: &Build, folder: &Path) -> Result<(), Failure> {
+    let root = fs::canonicalize(root()).map_err(Failure::new)?;
+    let home = env::var("HOME").unwrap_or_default();
+    let cargo_home = env::var("CARGO_HOME").unwrap_or_else(|_| format!("{home}/.cargo"));
+    let flags = [
+        format!("--remap-path-prefix={}=", root.display()),
+        format!("--remap-path-prefix={cargo_home}=cargo"),
+    ];
+    let arguments = ["build", "--locked", "--release", "--package", BINARY, "--target-dir"];
+    let mut compile = cargo(&arguments);
+    compile.arg(folder).env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+    // C and assembly of dependencies.
+    compile.env("CFLAGS", format!("-ffile-prefix-map={cargo_home}=cargo"));
+    run(compile.env("AUTOSHARES_GATEWAY_COMMIT", &build.commit))
+}
+
+/// The crates that the binary is made of, as CycloneDX writes them.
+fn sbom(build: &Build) -> Result<String, Failure> {
+    let (name, version) = SBOM_TOOL;
+    tools::install_cargo_tool(name, version)?;
+    let mut list = tools::cargo_tool(
+        name,
+        &["cyclonedx", "--manifest-path", "gateway/Cargo.toml", "--format", "json", "--spec-version", "1.5"],
+    );
+    list.args(["--no-build-deps", "--quiet", "--override-filename", "dist-sbom"])
+        .env("SOURCE_DATE_EPOCH", &build.time);
+    run(list.stderr(Stdio::null()))?;
+    // It writes one file for each member of the workspace.
+    let text = fs::read_to_string(root().join("gateway/dist-sbom.json")).map_err(Failure::new)?;
+    for member in ["gateway", "gateway/counting", "sdk", "xtask"] {
+        // One that is not there need not be removed.
+        let _ = fs::remove_file(root().join(member).join("dist-sbom.json"));
+    }
+    let root = fs::canonicalize(root()).map_err(Failure::new)?;
+    Ok(text.replace(&format!("{}", root.display()), ""))
+}
+
+fn copy_files(place: &Path) -> Result<(), Failure> {
+    // Of what git knows, and nothing else: a key may lie beside it.
+    let known = read(program("git", &["ls-files", "--"]).args(DOCUMENTS).arg("deploy"))?;
+    for file in known.lines().filter(|file| !file.starts_with("docs/pictures/")) {
+        let target = place.join(file);
+        fs::create_dir_all(target.parent().unwrap_or(place)).map_err(Failure::new)?;
+        fs::copy(root().join(file), target).map_err(Failure::new)?;
+    }
+    Ok(())
+}
+
+/// Packs the folder so that the same content gives the same bytes.
+fn pack(build: &Build, folder: &Path, name: &str) -> Result<String, Failure> {
+    let (tar, archive) = (format!("{name}.tar"), format!("{name}.tar.gz"));
+    let time = format!("--mtime=@{}", build.time);
+    let mut pack =
+        program("tar", &["--create", "--file", &tar, "--sort=name", &time, "--owner=0", "--group=0"]);
+    run(pack
+        .args(["--numeric-owner", "--mode=u+rwX,go+rX,go-w", "--format=ustar", name])
+        .current_dir(folder))?;
+    run(program("gzip", &["--force", "--best", "--no-name", &tar]).current_dir(folder))?;
+    let sum = read(program("sha256sum", &[&archive]).current_dir(folder))?;
+    fs::write(folder.join(format!("{archive}.sha256")), sum).map_err(Failure::new)?;
+    Ok(archive)
+}
