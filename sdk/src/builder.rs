@@ -1,6 +1,8 @@
 //! The builder of a client: it collects the base URL, the application key and the timeouts, and reports all their faults together.
 
-use std::{error::Error as StdError, fmt, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    error::Error as StdError, fmt, future::Future, io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration,
+};
 
 use reqwest::{Proxy, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -8,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::{
     client::{Client, Inner},
     key::AppKeySource,
+    resolver::Resolver,
     retry::{RetryBudget, RetryPolicy},
     secret::InvalidAppKey,
     tls,
@@ -48,6 +51,7 @@ pub struct ClientBuilder {
     /// Secret, for the URL may hold a password.
     proxy: Option<SecretString>,
     files: tls::Files,
+    resolver: Option<Resolver>,
 }
 
 impl ClientBuilder {
@@ -64,6 +68,7 @@ impl ClientBuilder {
             user_agent: USER_AGENT.to_owned(),
             proxy: None,
             files: tls::Files::default(),
+            resolver: None,
         }
     }
 
@@ -135,6 +140,19 @@ impl ClientBuilder {
     /// authority, and its private key (PKCS#8). It is read once, by [`build`](Self::build).
     pub fn client_certificate_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.files.client_certificate = Some(path.into());
+        self
+    }
+
+    /// Looks host names up by code of yours, in place of the system's resolver: for service discovery, or to choose addresses in a test. The SDK
+    /// calls `look_up` for each new connection, within [`connect_timeout`](Self::connect_timeout); a connection that is open is used on,
+    /// whatever the name stands for by then. Where the base URL is http, addresses that are not loopback are left out, because the application
+    /// key must not travel unencrypted.
+    pub fn resolver<F, R>(mut self, look_up: F) -> Self
+    where
+        F: Fn(String) -> R + Send + Sync + 'static,
+        R: Future<Output = io::Result<Vec<IpAddr>>> + Send + 'static,
+    {
+        self.resolver = Some(Resolver::new(look_up));
         self
     }
 
@@ -219,6 +237,9 @@ impl ClientBuilder {
             .pool_idle_timeout(self.keep_alive)
             .pool_max_idle_per_host(if self.keep_alive.is_zero() { 0 } else { usize::MAX })
             .user_agent(self.user_agent);
+        if let Some(resolver) = self.resolver {
+            http = http.dns_resolver(Arc::new(resolver.loopback_only(!https)));
+        }
         let mut needs_tls = https;
         if let Some((proxy, speaks_tls)) = proxy {
             http = http.proxy(proxy);

@@ -13,6 +13,7 @@ mod operation;
 mod outcome;
 mod quote;
 mod refusal;
+mod resolver;
 mod retry;
 mod secret;
 mod tls;

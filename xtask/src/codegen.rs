@@ -62,10 +62,14 @@ pub(crate) fn check() -> Result<(), Failure> {
 fn make(document: &str, arguments: &[&str]) -> Result<String, Failure> {
     let gateway = ["run", "--locked", "--quiet", "--package", "autoshares-gateway", "--"];
     let made = read(cargo(&gateway).args(arguments))?;
-    let current = current(document);
+    Ok(between(&current(document), PART, &made))
+}
+
+/// A document with another text between two lines, or that text alone where the document does not have them.
+pub(crate) fn between(document: &str, [first, last]: [&str; 2], text: &str) -> String {
     let around =
-        current.split_once(PART[0]).and_then(|(before, rest)| Some((before, rest.split_once(PART[1])?.1)));
-    Ok(around.map_or(made.clone(), |(before, after)| format!("{before}{}{made}{}{after}", PART[0], PART[1])))
+        document.split_once(first).and_then(|(before, rest)| Some((before, rest.split_once(last)?.1)));
+    around.map_or(text.to_owned(), |(before, after)| format!("{before}{first}{text}{last}{after}"))
 }
 
 /// Reads a document from the tree. A missing file counts as empty, and is therefore out of date.

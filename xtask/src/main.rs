@@ -1,6 +1,7 @@
 //! The tasks of this workspace: `cargo xtask <task>`.
 
 mod attack;
+mod bad_days;
 mod bench;
 mod codegen;
 mod command;
@@ -27,6 +28,8 @@ cargo xtask codegen --check    write nothing; name the documents that are out of
 cargo xtask screenshots        walk through the hosted page in Chromium, and write every screen in every state to target/screenshots
             FOLDER             or to this folder
 cargo xtask attack             attack the gateway on loopback, and nginx for comparison, and print a table of the results
+cargo xtask bad-days           break what the gateway depends on, and fill it with connections, while clients are served; write what they saw to
+                               docs/operating.md
 cargo xtask simulate --seeds N  run N simulated hours (100 by default), and print what attacks cost honest traders
             --first K          begin with this seed, to repeat one that failed
 cargo xtask bench              measure the gateway's start, memory and cost per request, and the build time of the SDK
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         ["screenshots"] => screenshots::take(None),
         ["screenshots", folder] => screenshots::take(Some(folder)),
         ["attack"] => attack::run_all(),
+        ["bad-days"] => bad_days::run_all(),
         ["simulate"] => simulate::run("100", "1"),
         ["simulate", "--seeds", seeds] => simulate::run(seeds, "1"),
         ["simulate", "--seeds", seeds, "--first", first]

@@ -27,6 +27,7 @@ pub(crate) fn check(accept: bool) -> Result<(), Failure> {
     run(&mut cargo_tool("cargo-deny", &["--locked", "check"]))?;
     compatible()?;
     package::check()?;
+    run(&mut cargo(&["publish", "--dry-run", "--locked", "--package", "autoshares-sdk"]))?;
     println!("ready to release");
     Ok(())
 }

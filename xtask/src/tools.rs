@@ -5,7 +5,7 @@ use std::{env, fs, path::Path, process::Command, process::Stdio};
 use crate::command::{Failure, cargo, program, read, root, run};
 
 /// The programs, and the Debian packages that contain them. The browsers need the fonts for screenshots.
-const PROGRAMS: [(&str, &[&str]); 15] = [
+const PROGRAMS: [(&str, &[&str]); 18] = [
     ("bash", &["bash"]),
     ("curl", &["curl"]),
     ("kill", &["procps"]),
@@ -19,6 +19,9 @@ const PROGRAMS: [(&str, &[&str]); 15] = [
     ("haproxy", &["haproxy"]),
     ("nginx", &["nginx"]),
     ("caddy", &["caddy"]),
+    ("faketime", &["faketime"]),
+    ("prlimit", &["util-linux"]),
+    ("slowhttptest", &["slowhttptest"]),
     ("promtool", &["prometheus"]),
     ("systemd-analyze", &["systemd"]),
 ];

@@ -99,6 +99,8 @@ enum Reason {
     All,
     /// One network has all that it may have.
     Network,
+    /// The system gives the process no descriptor for it.
+    Descriptors,
 }
 
 impl Reason {
@@ -106,6 +108,7 @@ impl Reason {
         match self {
             Self::All => "max",
             Self::Network => "max_per_network",
+            Self::Descriptors => "descriptors",
         }
     }
 }
@@ -140,6 +143,13 @@ impl Connections {
         state.open.insert(number, Open { connection: Arc::clone(&connection), networks });
         self.show(state.open.len());
         Some(Place { connection, number, connections: Arc::clone(self) })
+    }
+
+    /// Makes room when the system has no descriptor for one more connection, which waits in the system's queue meanwhile.
+    pub fn make_room_for_descriptor(&self) {
+        let mut state = self.state();
+        // Where all are busy, the new one waits on.
+        let _ = self.make_room(&mut state, Reason::Descriptors, |_| true);
     }
 
     /// The networks of an address, once there is room for one more connection in each; `None` when one has all that it may have.

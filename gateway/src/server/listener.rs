@@ -42,6 +42,8 @@ const MAX_HEADERS: usize = 512;
 /// Twice the head that `edge` lets through, so that `edge` can refuse a head of up to this size with a problem document.
 const READ_BUFFER: usize = 2 * crate::http::edge::MAX_HEAD;
 
+/// The errors of the system when the process (EMFILE) or the machine (ENFILE) has no descriptor left.
+const NO_DESCRIPTORS: [i32; 2] = [24, 23];
 /// How long the TLS handshake may take.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -113,12 +115,19 @@ impl Listener {
         connections: Arc<Connections>,
         entrance: impl Fn() -> Entrance + Send + Sync + 'static,
     ) -> io::Result<()> {
+        let room = Arc::clone(&connections);
         let entering = Entering { connections, entrance: Arc::new(entrance), head: patience.head };
         let mut server = axum_server::from_tcp(self.socket)?
             .acceptor(entering)
             .handle(stop)
             .http1_only()
-            .first_request_timeout(FIRST_REQUEST_DEADLINE);
+            .first_request_timeout(FIRST_REQUEST_DEADLINE)
+            // Other errors are of connections that have come and gone.
+            .accept_error_handler(move |_, error| {
+                if NO_DESCRIPTORS.iter().any(|number| error.raw_os_error() == Some(*number)) {
+                    room.make_room_for_descriptor();
+                }
+            });
         let mut http = server.http_builder().http1();
         http.header_read_timeout(patience.idle).max_buf_size(READ_BUFFER).max_headers(MAX_HEADERS);
         // A client that has closed its sending side still wants its answer. And a client that goes away must not cancel a call to Autoshares

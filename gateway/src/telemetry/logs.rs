@@ -33,6 +33,8 @@ const MAX_TRAIL: usize = 16 * MAX_LINES;
 /// How long the thread waits for more lines before it writes those that are there. A system call for each line would cost a fifth of the time
 /// that refusing a request takes.
 const GATHER: Duration = Duration::from_millis(5);
+/// How long the thread waits after it could not write.
+const AGAIN: Duration = Duration::from_millis(200);
 /// How long the end of the process waits for a log that nobody reads.
 const LAST_LINES: Duration = Duration::from_secs(2);
 /// How long a panic waits for its line. Short, for the process may go on.
@@ -187,19 +189,22 @@ fn write_forever() {
     }
 }
 
+/// Writes lines out, however long that takes: meanwhile later ones wait, and are dropped and counted where there is no room for them. A disk that is
+/// full may have room again, and what cannot be written at all is counted like that too.
 fn write_out(bytes: &[u8]) {
-    let (mut output, mut written) = (io::stdout().lock(), 0);
+    let mut written = 0;
     while written < bytes.len() {
-        match output.write(&bytes[written..]) {
-            Ok(0) => return,
+        // Not locked while it waits, for a panic may want to write.
+        let outcome = io::stdout().lock().write(&bytes[written..]);
+        match outcome {
+            Ok(0) => thread::sleep(AGAIN),
             Ok(more) => written += more,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(GATHER),
-            // The reader is gone for good.
-            Err(_) => return,
+            Err(_) => thread::sleep(AGAIN),
         }
     }
-    let _ = output.flush();
+    let _ = io::stdout().lock().flush();
 }
 
 /// Waits until the waiting lines are written, or for two seconds.

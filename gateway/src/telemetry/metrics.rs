@@ -146,7 +146,7 @@ metrics! {
     withheld_events: Family<EventLabel, Counter> = "gateway_audit_events_withheld", "Events of the audit trail that a later line or only this metric tells, for there were too many of their kind";
     requests_cut: Counter = "gateway_requests_cut", "Requests that were cut short because the gateway had to stop";
     connections: Gauge = "gateway_connections", "Connections of clients and proxies that are open";
-    connections_shed: Family<ShedLabels, Counter> = "gateway_connections_shed", "Connections that were closed before their time because there was no room, by reason (max, max_per_network) and outcome (gave_way: a silent one, or one in the middle of a head; refused: the new one)";
+    connections_shed: Family<ShedLabels, Counter> = "gateway_connections_shed", "Connections that were closed before their time because there was no room, by reason (max, max_per_network, descriptors) and outcome (gave_way: a silent one, or one in the middle of a head; refused: the new one)";
     key_info: Family<KeyLabels, Gauge> = "gateway_key_info", "1 for each key and certificate in use, by kind (app_key, flow_keys, tls_certificate) and a few digits of its hash";
     key_modified: Family<KindLabel, Gauge> = "gateway_key_file_modified_timestamp_seconds", "When the file of a key or certificate was changed last, in seconds since 1970";
     certificate_ends: Family<KindLabel, Gauge> = "gateway_certificate_ends_timestamp_seconds", "When the gateway's own certificate ends, in seconds since 1970";

@@ -23,6 +23,7 @@ mod http;
 mod steps;
 mod telemetry;
 
+mod bad_days;
 mod browser;
 mod clients;
 mod deploy;

@@ -28,6 +28,36 @@ fn builder(address: SocketAddr) -> ClientBuilder {
     builder.retries(quick).timeout(Duration::from_secs(20)).connect_timeout(Duration::from_secs(2))
 }
 
+/// Code of the caller's looks names up, anew for each connection, and cannot lead a key that is not encrypted to another machine.
+#[tokio::test]
+async fn names_are_looked_up_by_the_callers_code() {
+    let upstream = Upstream::answering(REPLY);
+    let port = upstream.address().port();
+    let (known, asked) = (Arc::new(Mutex::new(vec![])), Arc::new(Mutex::new(vec![])));
+    let (answer, names) = (Arc::clone(&known), Arc::clone(&asked));
+    let client = Client::builder(format!("http://localhost:{port}/api")).app_key(AppKey::new(KEY).unwrap());
+    let client = client.keep_alive(Duration::ZERO).retries(RetryPolicy::off()).resolver(move |name| {
+        names.lock().unwrap().push(name);
+        let addresses = answer.lock().unwrap().clone();
+        async move { Ok(addresses) }
+    });
+    let client = client.build().unwrap();
+    for (addresses, is_called) in [
+        (vec!["127.0.0.1"], true),
+        (vec!["192.0.2.1"], false),
+        (vec!["192.0.2.1", "127.0.0.1"], true),
+        (vec![], false),
+    ] {
+        let (calls, shown) = (upstream.requests().len(), format!("{addresses:?}"));
+        *known.lock().unwrap() = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        let called = call(&client, Operation::RedeemCode).await;
+        assert_eq!(called.is_ok(), is_called, "{shown}");
+        assert!(called.err().is_none_or(|error| matches!(error.kind(), ErrorKind::NotSent)), "{shown}");
+        assert_eq!(upstream.requests().len() - calls, usize::from(is_called), "{shown}");
+    }
+    assert_eq!(*asked.lock().unwrap(), ["localhost"; 4]);
+}
+
 /// Serves requests on connections that it keeps open, and counts the connections.
 fn keeping_alive() -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
