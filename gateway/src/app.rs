@@ -20,7 +20,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{
     api::{self, Api, docs},
     clock::Clock,
-    config::{self, Change, Config, Effective, PublicOrigin},
+    config::{self, Change, Config, Effective, Proxies, PublicOrigin, Tls},
     door::Door,
     flow::{KeyRing, Seals, Secrets},
     guard::Guard,
@@ -165,11 +165,20 @@ impl App {
         let follows = |prefix: &str| {
             changes.iter().any(|change| !change.needs_restart && change.key.starts_with(prefix))
         };
+        let waits = |prefix: &str| {
+            changes.iter().any(|change| change.needs_restart && change.key.starts_with(prefix))
+        };
         if !follows("flow.keys_file") {
             config.flow.keys = before.keys.clone();
         }
         if !follows("public_origin") {
             config.public_origin = before.origin.clone();
+        }
+        if waits("tls.") {
+            config.tls = Tls { server: before.entrance.tls.clone(), ends: before.certificate_ends };
+        }
+        if waits("trusted_proxies") || waits("forwarded_header") {
+            config.proxies = Proxies::clone(&before.entrance.proxies);
         }
         let lasting = if follows("upstream.") {
             before.lasting.before_another_autoshares(&self.report)

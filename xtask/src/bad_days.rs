@@ -13,11 +13,17 @@ const DOCUMENT: &str = "docs/operating.md";
 const FOLDER: &str = "target/bad-days";
 /// The lines between which the document holds the table.
 const PART: [&str; 2] = ["<!-- bad days -->\n", "<!-- /bad days -->\n"];
+const DAYS: usize = 18;
 const HEAD: &str =
     "| day | what clients saw meanwhile | what was lost | what the operator saw |\n|---|---|---|---|\n";
 
 /// Does the days in full, one after the other, which takes eight minutes, and writes the table.
 pub(crate) fn run_all() -> Result<(), Failure> {
+    let document = root().join(DOCUMENT);
+    let text = fs::read_to_string(&document).map_err(Failure::new)?;
+    if !PART.iter().all(|line| text.contains(line)) {
+        return Err(Failure::new(format!("{DOCUMENT} has no place for the table: {}", PART.concat())));
+    }
     tools::install()?;
     let folder = root().join(FOLDER);
     // It may not be there.
@@ -39,9 +45,10 @@ pub(crate) fn run_all() -> Result<(), Failure> {
     rows.sort();
     let rows: Vec<_> = rows.iter().map(fs::read_to_string).collect::<Result<_, _>>().map_err(Failure::new)?;
     let table = HEAD.to_owned() + &rows.concat();
+    if rows.len() != DAYS {
+        return Err(Failure::new(format!("{} days have told what was seen, and not {DAYS}", rows.len())));
+    }
     print!("{table}");
-    let document = root().join(DOCUMENT);
-    let text = fs::read_to_string(&document).map_err(Failure::new)?;
     fs::write(document, between(&text, PART, &table)).map_err(Failure::new)?;
     println!("{DOCUMENT} is written");
     Ok(())

@@ -16,8 +16,16 @@ use super::{
 
 /// Settings that belong to sockets, to the connection to Redis or to the shape of the log. A change of theirs takes effect at the next start.
 const AT_START: [&str; 6] = ["listen", "admin_listen", "stop_delay", "connections.", "log.format", "store."];
-/// Settings that wait for the next start when one waits that they belong to: other keys for another store, another origin for another address.
-const TOGETHER: [(&str, &str); 2] = [("store.", "flow.keys_file"), ("listen", "public_origin")];
+/// Settings that wait for the next start when one waits that they belong to: other keys for another store; another origin, certificate or proxy for
+/// another address. The content of a file goes on being followed.
+const TOGETHER: [(&str, &str); 6] = [
+    ("store.", "flow.keys_file"),
+    ("listen", "public_origin"),
+    ("listen", "tls.certificate_file"),
+    ("listen", "tls.key_file"),
+    ("listen", "trusted_proxies"),
+    ("listen", "forwarded_header"),
+];
 /// The SDK follows the content of this file by itself.
 const FOLLOWED: &str = "upstream.app_key_file";
 
@@ -79,8 +87,14 @@ impl Effective {
         let pairs = || self.settings.iter().zip(&other.settings);
         let changed: Vec<_> = pairs().filter(|(old, new)| old.differs(new)).collect();
         let waits = |key: &str| {
+            let has_other_text = |key: &str| {
+                let other = |(old, new): &(&Value, &Value)| {
+                    is_or_lies_in(old.setting.key, key) && old.hash != new.hash
+                };
+                changed.iter().any(other)
+            };
             let waits_for = |(cause, waiting): &(&str, &str)| {
-                key == *waiting && changed.iter().any(|(old, _)| is_or_lies_in(old.setting.key, cause))
+                key == *waiting && has_other_text(key) && has_other_text(cause)
             };
             AT_START.iter().any(|at_start| is_or_lies_in(key, at_start)) || TOGETHER.iter().any(waits_for)
         };

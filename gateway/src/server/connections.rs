@@ -1,6 +1,5 @@
-//! How many connections there may be: in all, and from one network. When there is no room, the connection that has been silent longest gives way to
-//! a new one, or the one that has been in the middle of a head longest; where there is neither, the new one is closed. Each of these is counted,
-//! and told once a minute.
+//! How many connections there may be: in all, and from one network. When there is no room, the connection that has waited longest gives way to a new
+//! one: for a request, or for the rest of its head. Where none waits, the new one is closed. Each of these is counted, and told once a minute.
 
 use std::{
     collections::HashMap,
@@ -30,7 +29,7 @@ pub const SERVING: u8 = 2;
 /// A reply has begun, and may not be read yet.
 pub const WRITING: u8 = 3;
 
-/// How many connections that were asked to go may still be there, beyond which no new one is let in.
+/// How many connections that were asked to go may still be there; beyond that, no other one is asked.
 const MAX_GOING: usize = 64;
 
 /// How many connections there may be.
@@ -49,6 +48,8 @@ pub struct Connections {
     /// Where they are counted, unless they are operators'.
     metrics: Option<Arc<Metrics>>,
     clock: Clock,
+    /// The connections of another listener, which can give descriptors too.
+    others: Option<Arc<Connections>>,
     turns: Arc<AtomicU64>,
     state: Mutex<State>,
 }
@@ -116,7 +117,15 @@ impl Reason {
 impl Connections {
     /// Room for so many.
     pub fn new(most: Most, metrics: Option<Arc<Metrics>>, clock: Clock) -> Arc<Self> {
-        Arc::new(Self { most, metrics, clock, turns: Arc::default(), state: Mutex::default() })
+        let (turns, state) = (Arc::default(), Mutex::default());
+        Arc::new(Self { most, metrics, clock, others: None, turns, state })
+    }
+
+    /// Room for operators beside clients, who give way where descriptors are short.
+    pub fn of_operators(most: Most, clients: &Arc<Self>) -> Arc<Self> {
+        let (clock, others) = (clients.clock.clone(), Some(Arc::clone(clients)));
+        let (turns, state) = (Arc::default(), Mutex::default());
+        Arc::new(Self { most, metrics: None, clock, others, turns, state })
     }
 
     /// A place for a connection from an address; `None` when there is no room. An address that is `None` is a trusted proxy's, through which many
@@ -126,9 +135,6 @@ impl Connections {
         let networks = self.room_in_networks(&mut state, address)?;
         if state.open.len() - state.going >= self.most.all {
             self.make_room(&mut state, Reason::All, |_| true)?;
-        }
-        if state.going > MAX_GOING {
-            return None;
         }
         let connection = Arc::new(Connection {
             phase: AtomicU8::new(IDLE),
@@ -150,6 +156,10 @@ impl Connections {
         let mut state = self.state();
         // Where all are busy, the new one waits on.
         let _ = self.make_room(&mut state, Reason::Descriptors, |_| true);
+        drop(state);
+        if let Some(others) = &self.others {
+            others.make_room_for_descriptor();
+        }
     }
 
     /// The networks of an address, once there is room for one more connection in each; `None` when one has all that it may have.
@@ -164,11 +174,12 @@ impl Connections {
         Some(networks.into_iter().map(|(network, _)| network).collect())
     }
 
-    /// Asks the connection that has been silent longest to go, or where none is silent the one that has been in the middle of a head longest. `None`
-    /// when all are busy.
+    /// Asks the connection that has waited longest to go. `None` when all are busy, or many are about to go.
     fn make_room(&self, state: &mut State, reason: Reason, is_meant: impl Fn(&Open) -> bool) -> Option<()> {
-        let waiting = state.open.values_mut().filter(|open| is_meant(open) && open.connection.may_go());
-        let longest = waiting.min_by_key(|open| open.connection.waits());
+        let is_full = state.going >= MAX_GOING;
+        let waiting =
+            state.open.values_mut().filter(|open| !is_full && is_meant(open) && open.connection.may_go());
+        let longest = waiting.min_by_key(|open| open.connection.waits_since.load(Ordering::Relaxed));
         let outcome = if longest.is_some() { "gave_way" } else { "refused" };
         if let Some(metrics) = &self.metrics {
             metrics.connection_shed(reason.name(), outcome);
@@ -181,7 +192,9 @@ impl Connections {
         });
         state.untold += 1;
         let now = self.clock.now();
-        if state.told.is_none_or(|told| now.saturating_duration_since(told) >= TELL_EVERY) {
+        if self.others.is_none()
+            && state.told.is_none_or(|told| now.saturating_duration_since(told) >= TELL_EVERY)
+        {
             let (shed, open) = (std::mem::take(&mut state.untold), state.open.len());
             state.told = Some(now);
             warn!(
@@ -245,11 +258,6 @@ impl Connection {
 
     fn may_go(&self) -> bool {
         matches!(self.phase(), IDLE | PARTIAL_HEAD) && !self.must_go.load(Ordering::Relaxed)
-    }
-
-    /// Smaller for one that should go sooner.
-    fn waits(&self) -> (u8, u64) {
-        (self.phase(), self.waits_since.load(Ordering::Relaxed))
     }
 }
 

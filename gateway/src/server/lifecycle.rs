@@ -16,7 +16,6 @@ use super::{
 use crate::{
     app::App,
     build_info::{COMMIT, VERSION},
-    clock::Clock,
     config,
     http::edge::BODY_DEADLINE,
 };
@@ -68,7 +67,8 @@ pub async fn run(
     let health = watched.report.health.clone();
     // Not as long as clients' may be, or monitors that never hang up would keep others out.
     let most = Most { all: MAX_OPERATORS, per_network: MAX_OPERATORS };
-    let operators = Connections::new(most, None, Clock::system());
+    let connections = app.connections(room(settings));
+    let operators = Connections::of_operators(most, &connections);
     let patience = Patience::new(OPERATORS_IDLE);
     // Without TLS; the balancer that sends PROXY headers to clients' listener sends them with its health checks too.
     let asked = Arc::clone(&app);
@@ -116,7 +116,6 @@ pub async fn run(
         sleep(LOOK_AFTER).await;
         looking.look().await;
     });
-    let connections = app.connections(room(settings));
     let asked = Arc::clone(&app);
     let entrance = move || asked.entrance();
     public.serve(router, stop_public, Patience::new(settings.idle), connections, entrance).await?;

@@ -5,7 +5,9 @@
 //! is room again. The crate tracing-appender has such a thread, but one queue in which an audit line is dropped like any other.
 
 use std::{
+    fs::File,
     io::{self, IsTerminal, Write},
+    os::fd::AsFd,
     panic,
     sync::{Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
@@ -164,6 +166,7 @@ impl Write for Line {
 
 /// Writes lines to standard output as they come. The thread ends with the process.
 fn write_forever() {
+    let mut output = unbuffered_output();
     loop {
         let mut state = QUEUE.state();
         while state.bytes.is_empty() {
@@ -177,7 +180,7 @@ fn write_forever() {
         let bytes = std::mem::take(&mut state.bytes);
         state.is_writing = true;
         drop(state);
-        write_out(&bytes);
+        write_out(&mut output, &bytes);
         let mut state = QUEUE.state();
         state.is_writing = false;
         let dropped = std::mem::take(&mut state.dropped);
@@ -189,14 +192,23 @@ fn write_forever() {
     }
 }
 
+/// Standard output without the buffer of the standard library, which says that lines are written while it still holds them.
+fn unbuffered_output() -> File {
+    loop {
+        match io::stdout().as_fd().try_clone_to_owned() {
+            Ok(output) => return output.into(),
+            // There is none, or no descriptor is left; lines wait meanwhile.
+            Err(_) => thread::sleep(AGAIN),
+        }
+    }
+}
+
 /// Writes lines out, however long that takes: meanwhile later ones wait, and are dropped and counted where there is no room for them. A disk that is
 /// full may have room again, and what cannot be written at all is counted like that too.
-fn write_out(bytes: &[u8]) {
+fn write_out(output: &mut impl Write, bytes: &[u8]) {
     let mut written = 0;
     while written < bytes.len() {
-        // Not locked while it waits, for a panic may want to write.
-        let outcome = io::stdout().lock().write(&bytes[written..]);
-        match outcome {
+        match output.write(&bytes[written..]) {
             Ok(0) => thread::sleep(AGAIN),
             Ok(more) => written += more,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -204,7 +216,6 @@ fn write_out(bytes: &[u8]) {
             Err(_) => thread::sleep(AGAIN),
         }
     }
-    let _ = io::stdout().lock().flush();
 }
 
 /// Waits until the waiting lines are written, or for two seconds.

@@ -29,6 +29,9 @@ struct Request {
 pub struct Load {
     stop: Arc<AtomicBool>,
     sent: Arc<AtomicUsize>,
+    /// Whether the clients wait, and how many are in the middle of a request.
+    held: Arc<AtomicBool>,
+    active: Arc<AtomicUsize>,
     clients: JoinSet<Vec<Request>>,
     /// How many clients were told that their connection ends.
     pub told: Arc<AtomicUsize>,
@@ -48,17 +51,25 @@ impl Load {
     ) -> Self {
         let (stop, sent, told) =
             (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let (held, active) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let mut set = JoinSet::new();
         for number in 0..clients {
             let client = builder().local_address(address(1, number)).timeout(Duration::from_secs(30));
             let client = client.build().unwrap();
             let (stop, sent, told) = (Arc::clone(&stop), Arc::clone(&sent), Arc::clone(&told));
+            let (held, active) = (Arc::clone(&held), Arc::clone(&active));
             let url = format!("{public}{RESET}");
             set.spawn(async move {
                 let mut requests = Vec::new();
                 // Not all at once.
                 sleep(pause.mul_f64(number as f64 / clients as f64)).await;
                 while !stop.load(Ordering::Relaxed) {
+                    active.fetch_add(1, Ordering::SeqCst);
+                    if held.load(Ordering::SeqCst) {
+                        active.fetch_sub(1, Ordering::SeqCst);
+                        sleep(Duration::from_millis(10)).await;
+                        continue;
+                    }
                     let login = format!("trader-{}", (number * 7 + requests.len()) % 60);
                     let began = Instant::now();
                     let request = client.post(&url).header(JSON.0, JSON.1);
@@ -77,6 +88,7 @@ impl Load {
                     let status = if is_whole { status } else { 0 };
                     requests.push(Request { began, took: began.elapsed(), status, has_wait });
                     sent.fetch_add(1, Ordering::Relaxed);
+                    active.fetch_sub(1, Ordering::SeqCst);
                     if ends {
                         told.fetch_add(1, Ordering::Relaxed);
                         break;
@@ -86,7 +98,7 @@ impl Load {
                 requests
             });
         }
-        Self { stop, sent, clients: set, told }
+        Self { stop, sent, held, active, clients: set, told }
     }
 
     /// Waits until as many requests more have their replies.
@@ -97,6 +109,21 @@ impl Load {
             assert!(Instant::now() < deadline, "the load has stopped");
             sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Lets no request begin, and waits until those under way have their replies: what is done meanwhile meets none of them.
+    pub async fn hold(&self) {
+        self.held.store(true, Ordering::SeqCst);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while self.active.load(Ordering::SeqCst) > 0 {
+            assert!(Instant::now() < deadline, "a request does not end");
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Lets requests begin again.
+    pub fn go_on(&self) {
+        self.held.store(false, Ordering::SeqCst);
     }
 
     /// Stops the clients, once the request of each has its reply.

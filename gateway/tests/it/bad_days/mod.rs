@@ -95,7 +95,8 @@ impl Day {
 
     /// What the operator sees: a line of the log, a metric that is above zero, and an alert that asks for it.
     pub async fn noticed(&self, line: &str, name: &'static str, alert: &str) -> String {
-        self.gateway.wait_for(line);
+        // It blocks its thread, which others need.
+        tokio::task::block_in_place(|| self.gateway.wait_for(line));
         self.until(name, |value| value > 0.0).await;
         let alert = if alert.is_empty() { String::new() } else { format!("; alert {}", known_alert(alert)) };
         format!("\"{line}\"; `{}`{alert}", name.split(['{', ' ']).next().unwrap_or_default())
@@ -109,11 +110,14 @@ async fn metric(admin: &str, name: &str) -> f64 {
     values.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
-/// An alert that there is.
+/// An alert that there is, and how long its state has to last.
 pub fn known_alert(name: &str) -> String {
     let rules = include_str!("../../../../deploy/prometheus/alerts.yaml");
-    assert!(rules.contains(&format!("- alert: {name}\n")), "no alert {name}");
-    format!("`{name}`")
+    let (_, rest) =
+        rules.split_once(&format!("- alert: {name}\n")).unwrap_or_else(|| panic!("no alert {name}"));
+    let rule = rest.split("- alert: ").next().unwrap_or_default();
+    let lasts = rule.lines().find_map(|line| line.trim().strip_prefix("for: "));
+    lasts.map_or(format!("`{name}`"), |lasts| format!("`{name}` ({lasts})"))
 }
 
 /// A trader who begins a reset before the bad thing and ends it after.

@@ -45,7 +45,9 @@ impl Wire {
     pub async fn mend(&mut self, target: SocketAddr) {
         self.cut();
         *self.target.lock().unwrap() = target;
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
         let listener = loop {
+            assert!(std::time::Instant::now() < deadline, "somebody has taken {}", self.address);
             let socket = TcpSocket::new_v4().unwrap();
             socket.set_reuseaddr(true).unwrap();
             match socket.bind(self.address).and_then(|()| socket.listen(1024)) {

@@ -211,6 +211,49 @@ async fn settings_that_belong_to_one_that_waits_wait_with_it() {
     assert!(!told.contains("store"), "{told}");
 }
 
+/// A new address comes with its certificate and its proxies: until the start that it waits for, the old ones go together too.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_address_takes_its_certificate_and_its_proxies_along() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let files = [("certificate", &*certificate), ("key", &*key)];
+    let settings = "trusted_proxies = [\"127.0.0.0/8\"]\nadmin_listen = \"127.0.0.1:0\"\n";
+    // Not by `--set`, which would have the last word.
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    let file = folder.path().join("gateway.toml");
+    let base =
+        format!("{settings}[upstream]\nbase_url = \"{}\"\n[log]\nformat = \"text\"\n", sandbox.base_url());
+    fs::write(&file, format!("listen = \"127.0.0.1:0\"\n{base}")).unwrap();
+    let variables = [("AUTOSHARES_APP_KEY", "sandbox-key")];
+    let gateway = Gateway::start(&["serve", "--config", file.to_str().unwrap()], &variables);
+    let (public, _) = gateway.addresses();
+    let changed = base.replace("127.0.0.0/8", "10.0.0.0/8");
+    let place = folder.path().display();
+    let tls = format!(
+        "[tls]\ncertificate_file = \"{place}/certificate\"\nkey_file = \"{place}/key\"\n[limits]\nresets = \"700/h\"\n"
+    );
+    let new = folder.path().join("new");
+    let all =
+        format!("listen = \"127.0.0.1:1\"\npublic_origin = \"https://reset.example.com\"\n{changed}{tls}");
+    fs::write(&new, all).unwrap();
+    fs::rename(&new, &file).unwrap();
+    let waiting = gateway.wait_for("these settings take effect at the next start");
+    for key in
+        ["listen: ", "public_origin: ", "trusted_proxies: ", "tls.certificate_file: ", "tls.key_file: "]
+    {
+        assert!(waiting.contains(key), "{key} missing in: {waiting}");
+    }
+    let told = gateway.wait_for("the settings have changed and are in force");
+    assert!(told.contains("changed=\"limits.resets: `600/h` → `700/h`\""), "{told}");
+    // Plain http, and the old proxy names its clients and requests.
+    let sent = http().get(format!("{public}/nowhere")).header("x-request-id", "id-of-the-proxy").send().await;
+    assert_eq!(sent.unwrap().headers()["x-request-id"], "id-of-the-proxy");
+}
+
 /// A signal that ends most programs reads the settings at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hangup_reads_the_settings_and_ends_nothing() {

@@ -216,6 +216,26 @@ async fn unfinished_heads_give_way_to_new_connections() {
     }
 }
 
+/// D4: whoever begins a head and never ends it keeps nobody out who came later.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unfinished_head_goes_before_a_younger_connection() {
+    let app = TestApp::new(&Upstream::nobody());
+    let gateway = listen_with(&app, Most { all: 3, per_network: 100 }, Proxies::default());
+    let mut heads = Vec::new();
+    for _ in 0..2 {
+        let mut stream = from([127, 0, 0, 3], gateway).await;
+        stream.write_all(b"GET /docs.css HTTP/1.1\r\n").await.unwrap();
+        heads.push(stream);
+        sleep(Duration::from_millis(100)).await;
+    }
+    // Has not sent its request yet.
+    let mut honest = from([127, 0, 0, 4], gateway).await;
+    until("the places of three", || app.metrics.text().contains("gateway_connections 3\n")).await;
+    assert!(is_served(&mut from([127, 0, 0, 5], gateway).await).await);
+    assert!(is_closed(&mut heads[0]).await && is_open(&mut heads[1]).await);
+    assert!(is_served(&mut honest).await, "it came after both");
+}
+
 /// D4: a host that has a whole /48 of IPv6, or a /24 of IPv4, has several times as much as one address, and not as much for each of its /64s.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_with_many_networks_cannot_take_all_connections() {

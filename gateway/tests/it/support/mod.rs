@@ -394,7 +394,7 @@ impl Gateway {
 
     /// The addresses of both listeners, once they listen.
     #[track_caller]
-    fn addresses(&self) -> (String, String) {
+    pub fn addresses(&self) -> (String, String) {
         let line = self.wait_for("listening listen=");
         let field = |name: &str| {
             let (_, rest) = line.split_once(name).unwrap();
