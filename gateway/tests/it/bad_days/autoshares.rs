@@ -67,7 +67,7 @@ async fn autoshares_is_gone() {
     Row {
         day: (1, "Autoshares is gone for a minute"),
         clients: format!("{during}; served again {:.1} s after it is back", back.as_secs_f64()),
-        lost: "nothing; flows go on",
+        lost: "nothing; flows go on. A call that is under way when it goes gets 502 with `mayHaveBeenApplied`",
         operator,
     }
     .tell();
