@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     path::PathBuf,
-    process::Command,
+    process::{Child, Command},
     time::{Duration, Instant},
 };
 
@@ -14,6 +14,17 @@ use crate::{
     redis_server::free_port,
     support::{Gateway, KEY, bare, http, http_builder, until},
 };
+
+/// A process that ends with its test, also where that fails.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have stopped by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_disk_of_the_log_is_full() {
@@ -29,7 +40,7 @@ async fn the_disk_of_the_log_is_full() {
     let mut command = bare();
     command.arg("serve").args(settings.flat_map(|setting| ["--set", setting]));
     command.env("AUTOSHARES_APP_KEY", KEY).stdout(File::options().write(true).open("/dev/full").unwrap());
-    let mut child = command.spawn().unwrap();
+    let mut running = Running(command.spawn().unwrap());
     until("the listener", || std::net::TcpStream::connect(("127.0.0.1", admin)).is_ok()).await;
     let (public, admin) = (format!("http://127.0.0.1:{public}"), format!("http://127.0.0.1:{admin}"));
     let patient = Patient::begin(&public, &sandbox, "anna.lee", http()).await;
@@ -50,8 +61,8 @@ async fn the_disk_of_the_log_is_full() {
     assert_eq!(patient.finish().await, 200);
     assert!(metric(&admin, "gateway_audit_events_dropped_total ").await < 1.0);
     let stopping = Instant::now();
-    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(Command::new("kill").args(["-TERM", &running.0.id().to_string()]).status().unwrap().success());
+    assert_eq!(running.0.wait().unwrap().code(), Some(0));
     assert!(stopping.elapsed() < Duration::from_secs(6), "{:?}", stopping.elapsed());
     Row {
         day: (15, "The disk of the log is full (`/dev/full`)"),
