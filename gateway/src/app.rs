@@ -149,6 +149,11 @@ impl App {
         Arc::clone(&self.current().effective)
     }
 
+    /// The origin under which browsers see the gateway.
+    pub fn public_origin(&self) -> PublicOrigin {
+        self.current().origin.clone()
+    }
+
     /// How long a call to Autoshares may take.
     pub fn upstream_timeout(&self) -> Duration {
         self.current().timeout
@@ -162,12 +167,12 @@ impl App {
             return changes;
         }
         config.effective.keep_waiting(&before.effective, &changes);
-        let follows = |prefix: &str| {
-            changes.iter().any(|change| !change.needs_restart && change.key.starts_with(prefix))
+        let has = |prefix: &str, needs_restart: bool| {
+            let is_meant =
+                |change: &Change| change.needs_restart == needs_restart && change.key.starts_with(prefix);
+            changes.iter().any(is_meant)
         };
-        let waits = |prefix: &str| {
-            changes.iter().any(|change| change.needs_restart && change.key.starts_with(prefix))
-        };
+        let (follows, waits) = (|prefix| has(prefix, false), |prefix| has(prefix, true));
         if !follows("flow.keys_file") {
             config.flow.keys = before.keys.clone();
         }

@@ -17,13 +17,10 @@ const DAYS: usize = 18;
 const HEAD: &str =
     "| day | what clients saw meanwhile | what was lost | what the operator saw |\n|---|---|---|---|\n";
 
-/// Does the days in full, one after the other, which takes eight minutes, and writes the table.
+/// Does the days in full, one after the other, which takes ten minutes, and writes the table.
 pub(crate) fn run_all() -> Result<(), Failure> {
-    let document = root().join(DOCUMENT);
-    let text = fs::read_to_string(&document).map_err(Failure::new)?;
-    if !PART.iter().all(|line| text.contains(line)) {
-        return Err(Failure::new(format!("{DOCUMENT} has no place for the table: {}", PART.concat())));
-    }
+    // Before the ten minutes, which would be for nothing.
+    document()?;
     tools::install()?;
     let folder = root().join(FOLDER);
     // It may not be there.
@@ -49,7 +46,17 @@ pub(crate) fn run_all() -> Result<(), Failure> {
         return Err(Failure::new(format!("{} days have told what was seen, and not {DAYS}", rows.len())));
     }
     print!("{table}");
-    fs::write(document, between(&text, PART, &table)).map_err(Failure::new)?;
+    // As it is by now: somebody may have written in it meanwhile.
+    fs::write(root().join(DOCUMENT), between(&document()?, PART, &table)).map_err(Failure::new)?;
     println!("{DOCUMENT} is written");
     Ok(())
+}
+
+/// The document, which has a place for the table.
+fn document() -> Result<String, Failure> {
+    let text = fs::read_to_string(root().join(DOCUMENT)).map_err(Failure::new)?;
+    if PART.iter().all(|line| text.contains(line)) {
+        return Ok(text);
+    }
+    Err(Failure::new(format!("{DOCUMENT} has no place for the table: {}", PART.concat())))
 }

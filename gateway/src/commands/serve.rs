@@ -48,7 +48,6 @@ pub(super) async fn serve_on(
     config: Config,
     load: Option<Load>,
 ) -> Outcome {
-    let origin = config.public_origin.text.clone();
     let connections = (config.connections, config.listeners.stop_delay);
     let app = app::build(config, World::of_the_system());
     if load.is_none() {
@@ -60,5 +59,5 @@ pub(super) async fn serve_on(
     {
         return Err(Faults::of_the_store(&unusable.reason).into());
     }
-    server::run(public, admin, app, load, &origin, connections).await
+    server::run(public, admin, app, load, connections).await
 }

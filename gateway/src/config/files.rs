@@ -21,10 +21,9 @@ impl Files {
         Self(paths.map(|path| (path.clone(), hash(&path))).collect())
     }
 
-    /// These and others.
-    pub(super) fn and(mut self, others: Self) -> Self {
+    /// Adds others.
+    pub(super) fn extend(&mut self, others: Self) {
         self.0.extend(others.0);
-        self
     }
 
     /// How the same files are now. Blocks while it reads them.

@@ -173,6 +173,7 @@ fn read(
     public_origin: impl FnOnce(&mut Reader<'_>) -> Option<PublicOrigin>,
     upstream: impl FnOnce(&mut Reader<'_>) -> Option<Upstream>,
 ) -> Option<Config> {
+    reader.look_at_files();
     let listeners = listeners::read(reader);
     let connections = connections::read(reader);
     let tls = tls::read(reader);

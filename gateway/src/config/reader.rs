@@ -71,7 +71,7 @@ impl Faults {
 pub(super) struct Reader<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
     file: BTreeMap<String, Given>,
-    /// The file and those that settings name, as they were before they were read.
+    /// The file, and once they were looked at those that settings name, as they were before they were read.
     files: Files,
     /// Whether there is a file that cannot be read, so that nobody knows which settings are missing.
     file_is_unread: bool,
@@ -86,7 +86,7 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(super) fn new(sources: &Sources<'a>, lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
         let mut faults = Vec::new();
-        let of_file = Files::look_at(sources.file.map(Path::to_owned).into_iter());
+        let files = Files::look_at(sources.file.map(Path::to_owned).into_iter());
         let read = sources.file.map(|path| file::read(path, &mut faults));
         let file_is_unread = matches!(read, Some(None));
         let (file, unread) = read.flatten().unwrap_or_default();
@@ -113,21 +113,24 @@ impl<'a> Reader<'a> {
         });
         let misspelt = sources.variables.iter().filter_map(|name| names::misspelt_variable(name));
         let warnings = warning.into_iter().chain(misspelt).collect();
-        let mut reader = Self {
+        Self {
             lookup,
             file,
-            files: Files::default(),
+            files,
             file_is_unread,
             unread,
             set,
             defaults: sources.defaults,
             faults,
             warnings,
-        };
+        }
+    }
+
+    /// Looks at the files that settings name, before any is read.
+    pub(super) fn look_at_files(&mut self) {
         let named = settings().filter(|setting| setting.holds == Holds::File);
-        let named = named.filter_map(|setting| reader.get(*setting).map(PathBuf::from)).collect::<Vec<_>>();
-        reader.files = of_file.and(Files::look_at(named.into_iter()));
-        reader
+        let named = Files::look_at(named.filter_map(|setting| self.get(*setting)).map(PathBuf::from));
+        self.files.extend(named);
     }
 
     /// Ends reading: the value that was read, or every fault that was found anywhere.

@@ -48,8 +48,8 @@ pub struct Connections {
     /// Where they are counted, unless they are operators'.
     metrics: Option<Arc<Metrics>>,
     clock: Clock,
-    /// The connections of another listener, which can give descriptors too.
-    others: Option<Arc<Connections>>,
+    /// For operators: the connections of clients, who give way to them where descriptors are short.
+    clients: Option<Arc<Connections>>,
     turns: Arc<AtomicU64>,
     state: Mutex<State>,
 }
@@ -117,15 +117,16 @@ impl Reason {
 impl Connections {
     /// Room for so many.
     pub fn new(most: Most, metrics: Option<Arc<Metrics>>, clock: Clock) -> Arc<Self> {
-        let (turns, state) = (Arc::default(), Mutex::default());
-        Arc::new(Self { most, metrics, clock, others: None, turns, state })
+        Arc::new(Self::with(most, metrics, clock, None))
     }
 
     /// Room for operators beside clients, who give way where descriptors are short.
     pub fn of_operators(most: Most, clients: &Arc<Self>) -> Arc<Self> {
-        let (clock, others) = (clients.clock.clone(), Some(Arc::clone(clients)));
-        let (turns, state) = (Arc::default(), Mutex::default());
-        Arc::new(Self { most, metrics: None, clock, others, turns, state })
+        Arc::new(Self::with(most, None, clients.clock.clone(), Some(Arc::clone(clients))))
+    }
+
+    fn with(most: Most, metrics: Option<Arc<Metrics>>, clock: Clock, clients: Option<Arc<Self>>) -> Self {
+        Self { most, metrics, clock, clients, turns: Arc::default(), state: Mutex::default() }
     }
 
     /// A place for a connection from an address; `None` when there is no room. An address that is `None` is a trusted proxy's, through which many
@@ -153,13 +154,11 @@ impl Connections {
 
     /// Makes room when the system has no descriptor for one more connection, which waits in the system's queue meanwhile.
     pub fn make_room_for_descriptor(&self) {
-        let mut state = self.state();
-        // Where all are busy, the new one waits on.
-        let _ = self.make_room(&mut state, Reason::Descriptors, |_| true);
-        drop(state);
-        if let Some(others) = &self.others {
-            others.make_room_for_descriptor();
+        if let Some(clients) = &self.clients {
+            return clients.make_room_for_descriptor();
         }
+        // Where all are busy, the new one waits on.
+        let _ = self.make_room(&mut self.state(), Reason::Descriptors, |_| true);
     }
 
     /// The networks of an address, once there is room for one more connection in each; `None` when one has all that it may have.
@@ -192,9 +191,7 @@ impl Connections {
         });
         state.untold += 1;
         let now = self.clock.now();
-        if self.others.is_none()
-            && state.told.is_none_or(|told| now.saturating_duration_since(told) >= TELL_EVERY)
-        {
+        if state.told.is_none_or(|told| now.saturating_duration_since(told) >= TELL_EVERY) {
             let (shed, open) = (std::mem::take(&mut state.untold), state.open.len());
             state.told = Some(now);
             warn!(

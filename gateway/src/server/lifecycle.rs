@@ -40,7 +40,6 @@ pub async fn run(
     admin: Listener,
     app: Arc<App>,
     load: Option<Load>,
-    public_origin: &str,
     (settings, stop_delay): (config::Connections, Duration),
 ) -> Result<(), Box<dyn Error>> {
     let (stop_public, stop_admin) = (Stop::new(), Stop::new());
@@ -55,7 +54,7 @@ pub async fn run(
     info!(
         listen = %public.address(),
         admin_listen = %admin.address(),
-        public_origin,
+        public_origin = app.public_origin().text,
         version = VERSION,
         commit = COMMIT,
         https = app.entrance().tls.is_some(),
