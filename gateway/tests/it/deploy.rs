@@ -9,18 +9,19 @@ use std::{
 use autoshares_gateway::config::settings;
 use serde_json::Value;
 
-use crate::support::bare;
+use crate::support::{bare, keygen};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Runs a tool that `cargo xtask test` installs, and wants it to succeed.
-fn succeeds(tool: &mut Command) {
+/// Runs a tool that `cargo xtask test` installs, and wants it to succeed. What it says.
+fn succeeds(tool: &mut Command) -> String {
     let output =
         tool.output().unwrap_or_else(|error| panic!("{tool:?}: {error}; `cargo xtask test` installs it"));
     let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(output.status.success(), "{tool:?}: {told}");
+    told
 }
 
 /// The unit as systemd reads it: no word is misspelt, and its sandbox is as tight as it is said to be.
@@ -32,13 +33,7 @@ fn the_unit_is_one_that_systemd_takes_and_is_hardened() {
     // The binary has to be there.
     let binary = env!("CARGO_BIN_EXE_autoshares-gateway");
     fs::write(&path, unit.replace("/usr/bin/autoshares-gateway", binary)).unwrap();
-    let analyze = |arguments: &[&str]| {
-        let output = Command::new("systemd-analyze").args(arguments).arg(&path).output();
-        let output = output.expect("systemd-analyze is not installed: `cargo xtask test` installs it");
-        let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        assert!(output.status.success(), "{told}");
-        told
-    };
+    let analyze = |arguments: &[&str]| succeeds(Command::new("systemd-analyze").args(arguments).arg(&path));
     let told = analyze(&["verify", "--man=no"]);
     assert!(!told.contains("autoshares-gateway.service:"), "{told}");
     // Tenths of systemd's points; the default unit has 96.
@@ -153,7 +148,7 @@ fn containers_are_set_up_as_their_tools_and_the_gateway_want() {
     let (_, text) = manifest.split_once("gateway.toml: |\n").unwrap();
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("app-key"), "a-good-key").unwrap();
-    fs::write(folder.path().join("flow-keys"), bare().arg("keygen").output().unwrap().stdout).unwrap();
+    fs::write(folder.path().join("flow-keys"), keygen()).unwrap();
     let text: String =
         text.split("---").next().unwrap().lines().map(|line| line.trim_start().to_owned() + "\n").collect();
     let text = text.replace("/run/secrets/autoshares", folder.path().to_str().unwrap());
@@ -186,12 +181,8 @@ fn containers_are_set_up_as_their_tools_and_the_gateway_want() {
 #[test]
 fn the_alerts_fire_when_they_should_and_ask_for_metrics_that_there_are() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/prometheus");
-    let promtool = |arguments: &[&str]| {
-        let output = Command::new("promtool").args(arguments).current_dir(folder).output();
-        let output = output.expect("promtool is not installed: `cargo xtask test` installs it");
-        let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        assert!(output.status.success(), "{told}");
-    };
+    let promtool =
+        |arguments: &[&str]| succeeds(Command::new("promtool").args(arguments).current_dir(folder));
     promtool(&["check", "rules", "alerts.yaml"]);
     promtool(&["test", "rules", "alerts.test.yaml"]);
     let rules = include_str!("../../../deploy/prometheus/alerts.yaml");

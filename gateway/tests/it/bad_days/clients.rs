@@ -1,15 +1,17 @@
 //! Days on which clients hold connections: slow ones, idle ones by the thousand, and a thousand at a stop.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
-use tokio::{net::TcpSocket, time::sleep};
+use tokio::time::sleep;
 
-use super::{Day, Load, Patient, Row, lasting, load::address, metric, program, sandbox, so_many};
+use super::{Day, Load, Patient, Row, lasting, load::connect, metric, sandbox, so_many};
 use crate::support::{RESET, http, http_builder};
 
-/// slowhttptest in one of its modes, from one address, while others are served.
-///
-/// What is closed for want of room shows as `outcome`, which an alert may ask for.
+/// slowhttptest in one of its modes, from one address, while others are served. The operator sees a metric of what is closed for want of room, and an
+/// alert where one asks for it.
 async fn slow_clients(day: (u8, &str), path: &str, mode: &[&str], (shed, alert): (&'static str, &str)) {
     let sandbox = sandbox().await;
     let world = Day::begin(&sandbox.base_url(), &["connections.max_per_network=100"]);
@@ -20,7 +22,9 @@ async fn slow_clients(day: (u8, &str), path: &str, mode: &[&str], (shed, alert):
     let arguments =
         [mode, &["-c", "500", "-r", "250", "-i", "2", "-l", &seconds, "-p", "3", "-u", &url]].concat();
     let began = Instant::now();
-    let mut attack = program("slowhttptest").args(arguments).spawn().unwrap_or_else(|error| {
+    let mut attack = Command::new("slowhttptest");
+    attack.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut attack = attack.spawn().unwrap_or_else(|error| {
         panic!("slowhttptest does not start ({error}); `cargo xtask test` installs it")
     });
     let operator = world.noticed("connections are closed before their time", shed, alert).await;
@@ -83,13 +87,7 @@ async fn thousands_of_connections_are_idle() {
     load.settle(20).await;
     let memory = world.metric("process_resident_memory_bytes").await;
     let began = Instant::now();
-    let target = world.public.trim_start_matches("http://").parse().unwrap();
-    let mut idle = Vec::new();
-    for number in 0..count {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind((address(2, number), 0).into()).unwrap();
-        idle.push(socket.connect(target).await.unwrap());
-    }
+    let _idle = connect(&world.public, 2, count).await;
     // They are connected before the gateway takes them in.
     if count > 9000 {
         world.until("gateway_connections ", |open| open >= 8900.0).await;

@@ -11,7 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    task::JoinSet,
+    time::sleep,
+};
 
 use crate::support::{JSON, RESET};
 
@@ -194,8 +198,21 @@ impl fmt::Display for Seen {
     }
 }
 
+/// Connections that say nothing, each from an address of its own.
+pub async fn connect(public: &str, kind: u8, count: usize) -> Vec<TcpStream> {
+    let target = public.trim_start_matches("http://").parse().unwrap();
+    let mut connections = Vec::new();
+    for number in 0..count {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((address(kind, number), 0).into()).unwrap();
+        // Those that are not let in wait in the queue of the system.
+        connections.push(socket.connect(target).await.unwrap());
+    }
+    connections
+}
+
 /// An address of this machine, each in a network of its own: 256 networks of each kind, and 250 in each.
-pub fn address(kind: u8, number: usize) -> IpAddr {
+fn address(kind: u8, number: usize) -> IpAddr {
     let part = |number: usize| u8::try_from(number).unwrap_or(u8::MAX);
     Ipv4Addr::new(127, kind, part(number / 250), part(number % 250 + 1)).into()
 }

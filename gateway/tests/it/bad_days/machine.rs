@@ -7,12 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{net::TcpSocket, time::sleep};
+use tokio::time::sleep;
 
-use super::{Day, Load, Patient, Row, known_alert, lasting, load::address, metric, sandbox};
+use super::{Day, Load, Patient, Row, known_alert, lasting, load::connect, metric, sandbox};
 use crate::{
     redis_server::free_port,
-    support::{Gateway, KEY, bare, http, http_builder, until},
+    support::{Gateway, KEY, bare, flow_key, http, http_builder, replace, until},
 };
 
 /// A process that ends with its test, also where that fails.
@@ -84,15 +84,8 @@ async fn descriptors_are_exhausted() {
     let limit = world.metric("process_open_fds").await + 30.0;
     let arguments = [format!("--pid={}", world.gateway.pid()), format!("--nofile={limit}:{limit}")];
     assert!(Command::new("prlimit").args(arguments).status().unwrap().success());
-    let target = world.public.trim_start_matches("http://").parse().unwrap();
     let began = Instant::now();
-    let mut silent = Vec::new();
-    for number in 0..200 {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind((address(3, number), 0).into()).unwrap();
-        // Those that are not let in wait in the queue of the system.
-        silent.push(socket.connect(target).await.unwrap());
-    }
+    let silent = connect(&world.public, 3, 200).await;
     world.gateway.wait_for("reason=\"descriptors\"");
     let line = "connections are closed before their time";
     let shed = "gateway_connections_shed_total{reason=\"descriptors\",outcome=\"gave_way\"}";
@@ -131,11 +124,7 @@ async fn the_clock_jumps() {
     let sandbox = sandbox().await;
     let folder = tempfile::tempdir().unwrap();
     let (library, file) = (faketime(), folder.path().join("time"));
-    let set = |offset: &str| {
-        let new = folder.path().join("new");
-        fs::write(&new, offset).unwrap();
-        fs::rename(&new, &file).unwrap();
-    };
+    let set = |offset: &str| replace(&file, offset);
     set("+0");
     let variables = [
         ("LD_PRELOAD", library.to_str().unwrap()),
@@ -176,19 +165,11 @@ async fn the_clock_jumps() {
 async fn all_keys_are_replaced() {
     let sandbox = sandbox().await;
     let folder = tempfile::tempdir().unwrap();
-    let replace = |name: &str, text: &str| {
-        let new = folder.path().join("new");
-        fs::write(&new, text).unwrap();
-        fs::rename(&new, folder.path().join(name)).unwrap();
-    };
+    let replace = |name: &str, text: &str| replace(&folder.path().join(name), text);
     let _ = rustls::crypto::ring::default_provider().install_default();
     let made = || rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let (old, new) = (made(), made());
-    let keygen = || {
-        let text = String::from_utf8(bare().arg("keygen").output().unwrap().stdout).unwrap();
-        text.lines().find(|line| !line.starts_with('#')).unwrap().to_owned()
-    };
-    let (old_key, new_key) = (keygen(), keygen());
+    let (old_key, new_key) = (flow_key(), flow_key());
     replace("app-key", KEY);
     replace("flow-keys", &old_key);
     replace("certificate", &old.cert.pem());

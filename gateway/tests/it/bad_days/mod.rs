@@ -12,17 +12,13 @@ use std::{
     env, fs,
     io::Write,
     path::PathBuf,
-    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use autoshares_sdk::sandbox::{Sandbox, Trader};
 
-use crate::support::{Gateway, JSON, KEY, RESET, http};
+use crate::support::{CODE, Gateway, JSON, KEY, PASSWORD, RESET, code, http, update};
 use load::Load;
-
-const CODE: &str = "/v1.0/users/password/reset/code";
-const PASSWORD: &str = "/v1.0/users/passwords/reset/";
 
 /// Budgets that no load here exhausts, while everything else is as it comes.
 const AMPLE: [&str; 5] = [
@@ -142,7 +138,7 @@ impl Patient {
     /// Sends the code; the status, and the token where it was taken.
     pub async fn redeem(&self) -> (u16, Option<String>) {
         let sent = self.client.post(format!("{}{CODE}", self.public)).header(JSON.0, JSON.1);
-        let sent = sent.header("Reset-Flow", &self.handle).body(format!(r#"{{"Code": "{}"}}"#, self.code));
+        let sent = sent.header("Reset-Flow", &self.handle).body(code(&self.code));
         let reply = sent.send().await.unwrap();
         let status = reply.status().as_u16();
         let body: serde_json::Value = serde_json::from_str(&reply.text().await.unwrap()).unwrap();
@@ -153,12 +149,8 @@ impl Patient {
     pub async fn finish(&self) -> u16 {
         let (status, Some(token)) = self.redeem().await else { return self.redeem().await.0 };
         assert_eq!(status, 200);
-        let password = "pkof394f34kf934f03u4fj0";
-        let body = format!(
-            r#"{{"Token": "{token}", "Password": "{password}", "PasswordConfirmation": "{password}"}}"#
-        );
         let sent = self.client.put(format!("{}{PASSWORD}", self.public)).header(JSON.0, JSON.1);
-        let sent = sent.header("Reset-Flow", &self.handle).body(body);
+        let sent = sent.header("Reset-Flow", &self.handle).body(update(&token, "pkof394f34kf934f03u4fj0"));
         let reply = sent.send().await.unwrap();
         let status = reply.status().as_u16();
         let body: serde_json::Value = serde_json::from_str(&reply.text().await.unwrap()).unwrap();
@@ -186,11 +178,4 @@ impl Row<'_> {
             fs::File::create(folder.join(format!("{number:02}"))).unwrap().write_all(row.as_bytes()).unwrap();
         }
     }
-}
-
-/// A program that a day needs, with Debian's servers on the path.
-pub fn program(name: &str) -> Command {
-    let mut command = Command::new(name);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command
 }

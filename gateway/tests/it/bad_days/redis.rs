@@ -12,7 +12,7 @@ use tokio::{task::spawn_blocking, time::sleep};
 use super::{Day, Patient, Row, lasting, sandbox, wire::Wire};
 use crate::{
     redis_server::Server,
-    support::{bare, http},
+    support::{http, keygen},
 };
 
 /// What happens to the flow of a trader who began before.
@@ -33,7 +33,7 @@ async fn bad_day(
     let sandbox = sandbox().await;
     let folder = tempfile::tempdir().unwrap();
     let keys = folder.path().join("keys");
-    std::fs::write(&keys, bare().arg("keygen").output().unwrap().stdout).unwrap();
+    std::fs::write(&keys, keygen()).unwrap();
     let (url, keys) = (format!("store.url={url}"), format!("flow.keys_file={}", keys.display()));
     let world = Day::begin(&sandbox.base_url(), &[&url, &keys, "public_origin=http://localhost"]);
     world.until("gateway_store_away ", |value| value < 0.5).await;

@@ -12,7 +12,7 @@ use autoshares_sdk::sandbox::Sandbox;
 
 use crate::{
     redis_server::Server,
-    support::{DOCUMENTED, Gateway, JSON, KEY, RESET, bare, http, until},
+    support::{DOCUMENTED, Gateway, JSON, KEY, RESET, bare, http, keygen, until},
     upstream::{Upstream, response},
 };
 
@@ -349,8 +349,7 @@ fn help_names_every_command() {
 fn keys_that_are_made_are_taken_and_kept_to_themselves() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("keys");
-    let made = || String::from_utf8(bare().arg("keygen").output().unwrap().stdout).unwrap();
-    let (old, new) = (made(), made());
+    let (old, new) = (keygen(), keygen());
     assert_ne!(old, new);
     let check = |text: &str, store: &str| {
         fs::write(&file, text).unwrap();

@@ -7,11 +7,9 @@ use tempfile::TempDir;
 use tokio::time::sleep;
 
 use crate::{
-    support::{Gateway, JSON, RESET, bare, http},
+    support::{CODE, Gateway, JSON, RESET, bare, flow_key, http, keygen, replace},
     upstream::Upstream,
 };
-
-const CODE: &str = "/v1.0/users/password/reset/code";
 
 /// A gateway that reads its settings from a file.
 struct Running {
@@ -52,11 +50,9 @@ impl Running {
         self.gateway.output().matches("flow.keys_file: the file has another content").count()
     }
 
-    /// Writes a file as careful operators do: beside, and then in its place.
+    /// Replaces a file of its folder.
     fn replace(&self, name: &str, text: &str) {
-        let new = self.file("new");
-        fs::write(&new, text.replace("{folder}", self.folder.path().to_str().unwrap())).unwrap();
-        fs::rename(new, self.file(name)).unwrap();
+        replace(&self.file(name), &text.replace("{folder}", self.folder.path().to_str().unwrap()));
     }
 
     async fn metric(&self, name: &str) -> String {
@@ -168,8 +164,7 @@ async fn settings_are_read_again_when_a_file_that_they_name_is_mended() {
     let running = Running::start(&sandbox.base_url(), "[log]\nlevel = \"info\"\n", &[]);
     running.replace("gateway.toml", "[log]\nlevel = \"info\"\n[flow]\nkeys_file = \"{folder}/keys\"\n");
     running.gateway.wait_for("`flow.keys_file` (GATEWAY_FLOW_KEYS_FILE) cannot be read");
-    let keys = String::from_utf8(bare().arg("keygen").output().unwrap().stdout).unwrap();
-    running.replace("keys", &keys);
+    running.replace("keys", &keygen());
     running.gateway.wait_for("the settings have changed and are in force");
     // Shown is the one in force, and not what lies in the file.
     let shown = async || running.metric("gateway_key_info{kind=\"flow_keys\",fingerprint=").await;
@@ -184,7 +179,6 @@ async fn settings_are_read_again_when_a_file_that_they_name_is_mended() {
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_that_belong_to_one_that_waits_wait_with_it() {
     let sandbox = Sandbox::start().await.unwrap();
-    let keygen = || String::from_utf8(bare().arg("keygen").output().unwrap().stdout).unwrap();
     let files = [("first", &*keygen()), ("second", &keygen())];
     let settings =
         |keys: &str, more: &str| format!("[flow]\nkeys_file = \"{{folder}}/{keys}\"\n[store]\n{more}");
@@ -236,11 +230,9 @@ async fn another_address_takes_its_certificate_and_its_proxies_along() {
     let tls = format!(
         "[tls]\ncertificate_file = \"{place}/certificate\"\nkey_file = \"{place}/key\"\n[limits]\nresets = \"700/h\"\n"
     );
-    let new = folder.path().join("new");
     let all =
         format!("listen = \"127.0.0.1:1\"\npublic_origin = \"https://reset.example.com\"\n{changed}{tls}");
-    fs::write(&new, all).unwrap();
-    fs::rename(&new, &file).unwrap();
+    replace(&file, &all);
     let waiting = gateway.wait_for("these settings take effect at the next start");
     for key in
         ["listen: ", "public_origin: ", "trusted_proxies: ", "tls.certificate_file: ", "tls.key_file: "]
@@ -271,9 +263,7 @@ async fn a_hangup_reads_the_settings_and_ends_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_of_flows_are_rotated_while_resets_are_under_way() {
     let sandbox = Sandbox::start().await.unwrap();
-    let keygen = || String::from_utf8(bare().arg("keygen").output().unwrap().stdout).unwrap();
-    let key = |text: &str| text.lines().find(|line| !line.starts_with('#')).unwrap().to_owned();
-    let (old, new) = (key(&keygen()), key(&keygen()));
+    let (old, new) = (flow_key(), flow_key());
     let settings = "[limits]\nenabled = false\n[flow]\nkeys_file = \"{folder}/keys\"\n";
     let running = Running::start(&sandbox.base_url(), settings, &[("keys", &format!("{old}\n"))]);
     let running = Arc::new(running);
@@ -402,7 +392,7 @@ fn the_settings_in_force_are_printed_without_secrets() {
     };
     let mut command = bare();
     command.env("GATEWAY_LOG_LEVEL", "warn").env("GATEWAY_STORE", "redis://:canary-password@127.0.0.1/");
-    fs::write(folder.path().join("keys"), bare().arg("keygen").output().unwrap().stdout).unwrap();
+    fs::write(folder.path().join("keys"), keygen()).unwrap();
     command.env("GATEWAY_FLOW_KEYS_FILE", folder.path().join("keys"));
     let text = config(&mut command, &file);
     for line in [

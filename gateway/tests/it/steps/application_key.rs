@@ -5,7 +5,7 @@ use autoshares_sdk::{Operation, sandbox::Fault};
 use axum::http::Method;
 
 use crate::{
-    support::{DOCUMENTED, Gateway, JSON, KEY, ORIGIN, RESET, TestApp, client, http, until},
+    support::{DOCUMENTED, Gateway, JSON, KEY, ORIGIN, RESET, TestApp, client, http, replace, until},
     upstream::{Upstream, response},
 };
 
@@ -244,12 +244,7 @@ async fn a_key_is_rotated_under_load() {
     let sandbox = autoshares_sdk::sandbox::Sandbox::builder().app_key("old-key-0000").start().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("key");
-    // As operators replace a file: written beside it, then moved into its place.
-    let replace = |key: &str| {
-        let fresh = folder.path().join("fresh");
-        std::fs::write(&fresh, key).unwrap();
-        std::fs::rename(&fresh, &file).unwrap();
-    };
+    let replace = |key: &str| replace(&file, key);
     replace("old-key-0000");
     let settings = [
         format!("upstream.app_key_file={}", file.display()),

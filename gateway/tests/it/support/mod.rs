@@ -3,6 +3,7 @@
 pub mod haproxy;
 
 use std::{
+    fs,
     io::{BufRead, BufReader},
     net::SocketAddr,
     path::Path,
@@ -462,6 +463,23 @@ pub fn bare() -> Command {
     }
     command.stdin(Stdio::null());
     command
+}
+
+/// A new file of flow keys, as `keygen` prints it.
+pub fn keygen() -> String {
+    String::from_utf8(bare().arg("keygen").output().unwrap().stdout).unwrap()
+}
+
+/// A line of such a file: a new key.
+pub fn flow_key() -> String {
+    keygen().lines().find(|line| !line.starts_with('#')).unwrap().to_owned()
+}
+
+/// Writes a file as careful operators do: beside, and then in its place.
+pub fn replace(file: &Path, text: &str) {
+    let new = file.with_extension("new");
+    fs::write(&new, text).unwrap();
+    fs::rename(new, file).unwrap();
 }
 
 fn keep(stream: impl std::io::Read + Send + 'static, output: &Arc<Mutex<String>>) {
