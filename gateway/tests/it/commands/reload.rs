@@ -164,6 +164,9 @@ async fn settings_are_read_again_when_a_file_that_they_name_is_mended() {
     let running = Running::start(&sandbox.base_url(), "[log]\nlevel = \"info\"\n", &[]);
     running.replace("gateway.toml", "[log]\nlevel = \"info\"\n[flow]\nkeys_file = \"{folder}/keys\"\n");
     running.gateway.wait_for("`flow.keys_file` (GATEWAY_FLOW_KEYS_FILE) cannot be read");
+    // Long enough for two looks more, which find nothing new to tell.
+    sleep(Duration::from_millis(3500)).await;
+    assert_eq!(running.gateway.output().matches("cannot be read").count(), 1);
     running.replace("keys", &keygen());
     running.gateway.wait_for("the settings have changed and are in force");
     // Shown is the one in force, and not what lies in the file.
