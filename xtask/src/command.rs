@@ -32,7 +32,18 @@ pub(crate) fn program(name: &str, arguments: &[&str]) -> Command {
 
 /// Prepares a command that runs the same cargo that started this task, so that it uses the same toolchain.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
-    program(&env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()), arguments)
+    let mut command = program(&env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()), arguments);
+    // What cargo says of xtask itself: ring's build script looks at these variables, and ring would be built anew each time that a task and a
+    // developer use cargo in turn.
+    for (name, _) in env::vars_os() {
+        if name
+            .to_str()
+            .is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+        {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 /// Runs a command and waits for its end. Fails if the command cannot be started or does not exit with 0.

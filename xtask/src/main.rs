@@ -8,7 +8,6 @@ mod command;
 mod dev;
 mod dist;
 mod package;
-mod price;
 mod release;
 mod screenshots;
 mod simulate;
@@ -32,7 +31,9 @@ cargo xtask bad-days           break what the gateway depends on, and fill it wi
                                docs/operating.md
 cargo xtask simulate --seeds N  run N simulated hours (100 by default), and print what attacks cost honest traders
             --first K          begin with this seed, to repeat one that failed
-cargo xtask bench              measure the gateway's start, memory and cost per request, and the build time of the SDK
+cargo xtask bench              measure the gateway beside nginx, HAProxy and others, and the SDK beside reqwest; --help lists what can be left out
+            --json FILE        and write the figures to this file too
+            --callgrind        count the instructions of a request instead
 cargo xtask dist               build the gateway for operators: an archive with the binary, deploy/, documents, an SBOM and checksums
 cargo xtask release-check      check the SDK before it is published: public API, dependencies, compatibility, package
             --accept-surface   record the present public API as reviewed
@@ -55,7 +56,7 @@ fn main() -> ExitCode {
         ["simulate", "--seeds", seeds, "--first", first]
         | ["simulate", "--first", first, "--seeds", seeds] => simulate::run(seeds, first),
         ["simulate", "--first", first] => simulate::run("1", first),
-        ["bench"] => price::measure().and_then(|()| bench::measure()),
+        ["bench", ref more @ ..] => bench::run_with(more),
         ["dist"] => dist::build(),
         ["release-check"] => release::check(false),
         ["release-check", "--accept-surface"] => release::check(true),

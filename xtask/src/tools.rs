@@ -60,9 +60,16 @@ pub(crate) fn install() -> Result<(), Failure> {
     install_python_packages()
 }
 
-/// Installs a program that only one task needs, if it is missing. Its Debian package must have the same name.
-pub(crate) fn ensure(program: &'static str) -> Result<(), Failure> {
-    match missing(&[(program, &[program])]) {
+/// Installs programs that only one task needs, if they are missing. Their Debian packages must have the same names.
+pub(crate) fn ensure(programs: &[&'static str]) -> Result<(), Failure> {
+    let programs: Vec<_> = programs.iter().map(|name| (*name, std::slice::from_ref(name))).collect();
+    ensure_packages(&missing(&programs))
+}
+
+/// Installs Debian packages that are missing.
+pub(crate) fn ensure_packages(packages: &[&str]) -> Result<(), Failure> {
+    let is_missing = |name: &&str| !works(&mut program("dpkg", &["--status", name]));
+    match packages.iter().copied().filter(is_missing).collect::<Vec<_>>() {
         missing if missing.is_empty() => Ok(()),
         missing => install_packages(&missing),
     }

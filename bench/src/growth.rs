@@ -1,0 +1,102 @@
+//! What the gateway's costs do as connections, known logins and replicas grow.
+
+use std::thread;
+
+use serde_json::{Value, json};
+
+use crate::{
+    failure::Failure,
+    load::{self, Effort, Load, Measured},
+    peers::AMPLE,
+    server::Server,
+    workshop::Workshop,
+};
+
+const CONNECTIONS: [usize; 4] = [1, 64, 512, 4096];
+const LOGINS: f64 = 1e6;
+const REPLICAS: [usize; 3] = [1, 2, 3];
+
+/// Measures all three, and prints a table of each.
+pub(crate) fn measure(workshop: &Workshop, effort: Effort) -> Result<Value, Failure> {
+    let connections = connections(workshop, effort)?;
+    let logins = logins(workshop, effort)?;
+    let replicas = replicas(workshop, effort)?;
+    Ok(json!({ "connections": connections, "logins": logins, "replicas": replicas }))
+}
+
+fn connections(workshop: &Workshop, effort: Effort) -> Result<Value, Failure> {
+    println!(
+        "\n| connections | requests/s | p50 ms | p99 ms | µs per request | MB |\n|---|---|---|---|---|---|"
+    );
+    let mut rows = Vec::new();
+    for connections in CONNECTIONS {
+        let server = workshop.gateway("connections", &AMPLE)?;
+        load::put(workshop, Load::of(connections, 1), &server)?;
+        let measured = load::put(workshop, Load::of(connections, effort.seconds), &server)?;
+        let resident = server.resident()? as f64 / 1024.0;
+        println!(
+            "| {connections} | {:.0} | {:.2} | {:.2} | {:.1} | {resident:.1} |",
+            measured.per_second,
+            measured.p50 / 1000.0,
+            measured.p99 / 1000.0,
+            measured.cost()
+        );
+        rows.push(json!({ "connections": connections, "memory_mb": resident, "measured": measured.json() }));
+    }
+    Ok(rows.into())
+}
+
+/// Every login asks for one reset, so each has a flow that is live.
+fn logins(workshop: &Workshop, effort: Effort) -> Result<Value, Failure> {
+    let server = workshop.gateway("logins", &AMPLE)?;
+    let (one, many) = (Load::of(64, effort.seconds), Load { new_logins: true, ..Load::of(64, 5) });
+    load::put(workshop, Load::of(64, 1), &server)?;
+    let few = load::put(workshop, one, &server)?;
+    let before = server.resident()?;
+    let mut known = 0.0;
+    while known < LOGINS {
+        known += load::put(workshop, many, &server)?.requests;
+    }
+    let bytes = (server.resident()? - before) as f64 * 1024.0 / known;
+    let after = load::put(workshop, one, &server)?;
+    println!(
+        "\n{known:.0} logins with a live flow each: {bytes:.0} bytes for each; {:.1} µs per request before, {:.1} after",
+        few.cost(),
+        after.cost()
+    );
+    Ok(json!({ "logins": known, "bytes_each": bytes, "before": few.json(), "after": after.json() }))
+}
+
+/// All replicas share one core, so this shows their costs and not how much more they can do.
+fn replicas(workshop: &Workshop, effort: Effort) -> Result<Value, Failure> {
+    println!(
+        "\n| replicas on one Redis | requests/s | µs per request | µs of Redis per request |\n|---|---|---|---|"
+    );
+    let keys = workshop.flow_keys()?;
+    let mut rows = Vec::new();
+    for number in REPLICAS {
+        let redis = workshop.redis()?;
+        let store = format!("store.url=redis://{}", redis.address);
+        let mut settings = AMPLE.to_vec();
+        settings.extend([store.as_str(), keys.as_str()]);
+        let start = |index| workshop.gateway(&format!("replica-{index}"), &settings);
+        let servers: Vec<Server> = (0..number).map(start).collect::<Result<_, _>>()?;
+        let before = redis.time()?;
+        let load = Load::of(64 / number, effort.seconds);
+        let measured: Vec<Measured> = thread::scope(|scope| {
+            let loads: Vec<_> =
+                servers.iter().map(|server| scope.spawn(move || load::put(workshop, load, server))).collect();
+            let over = loads.into_iter().map(|load| load.join().expect("a load does not panic"));
+            over.collect::<Result<_, Failure>>()
+        })?;
+        let of_redis = redis.time()? - before;
+        let requests: f64 = measured.iter().map(|measured| measured.requests).sum();
+        let per_second: f64 = measured.iter().map(|measured| measured.per_second).sum();
+        let cost =
+            measured.iter().map(|measured| measured.cost() * measured.requests).sum::<f64>() / requests;
+        let of_redis = (of_redis.user + of_redis.system) / requests;
+        println!("| {number} | {per_second:.0} | {cost:.1} | {of_redis:.1} |");
+        rows.push(json!({ "replicas": number, "requests_per_second": per_second, "us": cost, "redis_us": of_redis }));
+    }
+    Ok(rows.into())
+}

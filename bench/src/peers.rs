@@ -1,0 +1,154 @@
+//! The gateway beside what one would use in its place: nginx and HAProxy, which only add the header; nginx that also counts in Redis, by a
+//! script in Lua; and a proxy of hyper alone, the floor of this stack.
+
+use serde_json::{Value, json};
+
+use crate::{
+    failure::Failure,
+    load::{self, Effort, Load, Measured, median},
+    server::Server,
+    workshop::Workshop,
+};
+
+/// Budgets so high that no request is refused: the protections do their work without changing the outcome.
+pub(crate) const AMPLE: [&str; 5] = [
+    "limits.resets_per_login=1000000/s",
+    "limits.answers_per_login=1000000/s",
+    "limits.resets_per_address=1000000/s",
+    "limits.logins_per_address=1000000/s",
+    "limits.resets=1000000/s",
+];
+/// So many connections share the load.
+const CONNECTIONS: usize = 64;
+/// So many are open when memory is measured.
+const MANY: usize = 512;
+
+/// A server that is measured.
+struct Subject {
+    name: &'static str,
+    /// The server to which its figures are compared, by its name.
+    beside: &'static str,
+    server: Server,
+    load: Load,
+    at_rest: u64,
+    under_load: u64,
+    rounds: Vec<Measured>,
+}
+
+impl Subject {
+    fn new(name: &'static str, beside: &'static str, server: Server) -> Result<Self, Failure> {
+        let (load, at_rest) = (Load::of(CONNECTIONS, 1), server.resident()?);
+        Ok(Self { name, beside, server, load, at_rest, under_load: 0, rounds: Vec::new() })
+    }
+
+    fn with_tls(mut self) -> Self {
+        self.load.tls = true;
+        self
+    }
+
+    fn refusing(mut self) -> Self {
+        self.load.refused = true;
+        self
+    }
+
+    fn median(&self, figure: impl Fn(&Measured) -> f64) -> f64 {
+        median(self.rounds.iter().map(figure))
+    }
+
+    /// A figure in relation to that of another server, round by round.
+    fn ratio(&self, other: &Self, figure: impl Fn(&Measured) -> f64) -> f64 {
+        median(self.rounds.iter().zip(&other.rounds).map(|(own, other)| figure(own) / figure(other)))
+    }
+}
+
+/// Measures all of them in turn, round by round, and prints a table.
+pub(crate) fn measure(workshop: &Workshop, effort: Effort) -> Result<Value, Failure> {
+    let redis = workshop.redis()?;
+    let mut subjects = subjects(workshop, &redis)?;
+    for subject in &mut subjects {
+        // Opens connections, and uses budgets up where requests are meant to be refused.
+        let _ = load::put(workshop, subject.load, &subject.server);
+    }
+    for round in 1..=effort.rounds {
+        eprintln!("round {round} of {}", effort.rounds);
+        for subject in &mut subjects {
+            let load = Load { seconds: effort.seconds, ..subject.load };
+            let measured = load::put(workshop, load, &subject.server);
+            subject
+                .rounds
+                .push(measured.map_err(|Failure(text)| Failure(format!("{}: {text}", subject.name)))?);
+        }
+    }
+    for subject in &mut subjects {
+        let load = Load { connections: MANY, seconds: 1, ..subject.load };
+        load::put(workshop, load, &subject.server)?;
+        subject.under_load = subject.server.resident()?;
+    }
+    print(&subjects);
+    Ok(subjects.iter().map(json).collect())
+}
+
+fn subjects(workshop: &Workshop, redis: &Server) -> Result<Vec<Subject>, Failure> {
+    let ample = |more: &[&'static str]| -> Vec<&str> { AMPLE.iter().chain(more).copied().collect() };
+    let store = format!("store.url=redis://{}", redis.address);
+    let certificate = format!("tls.certificate_file={}", workshop.path("certificate.pem").display());
+    let key = format!("tls.key_file={}", workshop.path("key.pem").display());
+    let authority = format!("upstream.ca_file={}", workshop.path("authority.pem").display());
+    let base_url = format!("upstream.base_url=https://localhost:{}/api", workshop.tls_upstream().port());
+    let keys = workshop.flow_keys()?;
+    let mut with_redis = ample(&[]);
+    with_redis.extend([store.as_str(), keys.as_str()]);
+    let mut with_tls = ample(&[]);
+    with_tls.extend([certificate.as_str(), key.as_str(), authority.as_str(), base_url.as_str()]);
+    let lua =
+        [("redis_host", redis.address.ip().to_string()), ("redis_port", redis.address.port().to_string())];
+    let gateway = |name, settings: &[&str]| workshop.gateway(name, settings);
+    Ok(vec![
+        Subject::new("nginx", "nginx", workshop.nginx("proxy", &[])?)?,
+        Subject::new("HAProxy", "nginx", workshop.haproxy()?)?,
+        Subject::new("hyper alone", "nginx", workshop.bare_proxy()?)?,
+        Subject::new("gateway, limits off", "nginx", gateway("off", &["limits.enabled=false"])?)?,
+        Subject::new("gateway", "nginx", gateway("on", &ample(&[]))?)?,
+        Subject::new("nginx, Lua, Redis", "nginx, Lua, Redis", workshop.nginx("lua", &lua)?)?,
+        Subject::new("gateway, Redis", "nginx, Lua, Redis", gateway("redis", &with_redis)?)?,
+        Subject::new("nginx, refusing", "nginx, refusing", workshop.nginx("limit", &[])?)?.refusing(),
+        Subject::new("gateway, refusing", "nginx, refusing", gateway("refusing", &[])?)?.refusing(),
+        Subject::new("nginx, TLS", "nginx, TLS", workshop.nginx("tls", &[])?)?.with_tls(),
+        Subject::new("gateway, TLS", "nginx, TLS", gateway("tls", &with_tls)?)?.with_tls(),
+    ])
+}
+
+fn print(subjects: &[Subject]) {
+    println!(
+        "| server | requests/s | p50 ms | p99 ms | user µs | system µs | µs per request | beside | processor time | p99 | MB at rest | MB, {MANY} connections |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
+    for subject in subjects {
+        let Some(other) = subjects.iter().find(|other| other.name == subject.beside) else { continue };
+        println!(
+            "| {} | {:.0} | {:.2} | {:.2} | {:.1} | {:.1} | {:.1} | {} | {:.2} | {:.2} | {:.1} | {:.1} |",
+            subject.name,
+            subject.median(|measured| measured.per_second),
+            subject.median(|measured| measured.p50) / 1000.0,
+            subject.median(|measured| measured.p99) / 1000.0,
+            subject.median(|measured| measured.time.user),
+            subject.median(|measured| measured.time.system),
+            subject.median(Measured::cost),
+            subject.beside,
+            subject.ratio(other, Measured::cost),
+            subject.ratio(other, |measured| measured.p99),
+            subject.at_rest as f64 / 1024.0,
+            subject.under_load as f64 / 1024.0,
+        );
+    }
+}
+
+fn json(subject: &Subject) -> Value {
+    json!({
+        "server": subject.name,
+        "beside": subject.beside,
+        "memory_at_rest_kb": subject.at_rest,
+        "memory_of_512_connections_kb": subject.under_load,
+        "rounds": subject.rounds.iter().map(Measured::json).collect::<Vec<_>>(),
+    })
+}
