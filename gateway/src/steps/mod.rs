@@ -21,7 +21,7 @@ use autoshares_counting::Id;
 use autoshares_sdk::Operation;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, Span, info_span};
+use tracing::{Instrument, Span, debug_span};
 
 pub use autoshares::Autoshares;
 pub use fetch_question::fetch_question;
@@ -189,7 +189,7 @@ impl Steps {
         call: Call<'_, T>,
     ) -> Result<T, Failure> {
         let span = match caller.and_then(|caller| caller.request_id.as_ref()) {
-            Some(id) => info_span!("request", request_id = &*id.0),
+            Some(id) => debug_span!("request", request_id = &*id.0),
             None => Span::none(),
         };
         let began = self.clock.now();

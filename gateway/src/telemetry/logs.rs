@@ -1,257 +1,102 @@
-//! The log: where its lines go, which lines are let through, and what a panic leaves in it.
-//!
-//! A thread of its own writes the lines, behind a queue of bounded size: a log that nobody reads must not stop the gateway. When the queue
-//! is full, lines of requests are dropped, then those of the audit trail too; metrics count both, and a line tells of them as soon as there
-//! is room again. The crate tracing-appender has such a thread, but one queue in which an audit line is dropped like any other.
+//! The log: in which form its lines are written, which lines are let through, and what a panic leaves in it.
 
 use std::{
-    fs::File,
-    io::{self, IsTerminal, Write},
-    os::fd::AsFd,
+    io::{self, IsTerminal},
     panic,
-    sync::{Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError},
-    thread,
+    sync::OnceLock,
     time::Duration,
 };
 
-use prometheus_client::metrics::counter::Counter;
-use tracing::{Metadata, error, level_filters::LevelFilter, warn};
+use tracing::{Metadata, Subscriber, error, level_filters::LevelFilter, subscriber::Interest};
 use tracing_subscriber::{
     Layer, Registry,
     filter::Targets,
-    fmt::{self, MakeWriter},
-    layer::SubscriberExt,
+    fmt,
+    layer::{Context, SubscriberExt},
     reload,
     util::SubscriberInitExt,
 };
 
-use super::audit;
+use super::{
+    audit,
+    json_lines::JsonLines,
+    line_queue::{self, Lines},
+};
 use crate::config::Log;
 
-/// How many bytes of lines may wait.
-const MAX_LINES: usize = 1024 * 1024;
-/// How many bytes may wait when they are of the audit trail: some 40,000 events.
-const MAX_TRAIL: usize = 16 * MAX_LINES;
-/// How long the thread waits for more lines before it writes those that are there. A system call for each line would cost a fifth of the time
-/// that refusing a request takes.
-const GATHER: Duration = Duration::from_millis(5);
-/// How long the thread waits after it could not write.
-const AGAIN: Duration = Duration::from_millis(200);
-/// How long the end of the process waits for a log that nobody reads.
-const LAST_LINES: Duration = Duration::from_secs(2);
 /// How long a panic waits for its line. Short, for the process may go on.
 const AFTER_PANIC: Duration = Duration::from_millis(100);
 
-/// Lines that were dropped, those of the audit trail not among them.
-pub static DROPPED_LINES: LazyLock<Counter> = LazyLock::new(Counter::default);
-/// Lines of the audit trail that were dropped.
-pub static DROPPED_EVENTS: LazyLock<Counter> = LazyLock::new(Counter::default);
-
 /// Sends log lines to standard output. A panic becomes such a line too.
 pub fn init(log: Log) {
-    let json = log.json.unwrap_or_else(|| !io::stdout().is_terminal());
-    let lines = if json {
-        let lines = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(true);
-        lines.with_writer(Lines).boxed()
-    } else {
-        fmt::layer().with_ansi(io::stdout().is_terminal()).with_writer(Lines).boxed()
-    };
-    let (filter, handle) = reload::Layer::new(filter(log.level));
+    let (filter, handle) = reload::Layer::new(Filter::new(log.level));
     let _ = FILTER.set(handle);
-    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+    // Not a filter of the layer below it, for such a one is asked anew about each line.
+    let filtered = tracing_subscriber::registry().with(filter);
+    if log.json.unwrap_or_else(|| !io::stdout().is_terminal()) {
+        filtered.with(JsonLines(line_queue::push)).init();
+    } else {
+        filtered.with(fmt::layer().with_ansi(io::stdout().is_terminal()).with_writer(Lines)).init();
+    }
     // The place and not the message, which may quote a value that a client sent.
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         error!(place, "panic");
         // The process may end with it.
-        wait_for_thread(AFTER_PANIC);
+        line_queue::wait_for_thread(AFTER_PANIC);
     }));
-    let started = thread::Builder::new().name("log".to_owned()).spawn(write_forever);
-    started.expect("the system has room for one more thread");
+    line_queue::start();
 }
 
 /// Follows other settings of the log: its level alone, for its format belongs to the start.
 pub fn follow(log: Log) {
     if let Some(handle) = FILTER.get() {
         // It fails when there is no subscriber, which there is.
-        let _ = handle.reload(filter(log.level));
+        let _ = handle.reload(Filter::new(log.level));
     }
 }
 
 /// What lets lines through.
-static FILTER: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
+static FILTER: OnceLock<reload::Handle<Filter, Registry>> = OnceLock::new();
 
-/// Lines that wait for the thread.
-static QUEUE: Queue =
-    Queue { state: Mutex::new(State::new()), filled: Condvar::new(), emptied: Condvar::new() };
-
-struct Queue {
-    state: Mutex<State>,
-    /// Wakes the thread.
-    filled: Condvar,
-    /// Wakes those who wait for the last line.
-    emptied: Condvar,
+/// Lets lines through by their target and level, and spans where there are lines to show them. `tracing` asks once for each place in the code,
+/// and remembers the answer.
+struct Filter {
+    targets: Targets,
+    level: LevelFilter,
 }
 
-struct State {
-    bytes: Vec<u8>,
-    /// Whether the thread waits for lines.
-    is_idle: bool,
-    /// Whether the thread has taken lines that are not written yet.
-    is_writing: bool,
-    /// How many lines were dropped since the last that was written.
-    dropped: u64,
-}
-
-impl State {
-    const fn new() -> Self {
-        Self { bytes: Vec::new(), is_idle: false, is_writing: false, dropped: 0 }
+impl Filter {
+    /// Of lines below warnings, the filter lets through only those of this project: libraries may write headers or bodies at their finest
+    /// levels.
+    fn new(level: LevelFilter) -> Self {
+        let targets = Targets::new()
+            .with_default(level.min(LevelFilter::WARN))
+            .with_target("autoshares_gateway", level)
+            // The audit trail has no gaps, however few other lines the operator wants.
+            .with_target(audit::TARGET, level.max(LevelFilter::INFO))
+            .with_target("autoshares_sdk", level);
+        Self { targets, level }
     }
 
-    /// Takes a line in, if there is room for it.
-    fn push(&mut self, line: &[u8], most: usize) -> bool {
-        if self.bytes.len() + line.len() > most {
-            self.dropped += 1;
-            return false;
-        }
-        self.bytes.extend_from_slice(line);
-        true
+    fn lets_through(&self, metadata: &Metadata<'_>) -> bool {
+        // What happens within a span is told at `debug`. Making a span that no line shows would cost as much as writing a line.
+        let is_shown = !metadata.is_span() || self.level >= LevelFilter::DEBUG;
+        is_shown && self.targets.would_enable(metadata.target(), metadata.level())
     }
 }
 
-impl Queue {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Hands the lines of the subscriber to the thread.
-struct Lines;
-
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Line;
-
-    fn make_writer(&'a self) -> Line {
-        Line { is_of_trail: false }
+impl<S: Subscriber> Layer<S> for Filter {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.lets_through(metadata) { Interest::always() } else { Interest::never() }
     }
 
-    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Line {
-        Line { is_of_trail: metadata.target() == audit::TARGET }
-    }
-}
-
-struct Line {
-    is_of_trail: bool,
-}
-
-impl Write for Line {
-    /// The subscriber hands over a whole line at once.
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let (most, dropped) =
-            if self.is_of_trail { (MAX_TRAIL, &DROPPED_EVENTS) } else { (MAX_LINES, &DROPPED_LINES) };
-        let mut state = QUEUE.state();
-        if !state.push(line, most) {
-            dropped.inc();
-        }
-        if state.is_idle {
-            QUEUE.filled.notify_one();
-        }
-        Ok(line.len())
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        self.lets_through(metadata)
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Writes lines to standard output as they come. The thread ends with the process.
-fn write_forever() {
-    let mut output = unbuffered_output();
-    loop {
-        let mut state = QUEUE.state();
-        while state.bytes.is_empty() {
-            state.is_idle = true;
-            state = QUEUE.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        state.is_idle = false;
-        drop(state);
-        thread::sleep(GATHER);
-        let mut state = QUEUE.state();
-        let bytes = std::mem::take(&mut state.bytes);
-        state.is_writing = true;
-        drop(state);
-        write_out(&mut output, &bytes);
-        let mut state = QUEUE.state();
-        state.is_writing = false;
-        let dropped = std::mem::take(&mut state.dropped);
-        drop(state);
-        QUEUE.emptied.notify_all();
-        if dropped > 0 {
-            warn!(dropped, "lines of this log were dropped, for nobody read it or it was read too slowly");
-        }
-    }
-}
-
-/// Standard output without the buffer of the standard library, which says that lines are written while it still holds them.
-fn unbuffered_output() -> File {
-    loop {
-        match io::stdout().as_fd().try_clone_to_owned() {
-            Ok(output) => return output.into(),
-            // There is none, or no descriptor is left; lines wait meanwhile.
-            Err(_) => thread::sleep(AGAIN),
-        }
-    }
-}
-
-/// Writes lines out, however long that takes: meanwhile later ones wait, and are dropped and counted where there is no room for them. A disk that is
-/// full may have room again, and what cannot be written at all is counted like that too.
-fn write_out(output: &mut impl Write, bytes: &[u8]) {
-    let mut written = 0;
-    while written < bytes.len() {
-        match output.write(&bytes[written..]) {
-            Ok(0) => thread::sleep(AGAIN),
-            Ok(more) => written += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(GATHER),
-            Err(_) => thread::sleep(AGAIN),
-        }
-    }
-}
-
-/// Waits until the waiting lines are written, or for two seconds.
-pub fn flush() {
-    wait_for_thread(LAST_LINES);
-}
-
-fn wait_for_thread(longest: Duration) {
-    let state = QUEUE.state();
-    let waits = |state: &mut State| !state.bytes.is_empty() || state.is_writing;
-    let _ = QUEUE.emptied.wait_timeout_while(state, longest, waits);
-}
-
-/// Of lines below warnings, the filter lets through only those of this project: libraries may write headers or bodies at their finest
-/// levels.
-pub fn filter(level: LevelFilter) -> Targets {
-    Targets::new()
-        .with_default(level.min(LevelFilter::WARN))
-        .with_target("autoshares_gateway", level)
-        // The audit trail has no gaps, however few other lines the operator wants.
-        .with_target(audit::TARGET, level.max(LevelFilter::INFO))
-        .with_target("autoshares_sdk", level)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_queue_is_bounded_and_the_trail_has_more_room() {
-        let mut state = State::new();
-        let line = vec![b'x'; 1000];
-        let requests = (0..5000).filter(|_| state.push(&line, MAX_LINES)).count();
-        assert_eq!((requests, state.dropped), (1048, 3952));
-        let events = (0..50_000).filter(|_| state.push(&line, MAX_TRAIL)).count();
-        assert_eq!(events, MAX_TRAIL / 1000 - 1048);
-        assert!(state.bytes.len() <= MAX_TRAIL);
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        // The audit trail is told at this level or a finer one.
+        Some(self.level.max(LevelFilter::INFO))
     }
 }

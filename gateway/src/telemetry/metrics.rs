@@ -9,7 +9,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::{health::Outage, logs, process::Process};
+use super::{health::Outage, line_queue, process::Process};
 use crate::build_info::{COMMIT, VERSION};
 
 /// Bounds in seconds, as OpenTelemetry advises for request durations.
@@ -113,8 +113,8 @@ macro_rules! metrics {
                 )*
                 // The log belongs to the process, so its counters do too.
                 for (name, help, counter) in [
-                    ("gateway_log_lines_dropped", "Log lines that were dropped, for nobody read the log", &logs::DROPPED_LINES),
-                    ("gateway_audit_events_dropped", "Lines of the audit trail that were dropped, for nobody read the log", &logs::DROPPED_EVENTS),
+                    ("gateway_log_lines_dropped", "Log lines that were dropped, for nobody read the log", &line_queue::DROPPED_LINES),
+                    ("gateway_audit_events_dropped", "Lines of the audit trail that were dropped, for nobody read the log", &line_queue::DROPPED_EVENTS),
                 ] {
                     registry.register(name, help, Counter::clone(counter));
                 }

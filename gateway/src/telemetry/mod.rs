@@ -3,11 +3,14 @@
 pub mod alarm;
 pub mod audit;
 pub mod health;
+mod json_lines;
+mod line_queue;
 mod logs;
 pub mod metrics;
 mod process;
 mod request_line;
 pub mod store_watch;
 
-pub use logs::{filter, flush, follow, init};
+pub use line_queue::flush;
+pub use logs::{follow, init};
 pub use request_line::{Observing, OperationName, observe};
