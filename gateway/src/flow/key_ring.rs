@@ -12,8 +12,6 @@ use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Payload},
 };
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
 
 use crate::randomness::system_bytes;
 
@@ -112,7 +110,8 @@ pub struct KeyRing {
 struct Key {
     id: KeyId,
     cipher: XChaCha20Poly1305,
-    hash: Hmac<Sha256>,
+    /// Hashes texts into pseudonyms.
+    hash_key: [u8; KEY_LENGTH],
 }
 
 impl fmt::Debug for KeyRing {
@@ -159,7 +158,7 @@ impl KeyRing {
 
     /// The pseudonym of a text, made with the key that seals.
     pub fn pseudonym(&self, named: Named, text: &[u8]) -> Id {
-        self.keys[0].pseudonym(named, text)
+        pseudonym(&self.keys[0].hash_key, named, text)
     }
 
     fn associated_data(&self, purpose: Purpose) -> &[u8] {
@@ -169,38 +168,25 @@ impl KeyRing {
 
 impl Key {
     fn derive(secret: &[u8; KEY_LENGTH]) -> Self {
-        let derived = |purpose: &str| -> [u8; KEY_LENGTH] { digest(mac(secret), purpose.as_bytes()) };
-        let [a, b, c, d, ..] = derived("autoshares-gateway key id");
+        let [a, b, c, d, ..] = blake3::derive_key("autoshares-gateway key id", secret);
         Self {
             id: KeyId([a, b, c, d]),
-            cipher: XChaCha20Poly1305::new(&derived("autoshares-gateway sealing").into()),
-            hash: mac(&derived("autoshares-gateway pseudonyms")),
+            cipher: XChaCha20Poly1305::new(&blake3::derive_key("autoshares-gateway sealing", secret).into()),
+            hash_key: blake3::derive_key("autoshares-gateway pseudonyms", secret),
         }
-    }
-
-    fn pseudonym(&self, named: Named, text: &[u8]) -> Id {
-        pseudonym(self.hash.clone(), named, text)
     }
 }
 
 /// The pseudonym of a text, made with the secret of one flow.
-pub fn keyed(key: &[u8], named: Named, text: &[u8]) -> Id {
-    pseudonym(mac(key), named, text)
+pub fn keyed(secret: &[u8; KEY_LENGTH / 2], named: Named, text: &[u8]) -> Id {
+    let mut key = [0; KEY_LENGTH];
+    key[..secret.len()].copy_from_slice(secret);
+    pseudonym(&key, named, text)
 }
 
-fn pseudonym(mut hash: Hmac<Sha256>, named: Named, text: &[u8]) -> Id {
-    hash.update(&[named as u8]);
-    let digest = digest(hash, text);
-    Id(*digest.first_chunk().expect("a digest of 32 bytes has a first 16"))
-}
-
-fn mac(key: &[u8]) -> Hmac<Sha256> {
-    Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
-}
-
-fn digest(mut hash: Hmac<Sha256>, text: &[u8]) -> [u8; KEY_LENGTH] {
-    hash.update(text);
-    hash.finalize().into_bytes().into()
+fn pseudonym(key: &[u8; KEY_LENGTH], named: Named, text: &[u8]) -> Id {
+    let hash = blake3::keyed_hash(key, &[&[named as u8], text].concat());
+    Id(*hash.as_bytes().first_chunk().expect("a hash of 32 bytes has a first 16"))
 }
 
 #[cfg(test)]
