@@ -41,6 +41,7 @@ pub(crate) fn client(document: &Value) -> Result<String, String> {
     let mut file: syn::File =
         syn::parse2(tokens).map_err(|error| format!("the generated client does not parse: {error}"))?;
     keep_member_order(&mut file, document);
+    remember_addresses(&mut file)?;
     Ok(prettyplease::unparse(&file))
 }
 
@@ -85,6 +86,29 @@ fn keep_member_order(file: &mut syn::File, document: &Value) {
             fields.named = sorted.into_iter().collect();
         }
     }
+}
+
+/// Has each operation take its address from `Call`, which remembers it. Progenitor composes a text, which reqwest parses anew for every request.
+fn remember_addresses(file: &mut syn::File) -> Result<(), String> {
+    let items = file.items.iter_mut().filter_map(|item| match item {
+        syn::Item::Impl(item) => Some(&mut item.items),
+        _ => None,
+    });
+    let mut found = 0;
+    for item in items.flatten() {
+        let syn::ImplItem::Fn(function) = item else { continue };
+        for statement in &mut function.block.stmts {
+            if let syn::Stmt::Local(syn::Local { pat: syn::Pat::Ident(name), init: Some(init), .. }) =
+                statement
+                && name.ident == "url"
+            {
+                let composed = &init.expr;
+                *init.expr = syn::parse_quote!(self.inner().address(#composed)?);
+                found += 1;
+            }
+        }
+    }
+    if found == 0 { Err("the generated client composes no `url` any more".to_owned()) } else { Ok(()) }
 }
 
 fn serialized_name(field: &syn::Field) -> String {

@@ -255,6 +255,7 @@ impl ClientBuilder {
             http,
             server: Server::of(&base_url),
             base_url: base_url.as_str().trim_end_matches('/').to_owned(),
+            addresses: Arc::default(),
             app_key,
             api_version: self.api_version,
             timeout: self.timeout,

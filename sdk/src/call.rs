@@ -2,14 +2,16 @@
 
 use std::{
     error::Error as _,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use progenitor_client::{ClientHooks, ClientInfo, Error as GeneratedError, OperationInfo, ResponseValue};
+use reqwest::{ResponseBuilderExt, Url};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
+    address::Addresses,
     body,
     error::{Error, ErrorKind, Unreadable},
     generated::{self, types},
@@ -33,6 +35,7 @@ pub(crate) struct Call {
     /// The number of attempts so far, this one included.
     attempts: u32,
     timeout: Duration,
+    addresses: Arc<Addresses>,
     seen: Arc<Mutex<Seen>>,
 }
 
@@ -96,9 +99,11 @@ impl ClientHooks<Call> for generated::Client {
                 http::StatusCode::NOT_IMPLEMENTED
             }
         };
-        let mut answer = http::Response::new(body.unwrap_or_default());
-        *answer.status_mut() = declared;
-        Ok(answer.into())
+        // Not the address of the request, which may hold the login. Without one, reqwest parses one like it.
+        static NOWHERE: LazyLock<Url> =
+            LazyLock::new(|| Url::parse("http://reply.invalid").expect("an address"));
+        let answer = http::Response::builder().status(declared).url(NOWHERE.clone());
+        Ok(answer.body(body.unwrap_or_default()).expect("a status and an address").into())
     }
 }
 
@@ -124,8 +129,15 @@ impl Call {
         secrets: &Arc<[SecretString]>,
         attempts: u32,
         timeout: Duration,
+        addresses: &Arc<Addresses>,
     ) -> Self {
-        Self { operation, key, secrets: Arc::clone(secrets), attempts, timeout, seen: Arc::default() }
+        let (secrets, addresses) = (Arc::clone(secrets), Arc::clone(addresses));
+        Self { operation, key, secrets, attempts, timeout, addresses, seen: Arc::default() }
+    }
+
+    /// The address of a request, for the generated code.
+    pub(crate) fn address<E>(&self, text: String) -> Result<Url, GeneratedError<E>> {
+        self.addresses.parsed(text)
     }
 
     /// Whether a reply header is fit to be kept as the request id. Request ids are logged, so it must consist of harmless characters

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tracing::Instrument;
 
 use crate::{
+    address::Addresses,
     call::Call,
     error::{Error, ErrorKind},
     generated::{self, types},
@@ -41,6 +42,7 @@ pub struct Client {
 pub(crate) struct Inner {
     pub(crate) http: reqwest::Client,
     pub(crate) base_url: String,
+    pub(crate) addresses: Arc<Addresses>,
     pub(crate) server: trace::Server,
     pub(crate) app_key: AppKeySource,
     pub(crate) api_version: String,
@@ -191,7 +193,7 @@ impl Client {
             loop {
                 attempts += 1;
                 let timeout = self.attempt_timeout(operation, deadline);
-                let call = Call::new(operation, key.clone(), &secrets, attempts, timeout);
+                let call = Call::new(operation, key.clone(), &secrets, attempts, timeout, &inner.addresses);
                 let client =
                     generated::Client::new_with_client(&inner.base_url, inner.http.clone(), call.clone());
                 let outcome = call.conclude(send(client).await, rule);

@@ -173,6 +173,10 @@ impl AppKey {
     /// JSON, in hexadecimal or, with its exact letters, in base64.
     pub(crate) fn appears_in(&self, text: &str) -> bool {
         let Spellings { lower, hexadecimal, base64, .. } = &*self.0;
+        // The plain key is the shortest of all spellings.
+        if text.len() < lower.expose_secret().len() {
+            return false;
+        }
         let plain = unescaped(text).to_ascii_lowercase();
         let encoded = text.replace('-', "+").replace('_', "/");
         plain.contains(lower.expose_secret())
@@ -186,7 +190,10 @@ pub(crate) fn unescaped(text: &str) -> String {
     let ways: [(&str, &str, u32, usize); 4] =
         [("%", "", 16, 2), ("\\u", "", 16, 4), ("&#x", ";", 16, 6), ("&#", ";", 10, 7)];
     let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
+    let escapes = |character| matches!(character, '%' | '\\' | '&');
+    // What stands before the first escape stays as it is; most texts have none.
+    let (start, mut rest) = text.split_at(text.find(escapes).unwrap_or(text.len()));
+    plain.push_str(start);
     while let Some(next) = rest.chars().next() {
         let lower = rest.get(..3).unwrap_or(rest).to_ascii_lowercase();
         let undone = ways.iter().find_map(|(start, end, radix, longest)| {
