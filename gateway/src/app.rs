@@ -10,12 +10,12 @@ use autoshares_counting::{Micros, RedisSettings, Store};
 use autoshares_sdk::Client;
 use axum::{
     Router,
+    extract::{Request, State},
     http::{HeaderValue, header},
-    middleware::{from_fn, from_fn_with_state},
+    middleware::{Next, from_fn_with_state},
     response::Response,
 };
-use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
-use tower_http::catch_panic::CatchPanicLayer;
+use tower::{Service, ServiceExt, service_fn};
 
 use crate::{
     api::{self, Api, docs},
@@ -240,7 +240,7 @@ impl Current {
             .then(|| Arc::new(Page::new(Arc::clone(&door), config.page, lifetime, code_digits, password)));
         let api = Api { door, flow_lifetime: lifetime, code_digits };
         let routes = api::routes().with_state(Arc::new(api)).merge(docs::routes(&origin));
-        let routes = surround(routes, page, &origin, site, observed);
+        let routes = surround(routes, page, Origins { https: origin.https, site }, observed);
         Arc::new(Self {
             effective,
             client,
@@ -296,32 +296,43 @@ pub fn open_store(settings: config::Store, metrics: &Arc<Metrics>) -> Store {
     store
 }
 
-/// The layers, outermost first. A path that no route has is looked up once more in lower case, as all routes are written: .NET matches
-/// paths in any case.
-fn surround(
-    routes: Router,
-    page: Option<Arc<Page>>,
-    origin: &PublicOrigin,
-    site: Arc<Site>,
-    observed: Observing,
-) -> Router {
-    let outer = ServiceBuilder::new()
-        // Outermost, for `telemetry` replaces the whole response when it renders a problem.
-        .layer(from_fn_with_state(Origins { https: origin.https, site }, edge::headers))
-        .layer(from_fn_with_state(observed, telemetry::observe));
-    let inner = ServiceBuilder::new()
-        // Inside `telemetry`, or a panic would leave no line and no metric.
-        .layer(CatchPanicLayer::custom(edge::panicked))
-        .layer(from_fn(edge::small));
+/// Surrounds the routes. A path that no route has is looked up once more in lower case, as all routes are written: .NET matches paths in any
+/// case.
+fn surround(routes: Router, page: Option<Arc<Page>>, origins: Origins, observed: Observing) -> Router {
     let routes = routes.fallback(async || Problem::not_found());
-    let mut app = routes.layer(outer.clone().layer(inner.clone()));
+    let around = |page| Arc::new(Around { origins: origins.clone(), observed: observed.clone(), page });
+    let mut app = routes.layer(from_fn_with_state(around(None), answer));
     if let Some(page) = page {
-        // Between the two: it shows what the inner ones refuse, and the outer ones report it.
-        let shown = from_fn_with_state(Arc::clone(&page), page::dress);
-        app = app.merge(Page::routes(&page).layer(outer.layer(shown).layer(inner)));
+        let layer = from_fn_with_state(around(Some(Arc::clone(&page))), answer);
+        app = app.merge(Page::routes(&page).layer(layer));
     }
     let by_lower_case = app.clone();
     app.fallback(move |request| by_lower_case.oneshot(edge::in_lower_case(request)))
+}
+
+/// What the functions need that surround every route.
+struct Around {
+    origins: Origins,
+    observed: Observing,
+    /// For routes of the page.
+    page: Option<Arc<Page>>,
+}
+
+/// What happens around every route, the outermost first. It is one layer of axum's, for each layer costs allocations that add up to more than what
+/// happens in it.
+async fn answer(State(around): State<Arc<Around>>, request: Request, next: Next) -> Response {
+    let Around { origins, observed, page } = &*around;
+    // Outermost, for `telemetry` replaces the whole response when it renders a problem.
+    edge::headers(origins, request, |request| {
+        telemetry::observe(observed, request, |request| {
+            // It shows what the inner ones refuse, and the outer ones report it.
+            page::dress(page.as_deref(), request, |request| {
+                // Inside `telemetry`, or a panic would leave no line and no metric.
+                edge::unbroken(edge::small(request, |request| next.run(request)))
+            })
+        })
+    })
+    .await
 }
 
 #[cfg(test)]
@@ -340,7 +351,8 @@ mod tests {
         let origin = PublicOrigin { text: "http://localhost".to_owned(), https: false };
         let site = Site::new(&origin, &[], false).into();
         let routes = Router::new().route("/", get(panics));
-        let app = surround(routes, None, &origin, site, (Arc::default(), Clock::system(), Arc::default()));
+        let origins = Origins { https: false, site };
+        let app = surround(routes, None, origins, (Arc::default(), Clock::system(), Arc::default()));
         for _ in 0..2 {
             let response = app.clone().oneshot(Request::new(Body::empty())).await.unwrap();
             assert_eq!(response.status(), 500);

@@ -14,6 +14,10 @@ use autoshares_gateway::{
 };
 use axum::http::{HeaderName, HeaderValue};
 use clap::{Parser, Subcommand};
+use tikv_jemallocator::Jemalloc;
+
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Password reset for Autoshares without a key in the browser.
 #[derive(Parser)]

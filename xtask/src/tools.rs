@@ -5,12 +5,14 @@ use std::{env, fs, path::Path, process::Command, process::Stdio};
 use crate::command::{Failure, cargo, program, read, root, run};
 
 /// The programs, and the Debian packages that contain them. The browsers need the fonts for screenshots.
-const PROGRAMS: [(&str, &[&str]); 18] = [
+const PROGRAMS: [(&str, &[&str]); 20] = [
     ("bash", &["bash"]),
     ("curl", &["curl"]),
     ("kill", &["procps"]),
     ("chromium", &["chromium", "fonts-dejavu-core", "fonts-droid-fallback"]),
     ("firefox-esr", &["firefox-esr"]),
+    // The allocator of the gateway is built with it.
+    ("make", &["make"]),
     ("node", &["nodejs"]),
     ("npm", &["npm"]),
     ("python3", &["python3", "python3-venv"]),
@@ -24,6 +26,7 @@ const PROGRAMS: [(&str, &[&str]); 18] = [
     ("slowhttptest", &["slowhttptest"]),
     ("promtool", &["prometheus"]),
     ("systemd-analyze", &["systemd"]),
+    ("valgrind", &["valgrind"]),
 ];
 
 /// The path of the OpenAPI linter, relative to the root of the workspace.

@@ -1,15 +1,15 @@
 //! The outermost rules, which hold for every request and reply: sizes, deadlines, security headers, panics.
 
-use std::{any::Any, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, Uri, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 
+use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
@@ -51,20 +51,21 @@ pub struct Origins {
 
 /// Puts the security headers on every reply, and the CORS headers that let pages of listed origins read it. A handler that serves a page
 /// sets a content security policy of its own; every other reply gets the strictest one.
-pub async fn headers(
-    State(Origins { https, site }): State<Origins>,
+pub async fn headers<F: Future<Output = Response>>(
+    Origins { https, site }: &Origins,
     request: Request,
-    next: Next,
+    inner: impl FnOnce(Request) -> F,
 ) -> Response {
     let origin = site.listed_origin(request.headers());
-    let mut response = next.run(request).await;
+    let mut response = inner(request).await;
     let headers = response.headers_mut();
+    headers.reserve(SECURITY_HEADERS.len() + 3);
     // A page of the gateway's own sets some of them differently.
     for (name, value) in SECURITY_HEADERS {
         headers.entry(name).or_insert(value);
     }
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(STRICT_POLICY);
-    if https {
+    if *https {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, ONE_YEAR);
     }
     site.allow(origin, headers);
@@ -91,10 +92,13 @@ pub fn in_lower_case(mut request: Request) -> Request {
     request
 }
 
-/// Refuses a request whose head or body is too large. One layer checks both, for a second layer would cost as much as the checks.
-pub async fn small(request: Request, next: Next) -> Response {
+/// Refuses a request whose head or body is too large.
+pub async fn small<F: Future<Output = Response>>(
+    request: Request,
+    inner: impl FnOnce(Request) -> F,
+) -> Response {
     match head_fits(&request) {
-        Ok(()) => small_body(request, next).await,
+        Ok(()) => small_body(request, inner).await,
         Err(problem) => problem.into_response(),
     }
 }
@@ -120,7 +124,10 @@ fn head_fits(request: &Request) -> Result<(), Problem> {
 
 /// Reads the whole body before any handler decides, so that the connection is ready for the next request whatever the handler decides. A
 /// body over [`MAX_BODY`] is read too, up to a mebibyte, or its sender would see a broken connection instead of the refusal.
-async fn small_body(request: Request, next: Next) -> Response {
+async fn small_body<F: Future<Output = Response>>(
+    request: Request,
+    inner: impl FnOnce(Request) -> F,
+) -> Response {
     let (head, body) = request.into_parts();
     let announced = head.headers.get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|value| value.to_str().ok()?.parse::<usize>().ok()).unwrap_or(0);
@@ -133,7 +140,7 @@ async fn small_body(request: Request, next: Next) -> Response {
         })
     };
     match whole {
-        Ok(bytes) => next.run(Request::from_parts(head, bytes.into())).await,
+        Ok(bytes) => inner(Request::from_parts(head, bytes.into())).await,
         Err(problem) => problem.into_response(),
     }
 }
@@ -159,7 +166,8 @@ fn too_large() -> Problem {
     Problem::new(Kind::BodyTooLarge, format!("send at most {MAX_BODY} bytes"))
 }
 
-/// The reply after a panic: the client learns only that the gateway failed. The panic hook has written to the log where.
-pub fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
-    Problem::internal().into_response()
+/// Replies to a panic: the client learns only that the gateway failed. The panic hook has written to the log where.
+pub async fn unbroken(inner: impl Future<Output = Response>) -> Response {
+    // What a request leaves behind when it panics in the middle is what it leaves when it is dropped there.
+    AssertUnwindSafe(inner).catch_unwind().await.unwrap_or_else(|_| Problem::internal().into_response())
 }

@@ -1,12 +1,9 @@
 //! A screen for every failure: the layer that shows a problem of the page's routes as a page, with the ways on.
 
-use std::sync::Arc;
-
 use askama::Template;
 use axum::{
-    extract::{Request, State as Shared},
+    extract::Request,
     http::{HeaderMap, header},
-    middleware::Next,
     response::Response,
 };
 
@@ -21,12 +18,17 @@ use crate::http::{
     request_id::RequestId,
 };
 
-/// A layer that shows a problem as a screen. The problem rides on to `telemetry`, which counts and logs it and adds its headers.
-pub async fn dress(Shared(page): Shared<Arc<Page>>, request: Request, next: Next) -> Response {
+/// Shows a problem as a screen, where a page is given. The problem rides on to `telemetry`, which counts and logs it and adds its headers.
+pub async fn dress<F: Future<Output = Response>>(
+    page: Option<&Page>,
+    request: Request,
+    inner: impl FnOnce(Request) -> F,
+) -> Response {
+    let Some(page) = page else { return inner(request).await };
     let headers = request.headers().clone();
     let id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.to_string());
     let screen = Screen::ALL.into_iter().find(|screen| screen.path() == request.uri().path());
-    let mut response = next.run(request).await;
+    let mut response = inner(request).await;
     let is_bare = !response.headers().contains_key(header::CONTENT_TYPE);
     let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
     if is_bare {

@@ -3,9 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    extract::{MatchedPath, Request, State},
+    extract::{MatchedPath, Request},
     http::{HeaderMap, HeaderValue, Method, header},
-    middleware::Next,
     response::Response,
 };
 use tokio::time::Instant;
@@ -32,21 +31,21 @@ pub struct OperationName(pub &'static str);
 /// What the layer needs: where requests are counted, the time, and whose request ids are taken over.
 pub type Observing = (Arc<Metrics>, Clock, Arc<Proxies>);
 
-/// A layer that draws the request id, or takes over that of a trusted proxy, renders a problem that rides on the response, and reports the request
+/// Draws the request id, or takes over that of a trusted proxy, renders a problem that rides on the response, and reports the request
 /// when it is over.
-pub async fn observe(
-    State((metrics, clock, proxies)): State<Observing>,
+pub async fn observe<F: Future<Output = Response>>(
+    (metrics, clock, proxies): &Observing,
     mut request: Request,
-    next: Next,
+    inner: impl FnOnce(Request) -> F,
 ) -> Response {
-    let request_id = given_id(&request, &proxies).unwrap_or_else(RequestId::random);
+    let request_id = given_id(&request, proxies).unwrap_or_else(RequestId::random);
     request.extensions_mut().insert(request_id.clone());
     let method = standard(request.method());
     metrics.request_began(method);
     let mut line = Line {
-        metrics,
+        metrics: Arc::clone(metrics),
         started: clock.now(),
-        clock,
+        clock: clock.clone(),
         request_id,
         method,
         route: request.extensions().get::<MatchedPath>().cloned(),
@@ -54,7 +53,7 @@ pub async fn observe(
         answered: None,
     };
 
-    let mut response = next.run(request).await;
+    let mut response = inner(request).await;
 
     let operation =
         response.extensions_mut().remove::<OperationName>().map(|OperationName(operation)| operation);
