@@ -8,6 +8,7 @@ use reqwest::{Proxy, Url};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
+    address::Addresses,
     client::{Client, Inner},
     key::AppKeySource,
     resolver::Resolver,
@@ -255,7 +256,7 @@ impl ClientBuilder {
             http,
             server: Server::of(&base_url),
             base_url: base_url.as_str().trim_end_matches('/').to_owned(),
-            addresses: Arc::default(),
+            addresses: Arc::new(Addresses::below(&base_url)),
             app_key,
             api_version: self.api_version,
             timeout: self.timeout,

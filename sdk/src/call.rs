@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use http::HeaderName;
 use progenitor_client::{ClientHooks, ClientInfo, Error as GeneratedError, OperationInfo, ResponseValue};
 use reqwest::{ResponseBuilderExt, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -20,6 +21,14 @@ use crate::{
     retry,
     secret::AppKey,
 };
+
+const APP_KEY: HeaderName = HeaderName::from_static("et-app-key");
+/// The headers in which a reply may carry the request id of Autoshares.
+const REQUEST_IDS: [HeaderName; 3] = [
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("request-id"),
+    HeaderName::from_static("x-correlation-id"),
+];
 
 /// The longest request id of Autoshares that is kept, in bytes.
 const MAX_REQUEST_ID: usize = 128;
@@ -61,7 +70,10 @@ impl ClientHooks<Call> for generated::Client {
         let headers = request.headers_mut();
         // Progenitor adds an `api-version` header to every request, but Autoshares takes the version from the path.
         headers.remove("api-version");
-        headers.insert("et-app-key", self.inner().key.header());
+        headers.insert(APP_KEY, self.inner().key.header());
+        if let Some(host) = self.inner().addresses.host() {
+            headers.insert(http::header::HOST, host.clone());
+        }
         // Without this header a server may compress as it likes. One that does all the same is read, too.
         headers.insert(http::header::ACCEPT_ENCODING, http::HeaderValue::from_static("identity"));
         Ok(())
@@ -74,14 +86,17 @@ impl ClientHooks<Call> for generated::Client {
         let response = self.client().execute(request).await?;
         let status = response.status().as_u16();
         call.note(|seen| {
-            let header = |name: &str| response.headers().get(name)?.to_str().ok();
+            let header = |name: &HeaderName| response.headers().get(name)?.to_str().ok();
             seen.status = Some(status);
             // Of several, as proxies add them, the longest counts.
-            let times =
-                response.headers().get_all("retry-after").iter().filter_map(|time| time.to_str().ok());
+            let times = response
+                .headers()
+                .get_all(http::header::RETRY_AFTER)
+                .iter()
+                .filter_map(|time| time.to_str().ok());
             let now = SystemTime::now();
             seen.retry_after = times.filter_map(|time| retry::retry_after(time, now)).max();
-            let id = ["x-request-id", "request-id", "x-correlation-id"].into_iter().find_map(header);
+            let id = REQUEST_IDS.iter().find_map(header);
             seen.request_id = id.filter(|id| call.is_request_id(id)).map(Box::from);
         });
 
