@@ -76,6 +76,9 @@ fn main() -> ExitCode {
     }
 }
 
+/// Measures, prints what it has found, and returns the figures.
+type Measurement = fn(&Workshop, load::Effort) -> Result<Value, Failure>;
+
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     let workshop = Workshop::open()?;
     if arguments.callgrind {
@@ -90,7 +93,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut results = Map::new();
     results.insert("machine".to_owned(), json!(workshop.machine));
     let effort = load::Effort { rounds: arguments.rounds, seconds: arguments.seconds };
-    let parts: [(Part, &str, fn(&Workshop, load::Effort) -> Result<Value, Failure>); 5] = [
+    let parts: [(Part, &str, Measurement); 5] = [
         (Part::Start, "start", start::measure),
         (Part::Peers, "peers", peers::measure),
         (Part::Sdk, "sdk", sdk::measure),

@@ -240,7 +240,7 @@ impl Current {
             .then(|| Arc::new(Page::new(Arc::clone(&door), config.page, lifetime, code_digits, password)));
         let api = Api { door, flow_lifetime: lifetime, code_digits };
         let routes = api::routes().with_state(Arc::new(api)).merge(docs::routes(&origin));
-        let routes = surround(routes, page, Origins { https: origin.https, site }, observed);
+        let routes = surround(routes, page, &Origins { https: origin.https, site }, &observed);
         Arc::new(Self {
             effective,
             client,
@@ -298,7 +298,7 @@ pub fn open_store(settings: config::Store, metrics: &Arc<Metrics>) -> Store {
 
 /// Surrounds the routes. A path that no route has is looked up once more in lower case, as all routes are written: .NET matches paths in any
 /// case.
-fn surround(routes: Router, page: Option<Arc<Page>>, origins: Origins, observed: Observing) -> Router {
+fn surround(routes: Router, page: Option<Arc<Page>>, origins: &Origins, observed: &Observing) -> Router {
     let routes = routes.fallback(async || Problem::not_found());
     let around = |page| Arc::new(Around { origins: origins.clone(), observed: observed.clone(), page });
     let mut app = routes.layer(from_fn_with_state(around(None), answer));
@@ -352,7 +352,7 @@ mod tests {
         let site = Site::new(&origin, &[], false).into();
         let routes = Router::new().route("/", get(panics));
         let origins = Origins { https: false, site };
-        let app = surround(routes, None, origins, (Arc::default(), Clock::system(), Arc::default()));
+        let app = surround(routes, None, &origins, &(Arc::default(), Clock::system(), Arc::default()));
         for _ in 0..2 {
             let response = app.clone().oneshot(Request::new(Body::empty())).await.unwrap();
             assert_eq!(response.status(), 500);

@@ -103,7 +103,9 @@ fn remember_addresses(file: &mut syn::File) -> Result<(), String> {
                 && name.ident == "url"
             {
                 let composed = &init.expr;
-                *init.expr = syn::parse_quote!(self.inner().address(#composed)?);
+                *init.expr = syn::parse_quote! {
+                    self.inner().address(#composed).ok_or_else(|| Error::InvalidRequest("no address".to_owned()))?
+                };
                 found += 1;
             }
         }

@@ -3,7 +3,6 @@
 use std::sync::{Mutex, PoisonError};
 
 use http::HeaderValue;
-use progenitor_client::Error;
 use reqwest::Url;
 
 /// Remembers the addresses that it has parsed. Parsing one takes as long as all else that the SDK does about a request before it is sent.
@@ -24,15 +23,14 @@ impl Addresses {
         self.host.as_ref()
     }
 
-    /// An address without a query, parsed. Code in `client.rs` that the build script writes calls this for each request.
-    pub(crate) fn parsed<E>(&self, text: String) -> Result<Url, Error<E>> {
+    /// An address without a query, parsed; `None` when it is none.
+    pub(crate) fn parsed(&self, text: String) -> Option<Url> {
         let mut known = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, url)) = known.iter().find(|(known, _)| *known == text) {
-            return Ok(url.clone());
+            return Some(url.clone());
         }
-        // The builder has checked the part that comes from its caller.
-        let url = Url::parse(&text).map_err(|_| Error::InvalidRequest("no address".to_owned()))?;
+        let url = Url::parse(&text).ok()?;
         known.push((text, url.clone()));
-        Ok(url)
+        Some(url)
     }
 }

@@ -150,8 +150,8 @@ impl Call {
         Self { operation, key, secrets, attempts, timeout, addresses, seen: Arc::default() }
     }
 
-    /// The address of a request, for the generated code.
-    pub(crate) fn address<E>(&self, text: String) -> Result<Url, GeneratedError<E>> {
+    /// The address of a request, parsed, for the code that the build script writes.
+    pub(crate) fn address(&self, text: String) -> Option<Url> {
         self.addresses.parsed(text)
     }
 

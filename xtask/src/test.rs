@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    codegen,
+    bench, codegen,
     command::{self, Failure, cargo, program, shown},
     package, tools,
 };
@@ -45,6 +45,8 @@ pub(crate) fn run() -> Result<(), Failure> {
     lint()?;
     step("the SDK as a package");
     package::check()?;
+    step("instructions of a request");
+    bench::check_instructions()?;
     step("tests");
     let Counts { passed, failed } =
         tests(&mut cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]))?;

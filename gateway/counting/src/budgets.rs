@@ -6,7 +6,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap, VecDeque},
+    collections::{BinaryHeap, VecDeque},
     time::Duration,
 };
 
@@ -14,6 +14,7 @@ use crate::{
     Micros,
     decision::{Charge, DISTINCT, Newcomers, Subject},
     id::Id,
+    map::HashMap,
     rate::Rate,
 };
 
@@ -80,7 +81,7 @@ impl Default for Budgets {
 
 impl Budgets {
     fn with_capacity(max_budgets: usize) -> Self {
-        Self { arrivals: HashMap::new(), endings: BinaryHeap::new(), seen: Seen::default(), max_budgets }
+        Self { arrivals: HashMap::default(), endings: BinaryHeap::new(), seen: Seen::default(), max_budgets }
     }
 
     /// Computes the budgets as they would be after these charges, without writing them.

@@ -6,14 +6,11 @@
 //! Counted by the minute. A minute that lies partly in the window counts in full, so the bound holds for every span of 60 minutes, not only
 //! for clock hours. Pure in the time; `lua/decide.lua` does the same for Redis.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Micros, id::Id};
+use crate::{Micros, id::Id, map::HashMap};
 
 /// The window in which a ledger bounds the sum of its bookings, in minutes.
 pub const WINDOW_MINUTES: u64 = 60;

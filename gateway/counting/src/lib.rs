@@ -31,6 +31,7 @@ mod decision;
 mod failure;
 mod id;
 mod ledger;
+mod map;
 mod memory;
 mod presence;
 mod rate;

@@ -5,7 +5,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, HashMap, VecDeque},
+    collections::{BTreeMap, BinaryHeap, VecDeque},
 };
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     },
     id::Id,
     ledger::{Booking, Ledger, NoRoom, minute},
+    map::HashMap,
     rate::micros,
 };
 
