@@ -91,9 +91,13 @@ pub(crate) fn count(workshop: &Workshop, purpose: Purpose, functions: bool) -> R
 fn check(now: &Record) -> Result<(), Failure> {
     let text = fs::read_to_string(root().join(RECORD)).map_err(Failure::new)?;
     let recorded: Record = serde_json::from_str(&text).map_err(Failure::new)?;
+    if !recorded.counts.keys().eq(now.counts.keys()) {
+        return Err(Failure(format!(
+            "{RECORD} holds other paths of a request than are counted; record them: {RENEW}"
+        )));
+    }
     let mut risen = Vec::new();
-    for (path, before) in &recorded.counts {
-        let now = now.counts.get(path).copied().unwrap_or_default();
+    for ((path, before), now) in recorded.counts.iter().zip(now.counts.values().copied()) {
         let change = now as f64 / *before as f64;
         println!("{path}: {now}, recorded {before} ({:+.1} %)", (change - 1.0) * 100.0);
         if change > TOLERANCE {
@@ -102,7 +106,7 @@ fn check(now: &Record) -> Result<(), Failure> {
     }
     if (&now.compiler, &now.valgrind) != (&recorded.compiler, &recorded.valgrind) {
         println!(
-            "not checked, for {RECORD} was recorded with {} and {}, and this is {} and {}; to record it anew: {RENEW}",
+            "WARNING: not checked, for {RECORD} was recorded with {} and {}, and this is {} and {}; to record it anew: {RENEW}",
             recorded.compiler, recorded.valgrind, now.compiler, now.valgrind
         );
         return Ok(());
@@ -125,7 +129,7 @@ fn of_gateway(workshop: &Workshop, settings: &[&str], status: &str, requests: u3
     let server = Server::start(workshop.gateway_on(binary, address, settings), address)?;
     let mut stream = BufReader::new(TcpStream::connect(address).map_err(Failure::new)?);
     stream.get_ref().set_nodelay(true).map_err(Failure::new)?;
-    // The budget of the path that is refused allows one.
+    // The budget of the path that is refused allows one request.
     request(&mut stream)?;
     for _ in 1..requests {
         let told = request(&mut stream)?;

@@ -29,7 +29,7 @@ done = function(summary, latency)
   io.write(string.format("refused %d\n", summary.errors.status))
 end
 "#;
-const NEW_LOGINS: &str = r#"local number = 0
+const NEW_LOGINS: &str = r#"local number = {known}
 request = function()
   number = number + 1
   return wrk.format(nil, nil, nil, '{"User": "trader.' .. number .. '", "SecretQuestionAnswer": "Peterson"}')
@@ -42,15 +42,15 @@ pub(crate) struct Load {
     pub(crate) connections: usize,
     pub(crate) seconds: u64,
     pub(crate) tls: bool,
-    /// Whether every request has a login of its own.
-    pub(crate) new_logins: bool,
+    /// Gives every request a login of its own, numbered from here on.
+    pub(crate) new_logins_after: Option<u64>,
     /// Whether the server is meant to refuse every request.
     pub(crate) refused: bool,
 }
 
 impl Load {
     pub(crate) fn of(connections: usize, seconds: u64) -> Self {
-        Self { connections, seconds, tls: false, new_logins: false, refused: false }
+        Self { connections, seconds, tls: false, new_logins_after: None, refused: false }
     }
 }
 
@@ -108,9 +108,10 @@ pub(crate) fn put(workshop: &Workshop, load: Load, server: &Server) -> Result<Me
 }
 
 fn wrk(workshop: &Workshop, load: Load, server: &Server) -> Result<String, Failure> {
-    let script = workshop.path("load.lua");
-    let logins = if load.new_logins { NEW_LOGINS } else { "" };
-    fs::write(&script, SCRIPT.replace("--LOGINS--", logins)).map_err(Failure::new)?;
+    // One for each server, for several may be under load at once.
+    let script = workshop.path(&format!("load-{}.lua", server.address.port()));
+    let logins = load.new_logins_after.map(|known| NEW_LOGINS.replace("{known}", &known.to_string()));
+    fs::write(&script, SCRIPT.replace("--LOGINS--", &logins.unwrap_or_default())).map_err(Failure::new)?;
     let (scheme, host) = if load.tls { ("https", "localhost") } else { ("http", "127.0.0.1") };
     // One connection is one descriptor, and the usual limit is 1024.
     let mut command = pinned(LOAD_CORE, "prlimit");
@@ -130,9 +131,10 @@ pub(crate) fn read(command: &mut Command) -> Result<String, Failure> {
     String::from_utf8(output.stdout).map_err(Failure::new)
 }
 
-/// The one in the middle.
+/// The figure in the middle, or the mean of the two there.
 pub(crate) fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
     let mut figures: Vec<f64> = figures.into_iter().collect();
     figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
+    let middle = figures.len() / 2;
+    if figures.len() % 2 == 0 { (figures[middle - 1] + figures[middle]) / 2.0 } else { figures[middle] }
 }

@@ -38,7 +38,7 @@ struct Arguments {
     /// Writes the results to this file too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Counts the instructions of a request instead, which repeats exactly
+    /// Counts the instructions of a request instead, which repeats within a percent
     #[arg(long, conflicts_with_all = ["only", "json"])]
     callgrind: bool,
     /// Fails if they have risen by more than 5 % since they were recorded

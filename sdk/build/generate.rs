@@ -41,7 +41,7 @@ pub(crate) fn client(document: &Value) -> Result<String, String> {
     let mut file: syn::File =
         syn::parse2(tokens).map_err(|error| format!("the generated client does not parse: {error}"))?;
     keep_member_order(&mut file, document);
-    remember_addresses(&mut file)?;
+    remember_addresses(&mut file, document)?;
     Ok(prettyplease::unparse(&file))
 }
 
@@ -89,7 +89,7 @@ fn keep_member_order(file: &mut syn::File, document: &Value) {
 }
 
 /// Has each operation take its address from `Call`, which remembers it. Progenitor composes a text, which reqwest parses anew for every request.
-fn remember_addresses(file: &mut syn::File) -> Result<(), String> {
+fn remember_addresses(file: &mut syn::File, document: &Value) -> Result<(), String> {
     let items = file.items.iter_mut().filter_map(|item| match item {
         syn::Item::Impl(item) => Some(&mut item.items),
         _ => None,
@@ -110,7 +110,18 @@ fn remember_addresses(file: &mut syn::File) -> Result<(), String> {
             }
         }
     }
-    if found == 0 { Err("the generated client composes no `url` any more".to_owned()) } else { Ok(()) }
+    // `Addresses` would remember every value of a call.
+    let changes = |path: &str| path.replace("{version}", "").contains('{');
+    if let Some((path, _)) = members(&document["paths"]).find(|(path, _)| changes(path)) {
+        return Err(format!("{path}: the address depends on the call, so `Addresses` must not remember it"));
+    }
+    let operations = operations(document).matches("Row {").count();
+    if found == operations {
+        return Ok(());
+    }
+    Err(format!(
+        "the generated client composes {found} addresses as `url`, and not one for each of {operations} operations"
+    ))
 }
 
 fn serialized_name(field: &syn::Field) -> String {

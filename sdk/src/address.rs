@@ -1,12 +1,14 @@
 //! The addresses of the operations, which are the same few for all calls of a client.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+};
 
 use http::HeaderValue;
 use reqwest::Url;
 
-/// Remembers the addresses that it has parsed. Parsing one takes as long as all else that the SDK does about a request before it is sent.
-#[derive(Debug)]
+/// Remembers the addresses that it has parsed, one for each operation: the build script sees to it that no path holds a parameter of a call. Parsing one takes as long as all else that the SDK does about a request before it is sent.
 pub(crate) struct Addresses {
     parsed: Mutex<Vec<(String, Url)>>,
     host: Option<HeaderValue>,
@@ -32,5 +34,11 @@ impl Addresses {
         let url = Url::parse(&text).ok()?;
         known.push((text, url.clone()));
         Some(url)
+    }
+}
+
+impl fmt::Debug for Addresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Addresses")
     }
 }

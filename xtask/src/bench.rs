@@ -25,7 +25,7 @@ pub(crate) fn check_instructions() -> Result<(), Failure> {
     run(cargo(&count).args(["--callgrind", "--check"]))
 }
 
-/// By itself, for the features of its libraries would be others beside another crate.
+/// Builds the gateway by itself: beside another crate its libraries would have other features.
 fn build_gateway() -> Result<(), Failure> {
     run(&mut cargo(&["build", "--locked", "--release", "--package", "autoshares-gateway"]))
 }

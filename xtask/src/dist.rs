@@ -114,7 +114,7 @@ fn sbom(build: &Build) -> Result<String, Failure> {
     run(list.stderr(Stdio::null()))?;
     // It writes one file for each member of the workspace.
     let text = fs::read_to_string(root().join("gateway/dist-sbom.json")).map_err(Failure::new)?;
-    for member in ["gateway", "gateway/counting", "sdk", "xtask"] {
+    for member in ["bench", "gateway", "gateway/counting", "sdk", "xtask"] {
         // One that is not there need not be removed.
         let _ = fs::remove_file(root().join(member).join("dist-sbom.json"));
     }

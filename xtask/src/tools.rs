@@ -66,7 +66,10 @@ pub(crate) fn install() -> Result<(), Failure> {
 /// Installs programs that only one task needs, if they are missing. Their Debian packages must have the same names.
 pub(crate) fn ensure(programs: &[&'static str]) -> Result<(), Failure> {
     let programs: Vec<_> = programs.iter().map(|name| (*name, std::slice::from_ref(name))).collect();
-    ensure_packages(&missing(&programs))
+    match missing(&programs) {
+        missing if missing.is_empty() => Ok(()),
+        missing => install_packages(&missing),
+    }
 }
 
 /// Installs Debian packages that are missing.

@@ -250,4 +250,24 @@ mod tests {
         assert_ne!(login, KeyRing::new(&two, "").pseudonym(Named::Login, b"robert.zak"));
         assert_eq!(login.to_string().len(), 32);
     }
+
+    #[test]
+    fn replicas_of_all_versions_hash_and_seal_alike() {
+        let ring = KeyRing::new(&Secrets(vec![[7; KEY_LENGTH]]), "https://a.example");
+        let texts = [
+            ring.pseudonym(Named::Login, b"robert.zak").to_string(),
+            ring.pseudonym(Named::Address, b"robert.zak").to_string(),
+            keyed(&[7; 16], Named::Code, b"123456").to_string(),
+            ring.seal(Purpose::Handle, b"text", [7; NONCE_LENGTH]),
+        ];
+        assert_eq!(
+            texts,
+            [
+                "f38accf4ee23b45d84721117dbb01c12",
+                "dcc0facba83c8ecf4666cf57729f459c",
+                "42c43796e24806e3e05184c326a8b5d1",
+                "DEzI7AcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHB0q1icyrVNPsJvE_d7kbqsZZ4cVZ"
+            ]
+        );
+    }
 }

@@ -31,7 +31,7 @@ const AFTER_PANIC: Duration = Duration::from_millis(100);
 pub fn init(log: Log) {
     let (filter, handle) = reload::Layer::new(Filter::new(log.level));
     let _ = FILTER.set(handle);
-    // Not a filter of the layer below it, for such a one is asked anew about each line.
+    // The filter stands beside the layer that writes: a filter of that one layer would be asked anew about each line.
     let filtered = tracing_subscriber::registry().with(filter);
     if log.json.unwrap_or_else(|| !io::stdout().is_terminal()) {
         filtered.with(JsonLines(line_queue::push)).init();
@@ -80,7 +80,8 @@ impl Filter {
     }
 
     fn lets_through(&self, metadata: &Metadata<'_>) -> bool {
-        // What happens within a span is told at `debug`. Making a span that no line shows would cost as much as writing a line.
+        // The lines within spans are of `debug`, but for a warning of the SDK about a key file, which belongs to no request. Making a span that
+        // no line shows would cost as much as writing a line.
         let is_shown = !metadata.is_span() || self.level >= LevelFilter::DEBUG;
         is_shown && self.targets.would_enable(metadata.target(), metadata.level())
     }
@@ -98,5 +99,49 @@ impl<S: Subscriber> Layer<S> for Filter {
     fn max_level_hint(&self) -> Option<LevelFilter> {
         // The audit trail is told at this level or a finer one.
         Some(self.level.max(LevelFilter::INFO))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use tracing::{debug, debug_span, info, info_span, trace, warn};
+
+    use super::*;
+
+    thread_local! {
+        static LINES: RefCell<String> = const { RefCell::new(String::new()) };
+    }
+
+    /// The messages of the lines that a filter lets through, those within a span with a star.
+    fn told(level: LevelFilter) -> String {
+        let keep = |_: &Metadata<'_>, line: &[u8]| {
+            let line: serde_json::Value = serde_json::from_slice(line).unwrap();
+            let star = if line["spans"].is_array() { "*" } else { "" };
+            LINES.with_borrow_mut(|lines| *lines += &format!("{}{star} ", line["message"].as_str().unwrap()));
+        };
+        let subscriber = tracing_subscriber::registry().with(Filter::new(level)).with(JsonLines(keep));
+        tracing::subscriber::with_default(subscriber, || {
+            let _request = debug_span!("request").entered();
+            let _call = info_span!(target: "autoshares_sdk", "autoshares").entered();
+            warn!("warn");
+            info!("info");
+            debug!("debug");
+            trace!("trace");
+            info!(target: audit::TARGET, "audit");
+            debug!(target: "autoshares_sdk::trace", "attempt");
+            warn!(target: "hyper", "library-warn");
+            info!(target: "hyper", "library-info");
+        });
+        LINES.take()
+    }
+
+    #[test]
+    fn lines_are_let_through_by_level_and_target_and_spans_from_debug_on() {
+        assert_eq!(told(LevelFilter::ERROR), "audit ");
+        assert_eq!(told(LevelFilter::INFO), "warn info audit library-warn ");
+        assert_eq!(told(LevelFilter::DEBUG), "warn* info* debug* audit* attempt* library-warn* ");
+        assert_eq!(told(LevelFilter::TRACE), "warn* info* debug* trace* audit* attempt* library-warn* ");
     }
 }

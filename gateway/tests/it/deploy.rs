@@ -119,6 +119,16 @@ fn sections() -> Vec<String> {
 fn containers_are_set_up_as_their_tools_and_the_gateway_want() {
     let (deploy, python) = (root().join("deploy"), root().join("target/python/bin"));
     succeeds(Command::new(python.join("hadolint")).arg(deploy.join("container/Dockerfile")));
+    // Cargo reads the manifest of every member, so the image cannot be built where one stays out of the build's files.
+    let manifest: toml::Table = fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
+    let ignored = fs::read_to_string(deploy.join("container/Dockerfile.dockerignore")).unwrap();
+    for member in manifest["workspace"]["members"].as_array().unwrap() {
+        let member = member.as_str().unwrap();
+        let is_in = |line: &str| {
+            line.strip_prefix('!').is_some_and(|path| format!("{member}/Cargo.toml").starts_with(path))
+        };
+        assert!(ignored.lines().any(is_in), "{member}");
+    }
     let manifests = ["gateway.yaml", "redis.yaml"].map(|name| deploy.join("kubernetes").join(name));
     succeeds(Command::new(python.join("kubernetes-validate")).arg("--strict").args(&manifests));
     let (own, packages) =
