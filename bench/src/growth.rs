@@ -52,7 +52,7 @@ fn logins(workshop: &Workshop, effort: Effort) -> Result<Value, Failure> {
     let budgets = AMPLE.map(|budget| budget.replace("/s", "0000/h"));
     let budgets: Vec<&str> = budgets.iter().map(String::as_str).collect();
     let server = workshop.gateway("logins", &budgets)?;
-    let load = |seconds, known: f64| Load { new_logins_after: Some(known as u64), ..Load::of(64, seconds) };
+    let load = |seconds, known: f64| Load { new_logins_after: Some(known), ..Load::of(64, seconds) };
     // Opens connections, so that their memory is not taken for that of logins.
     let mut known = load::put(workshop, load(1, 0.0), &server)?.requests;
     let before = server.resident()?;

@@ -43,7 +43,7 @@ pub(crate) struct Load {
     pub(crate) seconds: u64,
     pub(crate) tls: bool,
     /// Gives every request a login of its own, numbered from here on.
-    pub(crate) new_logins_after: Option<u64>,
+    pub(crate) new_logins_after: Option<f64>,
     /// Whether the server is meant to refuse every request.
     pub(crate) refused: bool,
 }
@@ -136,5 +136,9 @@ pub(crate) fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
     let mut figures: Vec<f64> = figures.into_iter().collect();
     figures.sort_by(f64::total_cmp);
     let middle = figures.len() / 2;
-    if figures.len() % 2 == 0 { (figures[middle - 1] + figures[middle]) / 2.0 } else { figures[middle] }
+    if figures.len().is_multiple_of(2) {
+        (figures[middle - 1] + figures[middle]) / 2.0
+    } else {
+        figures[middle]
+    }
 }
