@@ -49,7 +49,7 @@ fn connections(workshop: &Workshop, effort: Effort) -> Result<Value, Failure> {
 /// Every login asks for one reset, so each has a flow that is live until the store forgets it, and budgets of its own.
 fn logins(workshop: &Workshop, effort: Effort) -> Result<Value, Failure> {
     // Budgets of an hour, as in production, which are kept; and so large that nothing is refused.
-    let budgets = AMPLE.map(|budget| budget.replace("/s", "0000/h"));
+    let budgets = AMPLE.map(|budget| budget.replace("/s", "0/h"));
     let budgets: Vec<&str> = budgets.iter().map(String::as_str).collect();
     let server = workshop.gateway("logins", &budgets)?;
     let load = |seconds, known: f64| Load { new_logins_after: Some(known), ..Load::of(64, seconds) };
