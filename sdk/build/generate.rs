@@ -48,21 +48,28 @@ pub(crate) fn client(document: &Value) -> Result<String, String> {
 /// Returns the source code of the table of operations: the identifier, method, path and retry class of each.
 pub(crate) fn operations(document: &Value) -> String {
     let mut rows = String::new();
-    for (path, item) in members(&document["paths"]) {
-        for method in METHODS {
-            let operation = &item[method];
-            if let (Some(id), Some(retry)) =
-                (operation["operationId"].as_str(), operation["x-autoshares-retry"].as_str())
-            {
-                let retry = if retry == "safe" { "Safe" } else { "UnsentOnly" };
-                let method = method.to_uppercase();
-                rows += &format!(
-                    "    Row {{ id: {id:?}, method: {method:?}, path: {path:?}, retry: Retry::{retry} }},\n"
-                );
-            }
+    for (path, method, operation) in described(document) {
+        if let (Some(id), Some(retry)) =
+            (operation["operationId"].as_str(), operation["x-autoshares-retry"].as_str())
+        {
+            let retry = if retry == "safe" { "Safe" } else { "UnsentOnly" };
+            let method = method.to_uppercase();
+            rows += &format!(
+                "    Row {{ id: {id:?}, method: {method:?}, path: {path:?}, retry: Retry::{retry} }},\n"
+            );
         }
     }
     format!("pub(crate) const OPERATIONS: &[Row] = &[\n{rows}];\n")
+}
+
+/// The operations of the document, each with its path and method.
+fn described(document: &Value) -> impl Iterator<Item = (&str, &'static str, &Value)> {
+    let items = members(&document["paths"]);
+    items
+        .flat_map(|(path, item)| {
+            METHODS.into_iter().map(move |method| (path.as_str(), method, &item[method]))
+        })
+        .filter(|(_, _, operation)| !operation.is_null())
 }
 
 /// Puts the fields of the generated types into the order of the document, so that requests are byte for byte those of Autoshares'
@@ -115,7 +122,7 @@ fn remember_addresses(file: &mut syn::File, document: &Value) -> Result<(), Stri
     if let Some((path, _)) = members(&document["paths"]).find(|(path, _)| changes(path)) {
         return Err(format!("{path}: the address depends on the call, so `Addresses` must not remember it"));
     }
-    let operations = operations(document).matches("Row {").count();
+    let operations = described(document).count();
     if found == operations {
         return Ok(());
     }

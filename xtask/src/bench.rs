@@ -5,11 +5,11 @@ use crate::{
     tools,
 };
 
-const PACKAGES: [&str; 4] = ["libnginx-mod-http-lua", "lua-nginx-redis", "lua-cjson", "util-linux"];
+const PACKAGES: [&str; 3] = ["libnginx-mod-http-lua", "lua-nginx-redis", "lua-cjson"];
 
 /// Measures with the arguments of that crate.
 pub(crate) fn run_with(arguments: &[&str]) -> Result<(), Failure> {
-    tools::ensure(&["haproxy", "nginx", "redis-server", "valgrind", "wrk"])?;
+    tools::ensure(&["haproxy", "make", "nginx", "redis-server", "valgrind", "wrk"])?;
     tools::ensure_packages(&PACKAGES)?;
     build_gateway()?;
     run(&mut cargo(&["build", "--locked", "--release", "--quiet", "--package", "autoshares-bench"]))?;

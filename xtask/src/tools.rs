@@ -56,9 +56,7 @@ pub(crate) fn install() -> Result<(), Failure> {
     if !works(&mut program("pkg-config", &["--exists", "openssl"])) {
         missing.extend(["pkg-config", "libssl-dev"]);
     }
-    if !missing.is_empty() {
-        install_packages(&missing)?;
-    }
+    install_packages(&missing)?;
     install_npm_packages()?;
     install_python_packages()
 }
@@ -66,19 +64,13 @@ pub(crate) fn install() -> Result<(), Failure> {
 /// Installs programs that only one task needs, if they are missing. Their Debian packages must have the same names.
 pub(crate) fn ensure(programs: &[&'static str]) -> Result<(), Failure> {
     let programs: Vec<_> = programs.iter().map(|name| (*name, std::slice::from_ref(name))).collect();
-    match missing(&programs) {
-        missing if missing.is_empty() => Ok(()),
-        missing => install_packages(&missing),
-    }
+    install_packages(&missing(&programs))
 }
 
 /// Installs Debian packages that are missing.
 pub(crate) fn ensure_packages(packages: &[&str]) -> Result<(), Failure> {
     let is_missing = |name: &&str| !works(&mut program("dpkg", &["--status", name]));
-    match packages.iter().copied().filter(is_missing).collect::<Vec<_>>() {
-        missing if missing.is_empty() => Ok(()),
-        missing => install_packages(&missing),
-    }
+    install_packages(&packages.iter().copied().filter(is_missing).collect::<Vec<_>>())
 }
 
 /// Installs a tool from crates.io below `target/tools`. Cargo does nothing if this version is already installed there.
@@ -104,6 +96,9 @@ pub(crate) fn node() -> Result<String, Failure> {
 }
 
 fn install_packages(packages: &[&str]) -> Result<(), Failure> {
+    if packages.is_empty() {
+        return Ok(());
+    }
     let by_hand =
         || Failure::new(format!("install these packages, then run this again: {}", packages.join(" ")));
     let root_user = read(&mut program("id", &["-u"])).is_ok_and(|id| id.trim() == "0");
