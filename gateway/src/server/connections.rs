@@ -253,8 +253,13 @@ impl Connection {
         self.must_go.load(Ordering::Relaxed)
     }
 
+    /// Whether it waits for a request, or for the rest of its head.
+    pub fn waits(&self) -> bool {
+        matches!(self.phase(), IDLE | PARTIAL_HEAD)
+    }
+
     fn may_go(&self) -> bool {
-        matches!(self.phase(), IDLE | PARTIAL_HEAD) && !self.must_go.load(Ordering::Relaxed)
+        self.waits() && !self.must_go.load(Ordering::Relaxed)
     }
 }
 

@@ -14,6 +14,7 @@ use axum::http::Request;
 use pin_project_lite::pin_project;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    task::yield_now,
     time::{Sleep, sleep},
 };
 use tower::Service;
@@ -30,12 +31,17 @@ pin_project! {
         head: Duration,
         // Runs while a head does not come at once, which is rare.
         deadline: Option<Pin<Box<Sleep>>>,
+        // Runs when the connection is to give way.
+        last_look: Option<LastLook>,
     }
 }
 
+/// Ends when the runtime has asked the system once more what has come.
+type LastLook = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 impl<S> Watched<S> {
     pub fn new(stream: S, connection: Arc<Connection>, head: Duration) -> Self {
-        Self { stream, connection, head, deadline: None }
+        Self { stream, connection, head, deadline: None, last_look: None }
     }
 }
 
@@ -54,23 +60,29 @@ impl<S: AsyncRead> AsyncRead for Watched<S> {
         }
         match this.stream.poll_read(context, buffer) {
             Poll::Ready(read) => {
+                *this.last_look = None;
                 if buffer.filled().len() > before && connection.phase() == IDLE {
                     connection.enter(PARTIAL_HEAD);
                     *this.deadline = None;
                 }
                 Poll::Ready(read)
             }
-            Poll::Pending if connection.phase() == PARTIAL_HEAD => {
-                if connection.should_close(context) {
+            // What the client has sent by now may lie in the system's buffer unseen, above all on a connection that has just been accepted. A
+            // request among it is served.
+            Poll::Pending if connection.waits() && connection.should_close(context) => {
+                let look = this.last_look.get_or_insert_with(|| Box::pin(yield_now()));
+                ready!(look.as_mut().poll(context));
+                *this.last_look = None;
+                if connection.phase() == PARTIAL_HEAD {
                     return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
                 }
+                // As if the client had closed it, which ends the connection in good order.
+                Poll::Ready(Ok(()))
+            }
+            Poll::Pending if connection.phase() == PARTIAL_HEAD => {
                 let deadline = this.deadline.get_or_insert_with(|| Box::pin(sleep(*this.head)));
                 ready!(deadline.as_mut().poll(context));
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-            }
-            // As if the client had closed it, which ends the connection in good order.
-            Poll::Pending if connection.phase() == IDLE && connection.should_close(context) => {
-                Poll::Ready(Ok(()))
             }
             Poll::Pending => Poll::Pending,
         }
@@ -153,5 +165,64 @@ impl<F: Future> Future for UnderWay<F> {
         let reply = ready!(this.reply.poll(context));
         this.place.connection.enter(WRITING);
         Poll::Ready(reply)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        net::Ipv4Addr,
+        pin::Pin,
+        task::{Context, Poll},
+        time::Duration,
+    };
+
+    use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+
+    use super::Watched;
+    use crate::{
+        clock::Clock,
+        server::connections::{Connections, Most, Place},
+    };
+
+    /// A stream with something to read, of which it knows only when it is asked once more; or with nothing to read.
+    struct Unseen {
+        bytes: &'static [u8],
+        is_known: bool,
+    }
+
+    impl AsyncRead for Unseen {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            if !std::mem::replace(&mut self.is_known, true) || self.bytes.is_empty() {
+                return Poll::Pending;
+            }
+            buffer.put_slice(self.bytes);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// What is read from a connection that was asked to go.
+    async fn read_by_one_that_must_go(bytes: &'static [u8]) -> Vec<u8> {
+        let connections = Connections::new(Most { all: 1, per_network: 9 }, None, Clock::system());
+        let place =
+            |last: u8| -> Option<Place> { connections.place(Some(Ipv4Addr::new(10, 0, 0, last).into())) };
+        let (old, _new) = (place(1).unwrap(), place(2).unwrap());
+        let mut stream =
+            Watched::new(Unseen { bytes, is_known: false }, old.connection.clone(), Duration::from_secs(9));
+        let mut buffer = vec![0; 9];
+        let count = stream.read(&mut buffer).await.unwrap();
+        buffer.truncate(count);
+        buffer
+    }
+
+    #[tokio::test]
+    async fn a_request_that_has_arrived_is_read_before_its_connection_gives_way() {
+        assert_eq!(read_by_one_that_must_go(b"POST").await, b"POST");
+        assert!(read_by_one_that_must_go(b"").await.is_empty());
     }
 }
