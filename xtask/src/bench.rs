@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: builds the gateway as it is shipped, and has the crate in `bench/` measure it.
 
 use crate::{
-    command::{Failure, cargo, run},
+    command::{Failure, built, cargo, program, run},
     tools,
 };
 
@@ -17,12 +17,10 @@ pub(crate) fn run_with(arguments: &[&str]) -> Result<(), Failure> {
     run(cargo(&measure).args(arguments))
 }
 
-/// Compares the instructions of a request with those that are recorded. The counting program itself need not be optimized.
+/// Compares the instructions of a request with those that are recorded. The counting program, which has been built, need not be optimized.
 pub(crate) fn check_instructions() -> Result<(), Failure> {
     build_gateway()?;
-    let count =
-        ["run", "--locked", "--quiet", "--package", "autoshares-bench", "--bin", "autoshares-bench", "--"];
-    run(cargo(&count).args(["--callgrind", "--check"]))
+    run(&mut program(&built("autoshares-bench")?, &["--callgrind", "--check"]))
 }
 
 /// Builds the gateway by itself: beside another crate its libraries would have other features.

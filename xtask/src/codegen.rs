@@ -4,7 +4,7 @@ use std::fs;
 
 use similar::TextDiff;
 
-use crate::command::{Failure, cargo, read, root};
+use crate::command::{Failure, built, cargo, program, read, root, run};
 
 /// Each generated document, with the arguments with which the gateway prints it.
 const DOCUMENTS: [(&str, &[&str]); 5] = [
@@ -21,8 +21,9 @@ const PART: [&str; 2] = ["<!-- settings -->\n", "<!-- /settings -->\n"];
 /// The exit code of `--check` when a document is out of date, so that scripts can tell this from other failures.
 const STALE: u8 = 4;
 
-/// Generates all documents, and writes those that have changed.
+/// Builds the gateway, generates all documents, and writes those that have changed.
 pub(crate) fn write() -> Result<(), Failure> {
+    build()?;
     for (document, arguments) in DOCUMENTS {
         let made = make(document, arguments)?;
         if current(document) == made {
@@ -36,9 +37,15 @@ pub(crate) fn write() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Compares all documents with freshly generated ones, without writing any. Prints a diff for each one that is out of date, and fails with
-/// the command that updates them.
+/// Builds the gateway, and does what [`compare`] does.
 pub(crate) fn check() -> Result<(), Failure> {
+    build()?;
+    compare()
+}
+
+/// Compares all documents with those that the gateway prints, which has been built, without writing any. Prints a diff for each one that is out of
+/// date, and fails with the command that updates them.
+pub(crate) fn compare() -> Result<(), Failure> {
     let mut stale = Vec::new();
     for (document, arguments) in DOCUMENTS {
         let (current, made) = (current(document), make(document, arguments)?);
@@ -58,10 +65,13 @@ pub(crate) fn check() -> Result<(), Failure> {
     Err(Failure { text: format!("{} is stale; run `cargo xtask codegen`", stale.join(", ")), code: STALE })
 }
 
+fn build() -> Result<(), Failure> {
+    run(&mut cargo(&["build", "--locked", "--quiet", "--package", "autoshares-gateway"]))
+}
+
 /// Generates a document by running the gateway, which prints it, or the part of it that is generated.
 fn make(document: &str, arguments: &[&str]) -> Result<String, Failure> {
-    let gateway = ["run", "--locked", "--quiet", "--package", "autoshares-gateway", "--"];
-    let made = read(cargo(&gateway).args(arguments))?;
+    let made = read(&mut program(&built("autoshares-gateway")?, arguments))?;
     Ok(between(&current(document), PART, &made))
 }
 

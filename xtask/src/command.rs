@@ -23,6 +23,12 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// The path of a program of the workspace that cargo has built without optimization. It lies beside this one.
+pub(crate) fn built(name: &str) -> Result<String, Failure> {
+    let own = env::current_exe().map_err(Failure::new)?;
+    Ok(own.with_file_name(name).display().to_string())
+}
+
 /// Prepares a command that runs a program in the root of the workspace.
 pub(crate) fn program(name: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(name);
