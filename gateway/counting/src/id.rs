@@ -8,12 +8,28 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(pub [u8; 16]);
 
+/// An [`Id`] as 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug)]
+pub struct Hexadecimal([[u8; 2]; 16]);
+
+impl Id {
+    /// The identifier as text. Each line of the audit trail shows three, and formatting a number takes ten times as long.
+    pub fn hexadecimal(self) -> Hexadecimal {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        Hexadecimal(self.0.map(|byte| [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)])))
+    }
+}
+
+impl Hexadecimal {
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(self.0.as_flattened()).expect("digits are ASCII")
+    }
+}
+
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        // Each line of the audit trail shows three, and formatting a number takes ten times as long.
-        let digits = self.0.map(|byte| [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]));
-        f.write_str(std::str::from_utf8(digits.as_flattened()).expect("digits are ASCII"))
+        f.write_str(self.hexadecimal().as_str())
     }
 }
 

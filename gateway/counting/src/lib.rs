@@ -45,7 +45,7 @@ pub use decision::{
     BOOKING, Beginning, Charge, Counter, Decided, Decision, LIVE, Level, Mark, Newcomers, OrBegin, Owned,
     Raise, Recalled, Record, RecordUse, Settlement, StageChange, Subject, Verdict, Visit,
 };
-pub use id::Id;
+pub use id::{Hexadecimal, Id};
 pub use ledger::{Booking, Lane, Reading, WINDOW_MINUTES};
 pub use presence::{Away, Presence, Unusable};
 pub use rate::Rate;

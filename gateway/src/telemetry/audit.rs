@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use autoshares_counting::Id;
+use autoshares_counting::{Hexadecimal, Id};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::Serialize;
 use strum::{EnumIter, IntoStaticStr};
@@ -265,13 +265,14 @@ impl Trail {
 fn write(line: &Line<'_>, withheld: Option<u32>) {
     let Line { event, request_id, address, flow, login, reason } = line;
     let event: &'static str = event.into();
+    let [address, flow, login] = [address, flow, login].map(|id| id.map(Id::hexadecimal));
     info!(
         target: TARGET,
         event,
         request_id,
-        address = address.map(tracing::field::display),
-        flow = flow.map(tracing::field::display),
-        login = login.map(tracing::field::display),
+        address = address.as_ref().map(Hexadecimal::as_str),
+        flow = flow.as_ref().map(Hexadecimal::as_str),
+        login = login.as_ref().map(Hexadecimal::as_str),
         reason,
         withheld,
         "audit"

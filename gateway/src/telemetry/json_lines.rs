@@ -60,7 +60,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLines {
         line.json.extend_from_slice(metadata.level().as_str().as_bytes());
         line.json.push(b'"');
         event.record(&mut line);
-        line.value("target", metadata.target());
+        line.text("target", metadata.target());
         if let Some(scope) = context.event_scope(event) {
             line.json.extend_from_slice(b",\"spans\":[");
             for (index, span) in scope.from_root().enumerate() {
@@ -85,21 +85,39 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLines {
 struct Fields {
     json: Vec<u8>,
     /// Room for a value that has to be written as text first.
-    text: String,
+    room: String,
 }
 
 impl Fields {
     const fn new() -> Self {
-        Self { json: Vec::new(), text: String::new() }
+        Self { json: Vec::new(), room: String::new() }
     }
 
-    /// Adds a member. Its name stands in the source, and is one that JSON need not escape.
+    /// Adds a member.
     fn value(&mut self, name: &str, value: impl Serialize) {
+        self.name(name);
+        // No text and no number fails to be written into memory.
+        let _ = serde_json::to_writer(&mut self.json, &value);
+    }
+
+    /// Adds a member that is a text.
+    fn text(&mut self, name: &str, text: &str) {
+        // Nearly no text has to be escaped, which many bytes at once tell.
+        let is_special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+        if text.bytes().fold(false, |found, byte| found | is_special(byte)) {
+            return self.value(name, text);
+        }
+        self.name(name);
+        self.json.push(b'"');
+        self.json.extend_from_slice(text.as_bytes());
+        self.json.push(b'"');
+    }
+
+    /// Begins a member. Its name stands in the source, and is one that JSON need not escape.
+    fn name(&mut self, name: &str) {
         self.json.extend_from_slice(b",\"");
         self.json.extend_from_slice(name.strip_prefix("r#").unwrap_or(name).as_bytes());
         self.json.extend_from_slice(b"\":");
-        // No text and no number fails to be written into memory.
-        let _ = serde_json::to_writer(&mut self.json, &value);
     }
 }
 
@@ -121,16 +139,16 @@ impl Visit for Fields {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.value(field.name(), value);
+        self.text(field.name(), value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let mut text = std::mem::take(&mut self.text);
+        let mut text = std::mem::take(&mut self.room);
         text.clear();
         // A value that cannot be written leaves what it has written so far.
         let _ = write!(text, "{value:?}");
-        self.value(field.name(), &*text);
-        self.text = text;
+        self.text(field.name(), &text);
+        self.room = text;
     }
 }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{MatchedPath, Request},
-    http::{HeaderMap, HeaderValue, Method, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     response::Response,
 };
 use tokio::time::Instant;
@@ -192,7 +192,13 @@ impl Line {
 
 /// Whether the client sent an application key of its own, in any spelling that some server might accept.
 fn carries_key(headers: &HeaderMap) -> bool {
-    headers.keys().any(|name| name.as_str().replace('_', "-") == "et-app-key")
+    const KEY: &[u8] = b"et-app-key";
+    let is_key = |name: &HeaderName| {
+        let bytes = name.as_str().as_bytes();
+        bytes.len() == KEY.len()
+            && bytes.iter().zip(KEY).all(|(one, other)| one == other || (*one, *other) == (b'_', b'-'))
+    };
+    headers.keys().any(is_key)
 }
 
 /// The method as a label. All methods that HTTP does not name share one, or clients could make the metrics grow.
