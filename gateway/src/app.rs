@@ -2,20 +2,25 @@
 
 use std::{
     convert::Infallible,
+    pin::Pin,
     sync::{Arc, PoisonError, RwLock},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use autoshares_counting::{Micros, RedisSettings, Store};
 use autoshares_sdk::Client;
 use axum::{
-    Router,
-    extract::{Request, State},
-    http::{HeaderValue, header},
+    BoxError, Router,
+    body::{Body, Bytes, HttpBody},
+    extract::State,
+    http::{HeaderValue, Request, header},
     middleware::{Next, from_fn_with_state},
     response::Response,
+    routing::future::RouteFuture,
 };
-use tower::{Service, ServiceExt, service_fn};
+use pin_project_lite::pin_project;
+use tower::{Service, ServiceExt};
 
 use crate::{
     api::{self, Api, docs},
@@ -34,7 +39,7 @@ use crate::{
     randomness::Randomness,
     server::{Connections, Entrance, Header, Most, Watched},
     steps::{Autoshares, Lasting, Report, Steps},
-    telemetry::{self, Observing, alarm::Alarm, audit::Trail, metrics::Metrics, store_watch},
+    telemetry::{self, Observing, alarm::Alarm, audit::Trail, health::Health, metrics::Metrics, store_watch},
 };
 
 /// Time and random bytes, which come in as values so that tests can choose them.
@@ -95,22 +100,8 @@ pub fn build(config: Config, world: World) -> Arc<App> {
 
 impl App {
     /// The public routes, which follow the settings.
-    pub fn public(self: &Arc<Self>) -> Router {
-        let app = Arc::clone(self);
-        Router::new().fallback_service(service_fn(move |request| {
-            let app = Arc::clone(&app);
-            async move {
-                let mut reply: Result<Response, Infallible> =
-                    app.current().routes.clone().call(request).await;
-                // So that a proxy sends no more over this connection, and meets none that closes.
-                if app.report.health.is_draining()
-                    && let Ok(reply) = &mut reply
-                {
-                    reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-                }
-                reply
-            }
-        }))
+    pub fn public(self: &Arc<Self>) -> Public {
+        Public(Arc::clone(self))
     }
 
     /// What a connection is asked when it comes.
@@ -201,6 +192,54 @@ impl App {
 
     fn current(&self) -> Arc<Current> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Serves the public routes. Each request gets those of the settings that are in force when it comes.
+#[derive(Clone, Debug)]
+pub struct Public(Arc<App>);
+
+impl<B> Service<Request<B>> for Public
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Reply;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Reply {
+        Reply {
+            reply: self.0.current().routes.clone().call(request),
+            health: Arc::clone(&self.0.report.health),
+        }
+    }
+}
+
+pin_project! {
+    /// A reply of the public routes, when it is there.
+    pub struct Reply {
+        #[pin]
+        reply: RouteFuture<Infallible>,
+        health: Arc<Health>,
+    }
+}
+
+impl Future for Reply {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Ok(mut reply) = ready!(this.reply.poll(context));
+        // So that a proxy sends no more over this connection, and meets none that closes.
+        if this.health.is_draining() {
+            reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Poll::Ready(Ok(reply))
     }
 }
 
@@ -320,7 +359,7 @@ struct Around {
 
 /// What happens around every route, the outermost first. It is one layer of axum's, for each layer costs allocations that add up to more than what
 /// happens in it.
-async fn answer(State(around): State<Arc<Around>>, request: Request, next: Next) -> Response {
+async fn answer(State(around): State<Arc<Around>>, request: Request<Body>, next: Next) -> Response {
     let Around { origins, observed, page } = &*around;
     // Outermost, for `telemetry` replaces the whole response when it renders a problem.
     edge::headers(origins, request, |request| {
@@ -337,7 +376,7 @@ async fn answer(State(around): State<Arc<Around>>, request: Request, next: Next)
 
 #[cfg(test)]
 mod tests {
-    use axum::{body::Body, http::Request, routing::get};
+    use axum::routing::get;
     use tower::ServiceExt;
 
     use super::*;

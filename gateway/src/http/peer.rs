@@ -2,14 +2,13 @@
 
 use std::net::SocketAddr;
 
-use axum::{extract::ConnectInfo, http::Extensions};
+use axum::http::Extensions;
 
-/// Rides on a request whose connection began with a PROXY header: the client that it named.
+/// Rides on every request that came over a socket: the client of its connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
-/// The peer of a request; `None` for one that came over no socket, as in a test.
+/// The client of a request's connection; `None` for one that came over no socket, as in a test.
 pub fn of(extensions: &Extensions) -> Option<SocketAddr> {
-    let named = extensions.get::<Peer>().map(|Peer(client)| *client);
-    named.or_else(|| extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer))
+    extensions.get::<Peer>().map(|Peer(client)| *client)
 }

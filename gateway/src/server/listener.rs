@@ -2,6 +2,7 @@
 //! requests under way end before they stop, up to a deadline.
 
 use std::{
+    convert::Infallible,
     future::poll_fn,
     io,
     net::{SocketAddr, TcpListener},
@@ -11,13 +12,15 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
+use axum::{ServiceExt, http::Request, response::Response};
 use axum_server::{Handle, accept::Accept};
+use hyper::body::Incoming;
 use rustls::ServerConfig;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::either::Either;
+use tower::Service;
 
 use super::{
     connections::{Connections, Place},
@@ -38,7 +41,8 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 /// How many connections operators may have at once.
 pub const MAX_OPERATORS: usize = 32;
 /// More headers than an honest request within [`crate::http::edge::MAX_HEAD`] has, so that `edge` can answer with a problem document.
-const MAX_HEADERS: usize = 512;
+/// hyper allocates 32 bytes for each of them twice for each request, and jemalloc has rooms of 14 KiB at hand, but none of 16.
+const MAX_HEADERS: usize = 448;
 /// Twice the head that `edge` lets through, so that `edge` can refuse a head of up to this size with a problem document.
 const READ_BUFFER: usize = 2 * crate::http::edge::MAX_HEAD;
 
@@ -102,19 +106,27 @@ impl Listener {
         self.address
     }
 
-    /// Serves the routes until `stop` is called.
+    /// Serves requests until `stop` is called.
     ///
     /// # Errors
     ///
     /// An [`io::Error`] when the socket fails.
-    pub async fn serve(
+    pub async fn serve<S>(
         self,
-        router: Router,
+        service: S,
         stop: Stop,
         patience: Patience,
         connections: Arc<Connections>,
         entrance: impl Fn() -> Entrance + Send + Sync + 'static,
-    ) -> io::Result<()> {
+    ) -> io::Result<()>
+    where
+        S: Service<Request<Incoming>, Response = Response, Error = Infallible>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send,
+    {
         let room = Arc::clone(&connections);
         let entering = Entering { connections, entrance: Arc::new(entrance), head: patience.head };
         let mut server = axum_server::from_tcp(self.socket)?
@@ -133,7 +145,7 @@ impl Listener {
         // A client that has closed its sending side still wants its answer. And a client that goes away must not cancel a call to Autoshares
         // that spends something, or nobody would learn how the call ended.
         http.half_close(true);
-        server.serve(router.into_make_service_with_connect_info::<SocketAddr>()).await
+        server.serve(service.into_make_service()).await
     }
 }
 
@@ -188,7 +200,7 @@ impl Entering {
         let connection = Arc::clone(&place.connection);
         let mut stream = TimeoutStream::new(Watched::new(socket, connection, self.head));
         stream.set_write_timeout(Some(WRITE_DEADLINE));
-        Ok((Box::pin(stream), Serving::new(service, Arc::new(place), client.map(Peer))))
+        Ok((Box::pin(stream), Serving::new(service, Arc::new(place), Peer(client.unwrap_or(peer)))))
     }
 }
 

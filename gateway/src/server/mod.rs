@@ -21,6 +21,8 @@ pub use listener::{Entrance, Listener, Patience, Stop};
 pub use proxy_protocol::Header;
 pub use reload::Load;
 
+pub use crate::http::peer::Peer;
+
 use crate::{guard::Guard, steps::Report};
 
 /// The parts of the gateway that the admin listener reports on.

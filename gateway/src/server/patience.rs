@@ -120,12 +120,11 @@ impl<S: AsyncWrite> AsyncWrite for Watched<S> {
 pub struct Serving<S> {
     service: S,
     place: Arc<Place>,
-    /// The client that a PROXY header named.
-    client: Option<Peer>,
+    client: Peer,
 }
 
 impl<S> Serving<S> {
-    pub fn new(service: S, place: Arc<Place>, client: Option<Peer>) -> Self {
+    pub fn new(service: S, place: Arc<Place>, client: Peer) -> Self {
         Self { service, place, client }
     }
 }
@@ -141,9 +140,7 @@ impl<S: Service<Request<B>>, B> Service<Request<B>> for Serving<S> {
 
     fn call(&mut self, mut request: Request<B>) -> UnderWay<S::Future> {
         self.place.connection.enter(SERVING);
-        if let Some(client) = self.client {
-            request.extensions_mut().insert(client);
-        }
+        request.extensions_mut().insert(self.client);
         UnderWay { reply: self.service.call(request), place: Arc::clone(&self.place) }
     }
 }

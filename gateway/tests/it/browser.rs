@@ -18,10 +18,12 @@ async fn the_docs_show_in_a_browser_under_their_own_policy() {
     let app = TestApp::with(&sandbox.client(), false);
     let asked = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&asked);
-    let router = app.router.layer(from_fn(move |request: Request, next: axum::middleware::Next| {
-        kept.lock().unwrap().push(request.uri().to_string());
-        next.run(request)
-    }));
+    let router = Router::new().fallback_service(app.router).layer(from_fn(
+        move |request: Request, next: axum::middleware::Next| {
+            kept.lock().unwrap().push(request.uri().to_string());
+            next.run(request)
+        },
+    ));
     let listener = listener();
     let address = listener.address();
     tokio::spawn(serve(listener, router));

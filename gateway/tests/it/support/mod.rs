@@ -3,6 +3,7 @@
 pub mod haproxy;
 
 use std::{
+    convert::Infallible,
     fs,
     io::{BufRead, BufReader},
     net::SocketAddr,
@@ -15,24 +16,24 @@ use std::{
 
 use autoshares_counting::{Beginning, Decision, Owned, Rate, RecordUse, Store};
 use autoshares_gateway::{
-    app::{self, World},
+    app::{self, Public, World},
     clock::Clock,
     config::{Config, PublicOrigin},
     flow::{Handle, KeyRing, Named, Seals, Spelling, Stage},
     randomness::Randomness,
-    server::{Connections, Entrance, Listener, Most, Patience, Stop},
+    server::{Connections, Entrance, Listener, Most, Patience, Peer, Stop},
     telemetry::{health::Health, metrics::Metrics},
 };
 use autoshares_sdk::{AppKey, Client, sandbox::Sandbox};
 use axum::{
-    Router,
     body::Body,
-    extract::ConnectInfo,
     http::{HeaderMap, Method, Request, StatusCode},
+    response::Response,
 };
 use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use serde_json::Value;
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 
 pub const KEY: &str = "canary-key-5c1d";
 pub const JSON: (&str, &str) = ("content-type", "application/json");
@@ -105,7 +106,7 @@ pub const DOCUMENTED: [(Method, &str, &str); 4] = [
 /// The gateway in process, with what a test wants to look at or move.
 #[derive(Clone)]
 pub struct TestApp {
-    pub router: Router,
+    pub router: Public,
     pub metrics: Arc<Metrics>,
     pub health: Arc<Health>,
     /// Seals what the gateway opens.
@@ -242,7 +243,7 @@ impl TestApp {
     ) -> Answered {
         let mut request = Request::builder().method(method).uri(target);
         if let Some(peer) = peer {
-            request = request.extension(ConnectInfo(SocketAddr::new(peer.parse().unwrap(), 4711)));
+            request = request.extension(Peer(SocketAddr::new(peer.parse().unwrap(), 4711)));
         }
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -301,10 +302,14 @@ pub fn listener() -> Listener {
 }
 
 /// Serves routes until the test ends.
-pub async fn serve(listener: Listener, router: Router) {
+pub async fn serve<S>(listener: Listener, service: S)
+where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
     let connections = Connections::new(Most { all: 32, per_network: 32 }, None, Clock::system());
     let patience = Patience::new(Duration::from_secs(75));
-    listener.serve(router, Stop::new(), patience, connections, Entrance::default).await.unwrap();
+    listener.serve(service, Stop::new(), patience, connections, Entrance::default).await.unwrap();
 }
 
 impl Answered {
