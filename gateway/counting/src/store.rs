@@ -53,7 +53,8 @@ impl Store {
     pub async fn decide(&self, decision: &Decision<'_>, now: Micros) -> Result<Decided, Away> {
         match &self.0 {
             Backend::Memory(memory) => Ok(lock(memory).decide(decision, now)),
-            Backend::Redis(redis) => redis.decide(decision, now).await,
+            // In a box, or every decision in this process would carry the room for one in Redis along.
+            Backend::Redis(redis) => Box::pin(redis.decide(decision, now)).await,
             #[cfg(feature = "simulation")]
             Backend::Shared(link) => link.decide(decision).await,
         }
@@ -64,7 +65,7 @@ impl Store {
     pub async fn settle(&self, decision: Id, settlement: &Settlement<'_>, now: Micros) {
         match &self.0 {
             Backend::Memory(memory) => lock(memory).settle(decision, settlement, now),
-            Backend::Redis(redis) => redis.settle(decision, settlement, now).await,
+            Backend::Redis(redis) => Box::pin(redis.settle(decision, settlement, now)).await,
             #[cfg(feature = "simulation")]
             Backend::Shared(link) => link.settle(decision, settlement),
         }
@@ -78,7 +79,7 @@ impl Store {
     pub async fn recall(&self, record: Id, mark: Id, now: Micros) -> Result<Recalled, Away> {
         match &self.0 {
             Backend::Memory(memory) => Ok(lock(memory).recall(record, mark, now)),
-            Backend::Redis(redis) => redis.recall(record, mark, now).await,
+            Backend::Redis(redis) => Box::pin(redis.recall(record, mark, now)).await,
             #[cfg(feature = "simulation")]
             Backend::Shared(link) => link.recall(record, mark).await,
         }

@@ -96,25 +96,22 @@ impl Api {
         head: &Parts,
         body: &[u8],
     ) -> Result<Reply, Stop> {
-        let members = || Members::read(&head.headers, body);
+        let (steps, members) = (&self.door.steps, || Members::read(&head.headers, body));
+        // Each in a box, or the layers would move the room for the largest one about, for every request several times.
         match operation {
             Operation::RequestReset => {
-                steps::request_reset(&self.door.steps, caller, ResetRequest::read(members()?)?).await
+                Box::pin(steps::request_reset(steps, caller, ResetRequest::read(members()?)?)).await
             }
             Operation::FetchQuestion => {
                 let login = request_body::username(head.uri.query().unwrap_or_default())?;
-                steps::fetch_question(&self.door.steps, caller, login).await
+                Box::pin(steps::fetch_question(steps, caller, login)).await
             }
             Operation::RedeemCode => {
-                steps::redeem_code(
-                    &self.door.steps,
-                    caller,
-                    CodeRedemption::read(members()?, self.code_digits)?,
-                )
-                .await
+                let code = CodeRedemption::read(members()?, self.code_digits)?;
+                Box::pin(steps::redeem_code(steps, caller, code)).await
             }
             Operation::SetPassword => {
-                steps::set_password(&self.door.steps, caller, PasswordUpdate::read(members()?)?).await
+                Box::pin(steps::set_password(steps, caller, PasswordUpdate::read(members()?)?)).await
             }
         }
     }

@@ -167,7 +167,10 @@ fn too_large() -> Problem {
 }
 
 /// Replies to a panic: the client learns only that the gateway failed. The panic hook has written to the log where.
-pub async fn unbroken(inner: impl Future<Output = Response>) -> Response {
+///
+/// It is no `async fn`, which would keep room for `inner` twice.
+pub fn unbroken(inner: impl Future<Output = Response>) -> impl Future<Output = Response> {
     // What a request leaves behind when it panics in the middle is what it leaves when it is dropped there.
-    AssertUnwindSafe(inner).catch_unwind().await.unwrap_or_else(|_| Problem::internal().into_response())
+    let caught = AssertUnwindSafe(inner).catch_unwind();
+    caught.map(|reply| reply.unwrap_or_else(|_| Problem::internal().into_response()))
 }
