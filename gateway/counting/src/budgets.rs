@@ -18,7 +18,7 @@ use crate::{
     rate::Rate,
 };
 
-/// The most budgets that are kept. They take some twenty megabytes.
+/// The most budgets that are kept. They take some ten megabytes.
 const MAX_BUDGETS: usize = 100_000;
 /// How many exhausted budgets are looked at, at most, to find one that may go.
 const MAX_LOOKS: usize = 32;
@@ -26,25 +26,30 @@ const MAX_LOOKS: usize = 32;
 /// All budgets, and the distinct things that were seen within the last hour.
 #[derive(Clone, Debug)]
 pub(crate) struct Budgets {
-    arrivals: HashMap<BudgetKey, Arrival>,
+    /// When all that was spent will have come back.
+    arrivals: HashMap<BudgetKey, Micros>,
+    kinds: Vec<Kind>,
     /// When budgets are unused again, the next one first; one that was charged again stands here more than once.
     endings: BinaryHeap<Reverse<(Micros, BudgetKey)>>,
     seen: Seen,
     max_budgets: usize,
 }
 
+/// Names a budget in 18 bytes, for there are many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct BudgetKey {
     /// `None` is the budget that newcomers share when there is no room.
     subject: Option<Subject>,
-    pub(crate) name: &'static str,
-    period: Duration,
+    /// Its place in [`Budgets::kinds`].
+    kind: u8,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Arrival {
-    pub(crate) at: Micros,
-    pub(crate) rate: Rate,
+/// What budgets of all subjects have in common.
+#[derive(Clone, Debug)]
+struct Kind {
+    name: &'static str,
+    /// The rate at which the last one was spent. A kind has one period, and its count may change.
+    rate: Rate,
 }
 
 /// Charges that have room and are not written yet.
@@ -58,8 +63,11 @@ pub(crate) struct Spending {
 /// The charge of one rate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spent {
+    pub(crate) name: &'static str,
     pub(crate) key: BudgetKey,
-    pub(crate) arrival: Arrival,
+    pub(crate) arrival: Micros,
+    /// How long one takes to come back.
+    pub(crate) interval: Micros,
     /// Whether a settlement may undo it.
     pub(crate) receipt: bool,
 }
@@ -81,7 +89,13 @@ impl Default for Budgets {
 
 impl Budgets {
     fn with_capacity(max_budgets: usize) -> Self {
-        Self { arrivals: HashMap::default(), endings: BinaryHeap::new(), seen: Seen::default(), max_budgets }
+        Self {
+            arrivals: HashMap::default(),
+            kinds: Vec::new(),
+            endings: BinaryHeap::new(),
+            seen: Seen::default(),
+            max_budgets,
+        }
     }
 
     /// Computes the budgets as they would be after these charges, without writing them.
@@ -134,15 +148,28 @@ impl Budgets {
     ) -> Result<Vec<Spent>, Duration> {
         let (mut all, mut wait) = (Vec::new(), None);
         for rate in rates {
-            let key = self.place(BudgetKey { subject: Some(subject), name, period: rate.period }, now);
-            let arrival = self.arrivals.get(&key).map_or(0, |arrival| arrival.at);
+            let kind = self.kind(name, *rate);
+            let key = self.place(BudgetKey { subject: Some(subject), kind }, now);
+            let arrival = self.arrivals.get(&key).copied().unwrap_or_default();
             match rate.spend(arrival, now) {
-                Ok(at) => all.push(Spent { key, arrival: Arrival { at, rate: *rate }, receipt }),
+                Ok(arrival) => all.push(Spent { name, key, arrival, interval: rate.interval(), receipt }),
                 // Whoever waits must find room in all of them.
                 Err(until) => wait = wait.max(Some(until)),
             }
         }
         wait.map_or(Ok(all), |wait| Err(Duration::from_micros(wait)))
+    }
+
+    /// The kind of budgets with a name and a period, which from now on have this rate.
+    fn kind(&mut self, name: &'static str, rate: Rate) -> u8 {
+        let known = self.kinds.iter().position(|kind| kind.name == name && kind.rate.period == rate.period);
+        let place = known.unwrap_or(self.kinds.len());
+        if known.is_some() {
+            self.kinds[place].rate = rate;
+        } else {
+            self.kinds.push(Kind { name, rate });
+        }
+        u8::try_from(place).expect("there are some twenty names of budgets, and four periods")
     }
 
     fn spend_reserve(
@@ -171,12 +198,12 @@ impl Budgets {
         self.drop_unused(now);
     }
 
-    fn write(&mut self, key: BudgetKey, arrival: Arrival) {
+    fn write(&mut self, key: BudgetKey, arrival: Micros) {
         self.arrivals.insert(key, arrival);
-        self.endings.push(Reverse((arrival.at, key)));
+        self.endings.push(Reverse((arrival, key)));
         // Entries that a later charge made void must not pile up.
         if self.endings.len() > 2 * self.arrivals.len() + 1024 {
-            self.endings = self.arrivals.iter().map(|(key, arrival)| Reverse((arrival.at, *key))).collect();
+            self.endings = self.arrivals.iter().map(|(key, arrival)| Reverse((*arrival, *key))).collect();
         }
     }
 
@@ -185,7 +212,7 @@ impl Budgets {
             && at <= now
         {
             self.endings.pop();
-            if self.arrivals.get(&key).is_some_and(|arrival| arrival.at == at) {
+            if self.arrivals.get(&key) == Some(&at) {
                 self.arrivals.remove(&key);
             }
         }
@@ -200,8 +227,10 @@ impl Budgets {
         while exhausted.len() < MAX_LOOKS
             && let Some(Reverse((at, next))) = self.endings.pop()
         {
-            let Some(arrival) = self.arrivals.get(&next).filter(|arrival| arrival.at == at) else { continue };
-            if arrival.rate.spend(at, now).is_ok() {
+            if self.arrivals.get(&next) != Some(&at) {
+                continue;
+            }
+            if self.kinds[usize::from(next.kind)].rate.spend(at, now).is_ok() {
                 self.arrivals.remove(&next);
                 place = key;
                 break;
@@ -217,11 +246,10 @@ impl Budgets {
         self.arrivals.len()
     }
 
-    /// Takes one charge back, by the arrival time that it led to. A charge whose time is over has come back by itself.
-    pub(crate) fn undo(&mut self, key: BudgetKey, charged: Arrival, now: Micros) {
-        if let Some(arrival) = self.arrivals.get(&key).copied().filter(|_| charged.at > now) {
-            let at = arrival.at.saturating_sub(charged.rate.interval());
-            self.write(key, Arrival { at, ..arrival });
+    /// Takes one charge back. A charge whose time is over has come back by itself.
+    pub(crate) fn undo(&mut self, charged: &Spent, now: Micros) {
+        if let Some(arrival) = self.arrivals.get(&charged.key).copied().filter(|_| charged.arrival > now) {
+            self.write(charged.key, arrival.saturating_sub(charged.interval));
         }
     }
 }
@@ -229,16 +257,26 @@ impl Budgets {
 /// Things that were seen within the last hour, in the order in which they are forgotten.
 #[derive(Clone, Debug, Default)]
 struct Seen {
-    until: HashMap<(Subject, Id), Micros>,
-    order: VecDeque<(Micros, (Subject, Id))>,
+    until: HashMap<Id, Micros>,
+    order: VecDeque<(Micros, Id)>,
+}
+
+/// One number for a thing of a subject. Both are random or keyed hashes, so that nobody finds two pairs with the same one; multiplied, so that this
+/// holds for numbers that resemble each other too.
+fn of(subject: Subject, Id(thing): Id) -> Id {
+    const ODD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+    let Subject::Of(Id(subject)) = subject else { return Id(thing) };
+    let subject = u128::from_be_bytes(subject).wrapping_mul(ODD);
+    Id(subject.wrapping_add(u128::from_be_bytes(thing)).to_be_bytes())
 }
 
 impl Seen {
-    fn contains(&self, thing: (Subject, Id), now: Micros) -> bool {
-        self.until.get(&thing).is_some_and(|until| *until > now)
+    fn contains(&self, (subject, thing): (Subject, Id), now: Micros) -> bool {
+        self.until.get(&of(subject, thing)).is_some_and(|until| *until > now)
     }
 
-    fn insert(&mut self, thing: (Subject, Id), now: Micros, most: usize) {
+    fn insert(&mut self, (subject, thing): (Subject, Id), now: Micros, most: usize) {
+        let thing = of(subject, thing);
         while let Some(&(until, oldest)) = self.order.front()
             && (until <= now || self.order.len() >= most)
         {
@@ -362,10 +400,10 @@ mod tests {
         let first = spend(&mut budgets, HOUR).unwrap();
         // The first has come back by itself when the second is charged.
         let second = spend(&mut budgets, HOUR + HOUR * 3 / 4).unwrap();
-        budgets.undo(first.key, first.arrival, HOUR + HOUR * 3 / 4);
+        budgets.undo(&first, HOUR + HOUR * 3 / 4);
         assert!(spend(&mut budgets, HOUR + HOUR * 3 / 4).is_some());
         assert!(spend(&mut budgets, HOUR + HOUR * 3 / 4).is_none());
-        budgets.undo(second.key, second.arrival, HOUR + HOUR * 3 / 4);
+        budgets.undo(&second, HOUR + HOUR * 3 / 4);
         assert!(spend(&mut budgets, HOUR + HOUR * 3 / 4).is_some());
         assert!(spend(&mut budgets, HOUR + HOUR * 3 / 4).is_none());
     }
@@ -380,7 +418,7 @@ mod tests {
         budgets.charge(&first, HOUR);
         let second = budgets.spend(&charges, None, 0, HOUR).unwrap();
         budgets.charge(&second, HOUR);
-        budgets.undo(first.spent[0].key, first.spent[0].arrival, HOUR + half);
+        budgets.undo(&first.spent[0], HOUR + half);
         assert!(
             budgets
                 .spend(&charges, None, 0, HOUR + half)

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     Micros,
-    budgets::{Arrival, BudgetKey, Budgets, NoBudget, Spending},
+    budgets::{Budgets, NoBudget, Spending, Spent},
     decision::{
         BOOKING, Beginning, Counter, Decided, Decision, EVERYTHING, LIVE, Level, Mark, Raise, Recalled,
         Record, RecordUse, SETTLEMENT, Settlement, Verdict, Visit,
@@ -21,7 +21,7 @@ use crate::{
     rate::micros,
 };
 
-/// The most records that are kept, which take some twenty megabytes. When there are more, those that would end soonest end now.
+/// The most records that are kept, which take some fifteen megabytes. When there are more, those that would end soonest end now.
 const MAX_RECORDS: usize = 100_000;
 /// All counters.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +44,13 @@ struct Stored {
     subject: Option<Id>,
     stage: u8,
     ends: Micros,
+    /// Apart, for most records have none.
+    acts: Option<Box<Acts>>,
+}
+
+/// What was done in a record.
+#[derive(Clone, Debug, Default)]
+struct Acts {
     used: Vec<(&'static str, u32)>,
     marks: Vec<(Id, State)>,
 }
@@ -67,8 +74,8 @@ enum Earlier {
 /// What a settlement may undo.
 #[derive(Clone, Debug, Default)]
 struct Receipts {
-    /// Each budget that was charged, and the arrival time to which that led.
-    budgets: Vec<(BudgetKey, Arrival)>,
+    /// Each charge of a budget.
+    budgets: Vec<Spent>,
     live: Option<u64>,
     /// What was booked, in which minute, at which price.
     booking: Option<(Booking, u64, u32)>,
@@ -213,7 +220,7 @@ impl Memory {
                 if let (Some(id), Some(mark), false) = (id, mark, is_held)
                     && let Some(stored) = self.records.get_mut(&id)
                 {
-                    stored.marks.push((mark.id, State::Held));
+                    stored.acts().marks.push((mark.id, State::Held));
                     receipts.mark = Some((mark.name, mark.id, State::Held));
                 }
                 self.keep(decision.id, receipts, now);
@@ -228,8 +235,9 @@ impl Memory {
         {
             let state =
                 if worthwhile { State::BusySince(now) } else { State::Done(mark.otherwise.to_owned()) };
-            stored.marks.retain(|(known, _)| *known != mark.id);
-            stored.marks.push((mark.id, state.clone()));
+            let marks = &mut stored.acts().marks;
+            marks.retain(|(known, _)| *known != mark.id);
+            marks.push((mark.id, state.clone()));
             receipts.mark = Some((mark.name, mark.id, state));
         }
         if worthwhile {
@@ -249,6 +257,10 @@ impl Memory {
         if receipts.stages.is_some() || !receipts.names().is_empty() {
             self.unsettled.push_back((now + SETTLEMENT, id));
             self.receipts.insert(id, receipts);
+            // Those that were settled must not pile up for as long as others wait.
+            if self.unsettled.len() > 2 * self.receipts.len() + 1024 {
+                self.unsettled.retain(|(_, id)| self.receipts.contains_key(id));
+            }
         }
     }
 
@@ -262,8 +274,8 @@ impl Memory {
         }
         let Some(receipts) = self.receipts.remove(&id) else { return };
         let undone = |name: &str| settlement.undo.iter().any(|undo| *undo == name || *undo == EVERYTHING);
-        for (key, charged) in receipts.budgets.iter().filter(|(key, _)| undone(key.name)) {
-            self.budgets.undo(*key, *charged, now);
+        for charged in receipts.budgets.iter().filter(|charged| undone(charged.name)) {
+            self.budgets.undo(charged, now);
         }
         if let Some(minute) = receipts.live.filter(|_| undone(LIVE)) {
             self.ledger.take_live(minute);
@@ -278,12 +290,13 @@ impl Memory {
         }
         // Another try may have taken the place of this mark meanwhile, and has a settlement of its own.
         if let Some((name, mark, state)) = receipts.mark
-            && let Some(position) = stored.marks.iter().position(|known| *known == (mark, state.clone()))
+            && let marks = &mut stored.acts().marks
+            && let Some(position) = marks.iter().position(|known| *known == (mark, state.clone()))
         {
             if undone(name) {
-                stored.marks.remove(position);
+                marks.remove(position);
             } else if let Some(outcome) = settlement.outcome {
-                stored.marks[position].1 = State::Done(outcome.to_owned());
+                marks[position].1 = State::Done(outcome.to_owned());
             }
         }
         if let Some((before, after)) = receipts.stages.filter(|_| settlement.restores)
@@ -328,7 +341,7 @@ impl Memory {
     /// The outcome of something that was marked.
     pub(crate) fn recall(&mut self, record: Id, mark: Id, now: Micros) -> Recalled {
         self.drop_what_is_over(now);
-        let marks = self.records.get(&record).map(|stored| &stored.marks[..]).unwrap_or_default();
+        let marks = self.records.get(&record).map(Stored::marks).unwrap_or_default();
         match marks.iter().find(|(known, _)| *known == mark) {
             None => Recalled::Nothing,
             Some((_, State::BusySince(_))) => Recalled::UnderWay,
@@ -376,13 +389,13 @@ impl Memory {
     /// What came of an earlier try of the same act. One whose outcome counts as unknown is forgotten.
     fn earlier(&mut self, id: Id, mark: &Mark<'_>, now: Micros) -> Earlier {
         let Some(stored) = self.records.get_mut(&id) else { return Earlier::Nothing };
-        let Some(position) = stored.marks.iter().position(|(known, _)| *known == mark.id) else {
+        let Some(position) = stored.marks().iter().position(|(known, _)| *known == mark.id) else {
             return Earlier::Nothing;
         };
-        match &stored.marks[position].1 {
+        match &stored.marks()[position].1 {
             State::Done(outcome) => Earlier::Outcome(Some(outcome.clone())),
             State::BusySince(since) if mark.busy.is_some_and(|busy| since + micros(busy) <= now) => {
-                stored.marks.remove(position);
+                stored.acts().marks.remove(position);
                 Earlier::Nothing
             }
             State::BusySince(_) => Earlier::Outcome(None),
@@ -415,20 +428,29 @@ impl Memory {
 }
 
 impl Stored {
+    fn acts(&mut self) -> &mut Acts {
+        self.acts.get_or_insert_default()
+    }
+
+    fn marks(&self) -> &[(Id, State)] {
+        self.acts.as_ref().map(|acts| &acts.marks[..]).unwrap_or_default()
+    }
+
     fn has_room(&self, counter: &Counter) -> bool {
-        let used = self.used.iter().find(|(name, _)| *name == counter.name).map_or(0, |(_, used)| *used);
-        used < counter.most
+        let used = self.acts.iter().flat_map(|acts| &acts.used).find(|(name, _)| *name == counter.name);
+        used.map_or(0, |(_, used)| *used) < counter.most
     }
 
     fn count(&mut self, counter: &'static str) {
-        match self.used.iter_mut().find(|(name, _)| *name == counter) {
+        let used = &mut self.acts().used;
+        match used.iter_mut().find(|(name, _)| *name == counter) {
             Some((_, used)) => *used += 1,
-            None => self.used.push((counter, 1)),
+            None => used.push((counter, 1)),
         }
     }
 
     fn take_back(&mut self, counter: &str) {
-        if let Some((_, used)) = self.used.iter_mut().find(|(name, _)| *name == counter) {
+        if let Some((_, used)) = self.acts().used.iter_mut().find(|(name, _)| *name == counter) {
             *used = used.saturating_sub(1);
         }
     }
@@ -437,11 +459,11 @@ impl Stored {
 impl Receipts {
     fn charged(&mut self, spending: &Spending) {
         let undoable = spending.spent.iter().filter(|spent| spent.receipt);
-        self.budgets.extend(undoable.map(|spent| (spent.key, spent.arrival)));
+        self.budgets.extend(undoable);
     }
 
     fn names(&self) -> Vec<&'static str> {
-        let mut names: Vec<_> = self.budgets.iter().map(|(key, _)| key.name).collect();
+        let mut names: Vec<_> = self.budgets.iter().map(|charged| charged.name).collect();
         names.dedup();
         names.extend(self.live.map(|_| LIVE));
         names.extend(self.booking.map(|_| BOOKING));
@@ -495,5 +517,24 @@ mod tests {
         }
         memory.decide(&decision(100), HOUR + SETTLEMENT);
         assert_eq!((memory.receipts.len(), memory.unsettled.len()), (1, 1));
+    }
+
+    #[test]
+    fn what_is_settled_does_not_pile_up() {
+        let mut memory = Memory::default();
+        for number in 0..10_000_u128 {
+            let id = Id(number.to_be_bytes());
+            memory.decide(&Decision { makes_live: true, ..Decision::new(id) }, HOUR);
+            assert!(memory.unsettled.len() <= 2 + 1024);
+            memory.settle(id, &Settlement::default(), HOUR);
+        }
+    }
+
+    /// The limits of what is kept are counts, so sizes say how much memory they come to.
+    #[test]
+    fn what_there_are_many_of_is_small() {
+        use crate::budgets::BudgetKey;
+        assert_eq!(size_of::<(Id, Stored)>(), 72);
+        assert_eq!(size_of::<(BudgetKey, Micros)>(), 32);
     }
 }
