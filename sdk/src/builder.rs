@@ -233,7 +233,7 @@ impl ClientBuilder {
             .no_proxy()
             // reqwest would by itself repeat a request that the server refused at the level of the protocol. Only `crate::retry`
             // decides what is repeated, because a repeated call can spend a code or send a second e-mail.
-            .retry(reqwest::retry::never())
+            .retry(reqwest::retry::never().max_retries_per_request(0))
             .connect_timeout(connect_timeout)
             .pool_idle_timeout(self.keep_alive)
             .pool_max_idle_per_host(if self.keep_alive.is_zero() { 0 } else { usize::MAX })
