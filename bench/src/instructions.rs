@@ -159,7 +159,7 @@ fn under_callgrind(workshop: &Workshop, name: &str) -> Command {
 }
 
 /// Sends a request, reads the reply, and returns its status.
-fn request(stream: &mut BufReader<TcpStream>) -> Result<String, Failure> {
+pub(crate) fn request(stream: &mut BufReader<TcpStream>) -> Result<String, Failure> {
     const BODY: &str = r#"{"User": "robert.zak", "SecretQuestionAnswer": "Peterson"}"#;
     let head =
         "POST /v1.0/users/password/reset HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";

@@ -1,10 +1,13 @@
 //! The gateway beside what one would use in its place: nginx and HAProxy, which only add the header; nginx that also counts in Redis, by a
 //! script in Lua; and a proxy of hyper alone, the floor of this stack.
 
+use std::{io::BufReader, net::TcpStream};
+
 use serde_json::{Value, json};
 
 use crate::{
     failure::Failure,
+    instructions::request,
     load::{self, Effort, Load, Measured, median},
     server::Server,
     workshop::Workshop,
@@ -51,6 +54,19 @@ impl Subject {
         self
     }
 
+    /// Whether it passes requests on, or refuses them for their number and for nothing else.
+    fn check(&self) -> Result<(), Failure> {
+        let expected = if self.load.refused { "429" } else { "200" };
+        if self.load.tls {
+            return Ok(());
+        }
+        let stream = TcpStream::connect(self.server.address).map_err(Failure::new)?;
+        match request(&mut BufReader::new(stream))? {
+            told if told == expected => Ok(()),
+            told => Err(Failure(format!("{} replies {told} and not {expected}", self.name))),
+        }
+    }
+
     fn median(&self, figure: impl Fn(&Measured) -> f64) -> f64 {
         median(self.rounds.iter().map(figure))
     }
@@ -66,8 +82,10 @@ pub(crate) fn measure(workshop: &Workshop, effort: Effort) -> Result<Value, Fail
     let redis = workshop.redis()?;
     let mut subjects = subjects(workshop, &redis)?;
     for subject in &mut subjects {
-        // Opens connections, and uses budgets up where requests are meant to be refused.
-        let _ = load::put(workshop, subject.load, &subject.server);
+        // Opens connections, and uses budgets up where requests are meant to be refused. Memory is read now, when few flows take some of it.
+        let _ = load::put(workshop, Load { connections: MANY, ..subject.load }, &subject.server);
+        subject.under_load = subject.server.resident()?;
+        subject.check()?;
     }
     for round in 1..=effort.rounds {
         eprintln!("round {round} of {}", effort.rounds);
@@ -78,11 +96,6 @@ pub(crate) fn measure(workshop: &Workshop, effort: Effort) -> Result<Value, Fail
                 .rounds
                 .push(measured.map_err(|Failure(text)| Failure(format!("{}: {text}", subject.name)))?);
         }
-    }
-    for subject in &mut subjects {
-        let load = Load { connections: MANY, seconds: 1, ..subject.load };
-        load::put(workshop, load, &subject.server)?;
-        subject.under_load = subject.server.resident()?;
     }
     print(&subjects);
     Ok(subjects.iter().map(json).collect())

@@ -111,7 +111,8 @@ impl Workshop {
 
     /// Completes a command line that ends with the gateway's binary.
     pub(crate) fn gateway_on(&self, mut command: Command, address: SocketAddr, settings: &[&str]) -> Command {
-        let upstream = format!("upstream.base_url=http://{}/api", self.upstream);
+        // Autoshares has a name.
+        let upstream = format!("upstream.base_url=http://localhost:{}/api", self.upstream.port());
         let own = [&format!("listen={address}"), "admin_listen=127.0.0.1:0", &upstream, "log.format=json"];
         // A later setting takes the place of an earlier one.
         let settings = own.iter().chain(COMMON.iter()).chain(settings);
