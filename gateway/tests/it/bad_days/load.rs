@@ -20,11 +20,13 @@ use tokio::{
 use crate::support::{JSON, RESET};
 
 /// One request: when it began, how long it took, and the status of its reply, or 0 for none.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Request {
     began: Instant,
     took: Duration,
     status: u16,
+    /// Why there is no reply.
+    failure: Option<String>,
     /// Whether the reply named a time to wait.
     has_wait: bool,
 }
@@ -85,12 +87,13 @@ impl Load {
                         reply.headers().get("connection").is_some_and(|value| value == "close")
                     });
                     // A reply is whole when its body is.
-                    let is_whole = match reply {
-                        Ok(reply) => reply.bytes().await.is_ok(),
-                        Err(_) => false,
+                    let whole = match reply {
+                        Ok(reply) => reply.bytes().await.map(|_| status),
+                        Err(error) => Err(error),
                     };
-                    let status = if is_whole { status } else { 0 };
-                    requests.push(Request { began, took: began.elapsed(), status, has_wait });
+                    let failure = whole.as_ref().err().map(|error| format!("{error:?}"));
+                    let status = whole.unwrap_or(0);
+                    requests.push(Request { began, took: began.elapsed(), status, failure, has_wait });
                     sent.fetch_add(1, Ordering::Relaxed);
                     active.fetch_sub(1, Ordering::SeqCst);
                     if ends {
@@ -142,7 +145,7 @@ impl Load {
 impl Seen {
     /// The requests that began in this time.
     pub fn between(&self, from: Instant, to: Instant) -> Self {
-        Self(self.0.iter().filter(|request| request.began >= from && request.began < to).copied().collect())
+        Self(self.0.iter().filter(|request| request.began >= from && request.began < to).cloned().collect())
     }
 
     pub fn count(&self, status: u16) -> usize {
@@ -153,7 +156,8 @@ impl Seen {
     #[track_caller]
     pub fn are_all(&self, statuses: &[u16]) {
         assert!(!self.0.is_empty());
-        assert!(self.0.iter().all(|request| statuses.contains(&request.status)), "{self}");
+        let failure = self.0.iter().find_map(|request| request.failure.as_deref()).unwrap_or_default();
+        assert!(self.0.iter().all(|request| statuses.contains(&request.status)), "{self}: {failure}");
         assert!(
             self.0.iter().all(|request| request.status != 503 || request.has_wait),
             "a 503 without a wait"
