@@ -23,9 +23,12 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The path of a program of the workspace that cargo has built without optimization. It lies beside this one.
+/// The path of a program of the workspace that cargo has built without optimization. It lies beside this one, if this one is built so too.
 pub(crate) fn built(name: &str) -> Result<String, Failure> {
     let own = env::current_exe().map_err(Failure::new)?;
+    if own.parent().is_none_or(|folder| !folder.ends_with("debug")) {
+        return Err(Failure::new("run xtask as `cargo xtask`: built otherwise, it finds no other program"));
+    }
     Ok(own.with_file_name(name).display().to_string())
 }
 

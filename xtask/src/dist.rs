@@ -92,6 +92,9 @@ fn compile(build: &Build, folder: &Path) -> Result<(), Failure> {
     let flags = [
         format!("--remap-path-prefix={}=", root.display()),
         format!("--remap-path-prefix={cargo_home}=cargo"),
+        // These flags take the place of those in `.cargo/config.toml`, which has the reason for this one.
+        "--cfg".to_owned(),
+        "poly1305_backend=\"soft\"".to_owned(),
     ];
     let arguments = ["build", "--locked", "--release", "--package", BINARY, "--target-dir"];
     let mut compile = cargo(&arguments);

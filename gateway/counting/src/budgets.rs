@@ -26,9 +26,9 @@ const MAX_LOOKS: usize = 32;
 /// All budgets, and the distinct things that were seen within the last hour.
 #[derive(Clone, Debug)]
 pub(crate) struct Budgets {
-    /// When all that was spent will have come back.
-    arrivals: HashMap<BudgetKey, Micros>,
-    kinds: Vec<Kind>,
+    arrivals: HashMap<BudgetKey, Arrival>,
+    /// The name and the period of each kind of budget.
+    kinds: Vec<(&'static str, Duration)>,
     /// When budgets are unused again, the next one first; one that was charged again stands here more than once.
     endings: BinaryHeap<Reverse<(Micros, BudgetKey)>>,
     seen: Seen,
@@ -44,12 +44,12 @@ pub(crate) struct BudgetKey {
     kind: u8,
 }
 
-/// What budgets of all subjects have in common.
-#[derive(Clone, Debug)]
-struct Kind {
-    name: &'static str,
-    /// The rate at which the last one was spent. A kind has one period, and its count may change.
-    rate: Rate,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    /// When all that was spent will have come back.
+    at: Micros,
+    /// The count of the rate at which the last one was spent. It is another one for a wider network of the same name.
+    count: u32,
 }
 
 /// Charges that have room and are not written yet.
@@ -65,9 +65,9 @@ pub(crate) struct Spending {
 pub(crate) struct Spent {
     pub(crate) name: &'static str,
     pub(crate) key: BudgetKey,
-    pub(crate) arrival: Micros,
+    arrival: Arrival,
     /// How long one takes to come back.
-    pub(crate) interval: Micros,
+    interval: Micros,
     /// Whether a settlement may undo it.
     pub(crate) receipt: bool,
 }
@@ -148,11 +148,14 @@ impl Budgets {
     ) -> Result<Vec<Spent>, Duration> {
         let (mut all, mut wait) = (Vec::new(), None);
         for rate in rates {
-            let kind = self.kind(name, *rate);
+            let kind = self.kind(name, rate.period);
             let key = self.place(BudgetKey { subject: Some(subject), kind }, now);
-            let arrival = self.arrivals.get(&key).copied().unwrap_or_default();
+            let arrival = self.arrivals.get(&key).map_or(0, |arrival| arrival.at);
             match rate.spend(arrival, now) {
-                Ok(arrival) => all.push(Spent { name, key, arrival, interval: rate.interval(), receipt }),
+                Ok(at) => {
+                    let arrival = Arrival { at, count: rate.count };
+                    all.push(Spent { name, key, arrival, interval: rate.interval(), receipt });
+                }
                 // Whoever waits must find room in all of them.
                 Err(until) => wait = wait.max(Some(until)),
             }
@@ -160,15 +163,13 @@ impl Budgets {
         wait.map_or(Ok(all), |wait| Err(Duration::from_micros(wait)))
     }
 
-    /// The kind of budgets with a name and a period, which from now on have this rate.
-    fn kind(&mut self, name: &'static str, rate: Rate) -> u8 {
-        let known = self.kinds.iter().position(|kind| kind.name == name && kind.rate.period == rate.period);
-        let place = known.unwrap_or(self.kinds.len());
-        if known.is_some() {
-            self.kinds[place].rate = rate;
-        } else {
-            self.kinds.push(Kind { name, rate });
-        }
+    /// The kind of budgets with a name and a period.
+    fn kind(&mut self, name: &'static str, period: Duration) -> u8 {
+        let known = self.kinds.iter().position(|kind| *kind == (name, period));
+        let place = known.unwrap_or_else(|| {
+            self.kinds.push((name, period));
+            self.kinds.len() - 1
+        });
         u8::try_from(place).expect("there are some twenty names of budgets, and four periods")
     }
 
@@ -198,12 +199,12 @@ impl Budgets {
         self.drop_unused(now);
     }
 
-    fn write(&mut self, key: BudgetKey, arrival: Micros) {
+    fn write(&mut self, key: BudgetKey, arrival: Arrival) {
         self.arrivals.insert(key, arrival);
-        self.endings.push(Reverse((arrival, key)));
+        self.endings.push(Reverse((arrival.at, key)));
         // Entries that a later charge made void must not pile up.
         if self.endings.len() > 2 * self.arrivals.len() + 1024 {
-            self.endings = self.arrivals.iter().map(|(key, arrival)| Reverse((*arrival, *key))).collect();
+            self.endings = self.arrivals.iter().map(|(key, arrival)| Reverse((arrival.at, *key))).collect();
         }
     }
 
@@ -212,7 +213,7 @@ impl Budgets {
             && at <= now
         {
             self.endings.pop();
-            if self.arrivals.get(&key) == Some(&at) {
+            if self.arrivals.get(&key).is_some_and(|arrival| arrival.at == at) {
                 self.arrivals.remove(&key);
             }
         }
@@ -227,10 +228,9 @@ impl Budgets {
         while exhausted.len() < MAX_LOOKS
             && let Some(Reverse((at, next))) = self.endings.pop()
         {
-            if self.arrivals.get(&next) != Some(&at) {
-                continue;
-            }
-            if self.kinds[usize::from(next.kind)].rate.spend(at, now).is_ok() {
+            let Some(arrival) = self.arrivals.get(&next).filter(|arrival| arrival.at == at) else { continue };
+            let (_, period) = self.kinds[usize::from(next.kind)];
+            if (Rate { count: arrival.count, period }).spend(at, now).is_ok() {
                 self.arrivals.remove(&next);
                 place = key;
                 break;
@@ -248,8 +248,9 @@ impl Budgets {
 
     /// Takes one charge back. A charge whose time is over has come back by itself.
     pub(crate) fn undo(&mut self, charged: &Spent, now: Micros) {
-        if let Some(arrival) = self.arrivals.get(&charged.key).copied().filter(|_| charged.arrival > now) {
-            self.write(charged.key, arrival.saturating_sub(charged.interval));
+        if let Some(arrival) = self.arrivals.get(&charged.key).copied().filter(|_| charged.arrival.at > now) {
+            let at = arrival.at.saturating_sub(charged.interval);
+            self.write(charged.key, Arrival { at, ..arrival });
         }
     }
 }
@@ -374,6 +375,19 @@ mod tests {
         }
         assert!((0..10).all(|subject| !spend(&mut budgets, subject, "1/min", HOUR + 1)));
         assert!(budgets.arrivals.keys().all(|key| key.subject.is_some()));
+    }
+
+    /// Networks of different width have budgets of one name, period and different counts.
+    #[test]
+    fn an_exhausted_budget_stays_beside_a_larger_one_of_its_name() {
+        const MINUTE: Micros = HOUR / 60;
+        let mut budgets = Budgets::with_capacity(2);
+        for subject in [1, 2] {
+            assert!([(); 10].iter().all(|()| spend(&mut budgets, subject, "10/h", HOUR)));
+        }
+        let now = HOUR + 2 * MINUTE;
+        spend(&mut budgets, 3, "60/h", now);
+        assert!(!spend(&mut budgets, 1, "10/h", now) && !spend(&mut budgets, 2, "10/h", now));
     }
 
     #[test]

@@ -290,7 +290,7 @@ impl Memory {
         }
         // Another try may have taken the place of this mark meanwhile, and has a settlement of its own.
         if let Some((name, mark, state)) = receipts.mark
-            && let marks = &mut stored.acts().marks
+            && let Some(Acts { marks, .. }) = stored.acts.as_deref_mut()
             && let Some(position) = marks.iter().position(|known| *known == (mark, state.clone()))
         {
             if undone(name) {
@@ -450,7 +450,8 @@ impl Stored {
     }
 
     fn take_back(&mut self, counter: &str) {
-        if let Some((_, used)) = self.acts().used.iter_mut().find(|(name, _)| *name == counter) {
+        let used = self.acts.iter_mut().flat_map(|acts| &mut acts.used);
+        if let Some((_, used)) = used.into_iter().find(|(name, _)| *name == counter) {
             *used = used.saturating_sub(1);
         }
     }
@@ -533,8 +534,8 @@ mod tests {
     /// The limits of what is kept are counts, so sizes say how much memory they come to.
     #[test]
     fn what_there_are_many_of_is_small() {
-        use crate::budgets::BudgetKey;
+        use crate::budgets::{Arrival, BudgetKey};
         assert_eq!(size_of::<(Id, Stored)>(), 72);
-        assert_eq!(size_of::<(BudgetKey, Micros)>(), 32);
+        assert_eq!(size_of::<(BudgetKey, Arrival)>(), 40);
     }
 }

@@ -253,6 +253,11 @@ impl Connection {
         self.must_go.load(Ordering::Relaxed)
     }
 
+    /// Whether it has been asked to give way.
+    pub fn must_go(&self) -> bool {
+        self.must_go.load(Ordering::Relaxed)
+    }
+
     /// Whether it waits for a request, or for the rest of its head.
     pub fn waits(&self) -> bool {
         matches!(self.phase(), IDLE | PARTIAL_HEAD)

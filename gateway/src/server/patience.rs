@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use axum::http::Request;
+use axum::http::{HeaderValue, Request, Response, header};
 use pin_project_lite::pin_project;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -36,7 +36,8 @@ pin_project! {
     }
 }
 
-/// Ends when the runtime has asked the system once more what has come.
+/// Ends when the runtime has asked the system once more what has come: the scheduler of one thread, in which `main.rs` runs everything, does so
+/// before it goes on with a task that has yielded.
 type LastLook = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl<S> Watched<S> {
@@ -129,7 +130,7 @@ impl<S> Serving<S> {
     }
 }
 
-impl<S: Service<Request<B>>, B> Service<Request<B>> for Serving<S> {
+impl<S: Service<Request<B>, Response = Response<C>>, B, C> Service<Request<B>> for Serving<S> {
     type Response = S::Response;
     type Error = S::Error;
     type Future = UnderWay<S::Future>;
@@ -154,12 +155,18 @@ pin_project! {
     }
 }
 
-impl<F: Future> Future for UnderWay<F> {
+impl<F: Future<Output = Result<Response<C>, E>>, C, E> Future for UnderWay<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let reply = ready!(this.reply.poll(context));
+        let mut reply = ready!(this.reply.poll(context));
+        // So that its client sends no more over a connection that gives way after this reply.
+        if this.place.connection.must_go()
+            && let Ok(reply) = &mut reply
+        {
+            reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         this.place.connection.enter(WRITING);
         Poll::Ready(reply)
     }
@@ -167,59 +174,76 @@ impl<F: Future> Future for UnderWay<F> {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io,
-        net::Ipv4Addr,
-        pin::Pin,
-        task::{Context, Poll},
-        time::Duration,
+    use std::{convert::Infallible, future::poll_fn, io::Write, net::Ipv4Addr, task::Poll, time::Duration};
+
+    use axum::http::{Request, Response};
+    use tokio::{
+        io::AsyncReadExt,
+        net::{TcpListener, TcpStream},
     };
+    use tower::{Service, service_fn};
 
-    use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
-
-    use super::Watched;
+    use super::{PARTIAL_HEAD, Peer, Serving, Watched};
     use crate::{
         clock::Clock,
         server::connections::{Connections, Most, Place},
     };
 
-    /// A stream with something to read, of which it knows only when it is asked once more; or with nothing to read.
-    struct Unseen {
-        bytes: &'static [u8],
-        is_known: bool,
-    }
-
-    impl AsyncRead for Unseen {
-        fn poll_read(
-            mut self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-            buffer: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
-            if !std::mem::replace(&mut self.is_known, true) || self.bytes.is_empty() {
-                return Poll::Pending;
-            }
-            buffer.put_slice(self.bytes);
-            Poll::Ready(Ok(()))
-        }
-    }
-
-    /// What is read from a connection that was asked to go.
-    async fn read_by_one_that_must_go(bytes: &'static [u8]) -> Vec<u8> {
+    /// The places of two connections, the first of which has to go.
+    fn places() -> (Place, Place) {
         let connections = Connections::new(Most { all: 1, per_network: 9 }, None, Clock::system());
-        let place =
-            |last: u8| -> Option<Place> { connections.place(Some(Ipv4Addr::new(10, 0, 0, last).into())) };
-        let (old, _new) = (place(1).unwrap(), place(2).unwrap());
-        let mut stream =
-            Watched::new(Unseen { bytes, is_known: false }, old.connection.clone(), Duration::from_secs(9));
-        let mut buffer = vec![0; 9];
-        let count = stream.read(&mut buffer).await.unwrap();
-        buffer.truncate(count);
-        buffer
+        let place = |last: u8| connections.place(Some(Ipv4Addr::new(10, 0, 0, last).into())).unwrap();
+        (place(1), place(2))
+    }
+
+    /// What is read from a connection that was just accepted and has to go, and whether it ends in good order.
+    async fn read_by_one_that_must_go(sent: &[u8], phase: Option<u8>) -> Result<Vec<u8>, ()> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.write_all(sent).unwrap();
+        // Not asked for what has come when it is made, as one that was just accepted is.
+        let accepted = listener.into_std().unwrap().accept().unwrap().0;
+        accepted.set_nonblocking(true).unwrap();
+        let (old, new) = places();
+        if let Some(phase) = phase {
+            old.connection.enter(phase);
+        }
+        let stream = TcpStream::from_std(accepted).unwrap();
+        let mut stream = Watched::new(stream, old.connection.clone(), Duration::from_secs(9));
+        // Beside others that are never done, for a runtime without work asks the system all the time.
+        let others = tokio::spawn(poll_fn::<(), _>(|context| {
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }));
+        let reading = tokio::spawn(async move {
+            let mut buffer = vec![0; 9];
+            let count = stream.read(&mut buffer).await.map_err(|_| ())?;
+            buffer.truncate(count);
+            Ok(buffer)
+        });
+        let read = reading.await.unwrap();
+        others.abort();
+        drop(new);
+        read
     }
 
     #[tokio::test]
     async fn a_request_that_has_arrived_is_read_before_its_connection_gives_way() {
-        assert_eq!(read_by_one_that_must_go(b"POST").await, b"POST");
-        assert!(read_by_one_that_must_go(b"").await.is_empty());
+        assert_eq!(read_by_one_that_must_go(b"POST", None).await, Ok(b"POST".to_vec()));
+        assert_eq!(read_by_one_that_must_go(b"", None).await, Ok(Vec::new()));
+        assert_eq!(read_by_one_that_must_go(b"POST", Some(PARTIAL_HEAD)).await, Ok(b"POST".to_vec()));
+        assert_eq!(read_by_one_that_must_go(b"", Some(PARTIAL_HEAD)).await, Err(()));
+    }
+
+    #[tokio::test]
+    async fn its_reply_says_that_the_connection_ends() {
+        let (old, new) = places();
+        let peer = Peer(([10, 0, 0, 1], 4711).into());
+        for (place, told) in [(old, Some("close")), (new, None)] {
+            let service = service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(())));
+            let reply = Serving::new(service, place.into(), peer).call(Request::new(())).await.unwrap();
+            let header = reply.headers().get("connection").map(|value| value.to_str().unwrap());
+            assert_eq!(header, told);
+        }
     }
 }

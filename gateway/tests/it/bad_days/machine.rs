@@ -110,7 +110,7 @@ async fn descriptors_are_exhausted() {
     Row {
         day: (16, "All descriptors are in use"),
         clients: format!("{}", seen.between(began, ended)),
-        lost: "nothing; silent connections give way. A request that meets the end of its idle connection on the way gets no reply, as with every server",
+        lost: "a request that meets the end of its idle connection on the way, as with every server; else nothing, for silent connections give way",
         operator: format!("{operator}; `process_open_fds` at `process_max_fds`"),
     }
     .tell();
