@@ -250,7 +250,7 @@ impl Connection {
     /// Whether the connection, which waits for a request, should close instead. Wakes the task when it should later.
     pub fn should_close(&self, context: &std::task::Context<'_>) -> bool {
         self.waker.register(context.waker());
-        self.must_go.load(Ordering::Relaxed)
+        self.must_go()
     }
 
     /// Whether it has been asked to give way.
@@ -264,7 +264,7 @@ impl Connection {
     }
 
     fn may_go(&self) -> bool {
-        self.waits() && !self.must_go.load(Ordering::Relaxed)
+        self.waits() && !self.must_go()
     }
 }
 
@@ -275,7 +275,7 @@ impl Place {
         let mut state = self.connections.state();
         let networks = self.connections.room_in_networks(&mut state, Some(address))?;
         // One that gives way meanwhile is counted for nobody.
-        if self.connection.must_go.load(Ordering::Relaxed) {
+        if self.connection.must_go() {
             return None;
         }
         state.enter(&networks);
@@ -290,7 +290,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.connections.state();
         let Some(open) = state.open.remove(&self.number) else { return };
-        if self.connection.must_go.load(Ordering::Relaxed) {
+        if self.connection.must_go() {
             state.going -= 1;
         }
         state.leave(&open.networks);
