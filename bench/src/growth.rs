@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     failure::Failure,
     load::{self, Effort, Load, Measured},
-    peers::AMPLE,
+    peers::{AMPLE, with_redis},
     server::Server,
     workshop::Workshop,
 };
@@ -50,7 +50,6 @@ fn connections(workshop: &Workshop, effort: Effort) -> Result<Value, Failure> {
 fn logins(workshop: &Workshop, effort: Effort) -> Result<Value, Failure> {
     // Budgets of an hour, as in production, which are kept; and so large that nothing is refused.
     let budgets = AMPLE.map(|budget| budget.replace("/s", "0/h"));
-    let budgets: Vec<&str> = budgets.iter().map(String::as_str).collect();
     let server = workshop.gateway("logins", &budgets)?;
     let load = |seconds, known: f64| Load { new_logins_after: Some(known), ..Load::of(64, seconds) };
     // Opens connections, so that their memory is not taken for that of logins.
@@ -81,13 +80,10 @@ fn replicas(workshop: &Workshop, effort: Effort) -> Result<Value, Failure> {
     println!(
         "\n| replicas on one Redis | requests/s | µs per request | µs of Redis per request |\n|---|---|---|---|"
     );
-    let keys = workshop.flow_keys()?;
     let mut rows = Vec::new();
     for number in REPLICAS {
         let redis = workshop.redis()?;
-        let store = format!("store.url=redis://{}", redis.address);
-        let mut settings = AMPLE.to_vec();
-        settings.extend([store.as_str(), keys.as_str()]);
+        let settings = with_redis(workshop, &redis)?;
         let start = |index| workshop.gateway(&format!("replica-{index}"), &settings);
         let servers: Vec<Server> = (0..number).map(start).collect::<Result<_, _>>()?;
         let before = redis.time()?;

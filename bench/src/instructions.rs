@@ -9,6 +9,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
+    path::Path,
     process::Command,
 };
 
@@ -125,7 +126,7 @@ fn check(now: &Record) -> Result<(), Failure> {
 /// The instructions of a gateway from its start to its end, with so many requests in between.
 fn of_gateway(workshop: &Workshop, settings: &[&str], status: &str, requests: u32) -> Result<u64, Failure> {
     let address = free_address()?;
-    let binary = under_callgrind(workshop, "autoshares-gateway");
+    let binary = under_callgrind(workshop, &workshop.binary);
     let server = Server::start(workshop.gateway_on(binary, address, settings), address)?;
     let mut stream = BufReader::new(TcpStream::connect(address).map_err(Failure::new)?);
     stream.get_ref().set_nodelay(true).map_err(Failure::new)?;
@@ -137,24 +138,22 @@ fn of_gateway(workshop: &Workshop, settings: &[&str], status: &str, requests: u3
             return Err(Failure(format!("the status is {told} and not {status}")));
         }
     }
-    // Without the wait of a stop that a balancer should notice.
-    read(Command::new("kill").args(["-INT", &server.id().to_string()]))?;
-    server.wait()?;
+    server.stop()?;
     total(workshop)
 }
 
 /// The instructions of a program that makes so many calls.
 fn of_calls(workshop: &Workshop, client: &str, calls: u32) -> Result<u64, Failure> {
-    let mut command = under_callgrind(workshop, "calls");
+    let mut command = under_callgrind(workshop, &release("calls"));
     command.args([client, &format!("http://{}/api", workshop.upstream()), &calls.to_string()]);
     read(&mut command)?;
     total(workshop)
 }
 
-fn under_callgrind(workshop: &Workshop, name: &str) -> Command {
+fn under_callgrind(workshop: &Workshop, binary: &Path) -> Command {
     let mut command = pinned(SERVER_CORE, "valgrind");
     let output = format!("--callgrind-out-file={}", workshop.path("callgrind.out").display());
-    command.args(["--quiet", "--tool=callgrind", &output]).arg(release(name));
+    command.args(["--quiet", "--tool=callgrind", &output]).arg(binary);
     command
 }
 

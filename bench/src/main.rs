@@ -12,6 +12,7 @@ mod peers;
 mod sdk;
 mod server;
 mod start;
+mod training;
 mod workshop;
 
 use std::{fs, path::PathBuf, process::ExitCode};
@@ -50,6 +51,12 @@ struct Arguments {
     /// Writes the functions that took most of them to standard output
     #[arg(long, requires = "callgrind")]
     functions: bool,
+    /// The gateway's binary; by default that of a plain release build
+    #[arg(long, value_name = "FILE", default_value_os_t = workshop::release("autoshares-gateway"))]
+    gateway: PathBuf,
+    /// Puts a load of every kind on the gateway, and measures nothing
+    #[arg(long, conflicts_with_all = ["only", "json", "callgrind"])]
+    train: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -80,7 +87,10 @@ fn main() -> ExitCode {
 type Measurement = fn(&Workshop, load::Effort) -> Result<Value, Failure>;
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let workshop = Workshop::open()?;
+    let workshop = Workshop::open(arguments.gateway.clone())?;
+    if arguments.train {
+        return training::run(&workshop);
+    }
     if arguments.callgrind {
         let purpose = match arguments {
             Arguments { check: true, .. } => instructions::Purpose::Check,

@@ -106,33 +106,47 @@ pub(crate) fn measure(workshop: &Workshop, effort: Effort) -> Result<Value, Fail
 }
 
 fn subjects(workshop: &Workshop, redis: &Server) -> Result<Vec<Subject>, Failure> {
-    let ample = |more: &[&'static str]| -> Vec<&str> { AMPLE.iter().chain(more).copied().collect() };
-    let store = format!("store.url=redis://{}", redis.address);
-    let certificate = format!("tls.certificate_file={}", workshop.path("certificate.pem").display());
-    let key = format!("tls.key_file={}", workshop.path("key.pem").display());
-    let authority = format!("upstream.ca_file={}", workshop.path("authority.pem").display());
-    let base_url = format!("upstream.base_url=https://localhost:{}/api", workshop.tls_upstream().port());
-    let keys = workshop.flow_keys()?;
-    let mut with_redis = ample(&[]);
-    with_redis.extend([store.as_str(), keys.as_str()]);
-    let mut with_tls = ample(&[]);
-    with_tls.extend([certificate.as_str(), key.as_str(), authority.as_str(), base_url.as_str()]);
     let lua =
         [("redis_host", redis.address.ip().to_string()), ("redis_port", redis.address.port().to_string())];
-    let gateway = |name, settings: &[&str]| workshop.gateway(name, settings);
     Ok(vec![
         Subject::new("nginx", "nginx", workshop.nginx("proxy", &[])?)?,
         Subject::new("HAProxy", "nginx", workshop.haproxy()?)?,
         Subject::new("hyper alone", "nginx", workshop.bare_proxy()?)?,
-        Subject::new("gateway, limits off", "nginx", gateway("off", &["limits.enabled=false"])?)?,
-        Subject::new("gateway", "nginx", gateway("on", &ample(&[]))?)?,
+        Subject::new("gateway, limits off", "nginx", workshop.gateway("off", &["limits.enabled=false"])?)?,
+        Subject::new("gateway", "nginx", workshop.gateway("on", &AMPLE)?)?,
         Subject::new("nginx, Lua, Redis", "nginx, Lua, Redis", workshop.nginx("lua", &lua)?)?,
-        Subject::new("gateway, Redis", "nginx, Lua, Redis", gateway("redis", &with_redis)?)?,
+        Subject::new(
+            "gateway, Redis",
+            "nginx, Lua, Redis",
+            workshop.gateway("redis", &with_redis(workshop, redis)?)?,
+        )?,
         Subject::new("nginx, refusing", "nginx, refusing", workshop.nginx("limit", &[])?)?.refusing(),
-        Subject::new("gateway, refusing", "nginx, refusing", gateway("refusing", &[])?)?.refusing(),
+        Subject::new("gateway, refusing", "nginx, refusing", workshop.gateway("refusing", &[""; 0])?)?
+            .refusing(),
         Subject::new("nginx, TLS", "nginx, TLS", workshop.nginx("tls", &[])?)?.with_tls(),
-        Subject::new("gateway, TLS", "nginx, TLS", gateway("tls", &with_tls)?)?.with_tls(),
+        Subject::new("gateway, TLS", "nginx, TLS", workshop.gateway("tls", &with_tls(workshop))?)?.with_tls(),
     ])
+}
+
+/// Settings of a gateway that counts in Redis.
+pub(crate) fn with_redis(workshop: &Workshop, redis: &Server) -> Result<Vec<String>, Failure> {
+    let mut settings = AMPLE.map(str::to_owned).to_vec();
+    settings.extend([format!("store.url=redis://{}", redis.address), workshop.flow_keys()?]);
+    Ok(settings)
+}
+
+/// Settings of a gateway with TLS to clients and to Autoshares.
+pub(crate) fn with_tls(workshop: &Workshop) -> Vec<String> {
+    let mut settings = AMPLE.map(str::to_owned).to_vec();
+    for (setting, file) in [
+        ("tls.certificate_file", "certificate.pem"),
+        ("tls.key_file", "key.pem"),
+        ("upstream.ca_file", "authority.pem"),
+    ] {
+        settings.push(format!("{setting}={}", workshop.path(file).display()));
+    }
+    settings.push(format!("upstream.base_url=https://localhost:{}/api", workshop.tls_upstream().port()));
+    settings
 }
 
 fn print(subjects: &[Subject]) {

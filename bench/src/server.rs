@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::failure::Failure;
+use crate::{failure::Failure, load::read};
 
 /// How long a server may take to start.
 const START: Duration = Duration::from_secs(20);
@@ -72,8 +72,9 @@ impl Server {
         self.child.id()
     }
 
-    /// Waits until the server has ended by itself.
-    pub(crate) fn wait(mut self) -> Result<(), Failure> {
+    /// Has the server end by itself, at once: without the wait of a stop that a balancer should notice.
+    pub(crate) fn stop(mut self) -> Result<(), Failure> {
+        read(Command::new("kill").args(["-INT", &self.id().to_string()]))?;
         let status = self.child.wait().map_err(Failure::new)?;
         if status.success() { Ok(()) } else { Err(Failure(format!("the server ended with {status}"))) }
     }

@@ -14,7 +14,7 @@ use crate::{
     failure::Failure,
     load::{Effort, median},
     server::{SERVER_CORE, Server, pinned},
-    workshop::{Workshop, free_address, release},
+    workshop::{Workshop, free_address},
 };
 
 const STARTS: usize = 20;
@@ -26,8 +26,7 @@ pub(crate) fn measure(workshop: &Workshop, _: Effort) -> Result<Value, Failure> 
         let address = free_address()?;
         // With an https URL the gateway loads the certificates of the machine, as in production. It does not connect to this host.
         let settings = ["upstream.base_url=https://autoshares.invalid/api"];
-        let command =
-            workshop.gateway_on(pinned(SERVER_CORE, release("autoshares-gateway")), address, &settings);
+        let command = workshop.gateway_on(pinned(SERVER_CORE, &workshop.binary), address, &settings);
         let began = Instant::now();
         let server = Server::start(command, address)?;
         first_answer(&server)?;
@@ -36,7 +35,7 @@ pub(crate) fn measure(workshop: &Workshop, _: Effort) -> Result<Value, Failure> 
         thread::sleep(Duration::from_millis(300));
         memory.push(server.resident()? as f64 / 1024.0);
     }
-    let size = fs::metadata(release("autoshares-gateway")).map_err(Failure::new)?.len() as f64 / 1e6;
+    let size = fs::metadata(&workshop.binary).map_err(Failure::new)?.len() as f64 / 1e6;
     let worst = starts.iter().copied().fold(0.0, f64::max);
     let (start, memory) = (median(starts), median(memory));
     println!(

@@ -25,6 +25,8 @@ const COMMON: [&str; 3] = ["flow.floor=0s", "connections.max=10000", "connection
 pub(crate) struct Workshop {
     /// Processor and kernel, in one line.
     pub(crate) machine: String,
+    /// The gateway's binary.
+    pub(crate) binary: PathBuf,
     folder: TempDir,
     upstream: SocketAddr,
     tls_upstream: SocketAddr,
@@ -34,7 +36,7 @@ pub(crate) struct Workshop {
 
 impl Workshop {
     /// Makes certificates and starts the stand-in for Autoshares.
-    pub(crate) fn open() -> Result<Self, Failure> {
+    pub(crate) fn open(binary: PathBuf) -> Result<Self, Failure> {
         if thread::available_parallelism().map_or(1, usize::from) < 2 {
             return Err(Failure::new("the benchmark needs two cores: one for the server, one for the load"));
         }
@@ -44,7 +46,7 @@ impl Workshop {
         let words = [("tls_listen", tls_upstream.to_string())];
         let command = nginx(folder.path(), LOAD_CORE, "upstream", upstream, &words)?;
         let server = Server::start(command, upstream)?;
-        Ok(Self { machine: machine(), folder, upstream, tls_upstream, _upstream: server })
+        Ok(Self { machine: machine(), binary, folder, upstream, tls_upstream, _upstream: server })
     }
 
     /// A path in the folder, which is removed when all is over.
@@ -101,21 +103,25 @@ impl Workshop {
     }
 
     /// Starts the gateway with settings such as `flow.floor=0s`.
-    pub(crate) fn gateway(&self, name: &str, settings: &[&str]) -> Result<Server, Failure> {
+    pub(crate) fn gateway(&self, name: &str, settings: &[impl AsRef<str>]) -> Result<Server, Failure> {
         let address = free_address()?;
-        let binary = pinned(SERVER_CORE, release("autoshares-gateway"));
-        let mut command = self.gateway_on(binary, address, settings);
+        let mut command = self.gateway_on(pinned(SERVER_CORE, &self.binary), address, settings);
         command.stdout(self.log(name)?);
         Server::start(command, address)
     }
 
     /// Completes a command line that ends with the gateway's binary.
-    pub(crate) fn gateway_on(&self, mut command: Command, address: SocketAddr, settings: &[&str]) -> Command {
+    pub(crate) fn gateway_on(
+        &self,
+        mut command: Command,
+        address: SocketAddr,
+        settings: &[impl AsRef<str>],
+    ) -> Command {
         // Autoshares has a name.
         let upstream = format!("upstream.base_url=http://localhost:{}/api", self.upstream.port());
         let own = [&format!("listen={address}"), "admin_listen=127.0.0.1:0", &upstream, "log.format=json"];
         // A later setting takes the place of an earlier one.
-        let settings = own.iter().chain(COMMON.iter()).chain(settings);
+        let settings = own.into_iter().chain(COMMON).chain(settings.iter().map(AsRef::as_ref));
         command.arg("serve").args(settings.flat_map(|setting| ["--set", setting]));
         command.env("AUTOSHARES_APP_KEY", "not-a-real-key");
         command
@@ -124,7 +130,7 @@ impl Workshop {
     /// A setting that names a file of flow keys, which replicas share.
     pub(crate) fn flow_keys(&self) -> Result<String, Failure> {
         let path = self.path("flow.keys");
-        let keys = read(Command::new(release("autoshares-gateway")).arg("keygen"))?;
+        let keys = read(Command::new(&self.binary).arg("keygen"))?;
         fs::write(&path, keys).map_err(Failure::new)?;
         fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(Failure::new)?;
         Ok(format!("flow.keys_file={}", path.display()))
@@ -135,7 +141,7 @@ impl Workshop {
     }
 }
 
-/// The path of a program in the release build.
+/// The path of a program in the plain release build.
 pub(crate) fn release(name: &str) -> PathBuf {
     root().join("target/release").join(name)
 }

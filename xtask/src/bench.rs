@@ -2,6 +2,7 @@
 
 use crate::{
     command::{Failure, built, cargo, program, run},
+    shipped::{self, BINARY, LOAD_PROGRAMS},
     tools,
 };
 
@@ -9,21 +10,30 @@ const PACKAGES: [&str; 3] = ["libnginx-mod-http-lua", "lua-nginx-redis", "lua-cj
 
 /// Measures with the arguments of that crate.
 pub(crate) fn run_with(arguments: &[&str]) -> Result<(), Failure> {
-    tools::ensure(&["haproxy", "make", "nginx", "redis-server", "valgrind", "wrk"])?;
+    tools::ensure(&LOAD_PROGRAMS)?;
+    tools::ensure(&["valgrind"])?;
     tools::ensure_packages(&PACKAGES)?;
-    build_gateway()?;
     run(&mut cargo(&["build", "--locked", "--release", "--quiet", "--package", "autoshares-bench"]))?;
     let measure = ["run", "--locked", "--release", "--quiet", "--package", "autoshares-bench", "--"];
-    run(cargo(&measure).args(arguments))
+    let mut measure = cargo(&measure);
+    measure.args(arguments);
+    let has = |flags: &[&str]| arguments.iter().any(|argument| flags.contains(argument));
+    if has(&["--check", "--record"]) {
+        build_plainly()?;
+    } else if !has(&["--gateway", "--help", "-h"]) {
+        measure.arg("--gateway").arg(shipped::build("bench", None)?.binary);
+    }
+    run(&mut measure)
 }
 
 /// Compares the instructions of a request with those that are recorded. The counting program, which has been built, need not be optimized.
 pub(crate) fn check_instructions() -> Result<(), Failure> {
-    build_gateway()?;
+    build_plainly()?;
     run(&mut program(&built("autoshares-bench")?, &["--callgrind", "--check"]))
 }
 
-/// Builds the gateway by itself: beside another crate its libraries would have other features.
-fn build_gateway() -> Result<(), Failure> {
-    run(&mut cargo(&["build", "--locked", "--release", "--package", "autoshares-gateway"]))
+/// Builds the gateway without a training, which takes half the time and always gives the same program. By itself: beside another crate its libraries
+/// would have other features.
+fn build_plainly() -> Result<(), Failure> {
+    run(&mut cargo(&["build", "--locked", "--release", "--package", BINARY]))
 }

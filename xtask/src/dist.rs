@@ -1,15 +1,15 @@
 //! `cargo xtask dist`: builds the gateway for operators, as an archive with all that `docs/operating.md` needs to install it: the binary, the files of
 //! `deploy/`, documents, a list of what the binary is made of (SBOM), the facts of the build, and checksums.
 
-use std::{env, fs, path::Path, process::Stdio};
+use std::{fs, path::Path, process::Stdio};
 
 use crate::{
-    command::{Failure, cargo, program, read, root, run},
+    command::{Failure, program, read, root, run},
+    shipped::{self, BINARY, fact},
     tools,
 };
 
 const FOLDER: &str = "target/dist";
-const BINARY: &str = "autoshares-gateway";
 /// Lists the crates that a binary is made of.
 const SBOM_TOOL: (&str, &str) = ("cargo-cyclonedx", "0.5.9");
 const DOCUMENTS: [&str; 5] = ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "SECURITY.md", "docs"];
@@ -18,14 +18,14 @@ const DOCUMENTS: [&str; 5] = ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "SEC
 struct Build {
     version: String,
     commit: String,
-    /// The time of the commit, in seconds since 1970, which all files of the archive get: the same commit gives the same archive.
+    /// The time of the commit, in seconds since 1970, which all files of the archive get: the same commit gives the same archive, if the counts are the same.
     time: String,
     target: String,
     compiler: String,
 }
 
-/// Builds the archive and its checksum.
-pub(crate) fn build() -> Result<(), Failure> {
+/// Builds the archive and its checksum, with the counts of an earlier training if there are some ([`shipped`]).
+pub(crate) fn build(counts: Option<&str>) -> Result<(), Failure> {
     let build = Build::of_now()?;
     let folder = root().join(FOLDER);
     let name = format!("{BINARY}-{}-{}", build.version, build.target);
@@ -34,8 +34,8 @@ pub(crate) fn build() -> Result<(), Failure> {
         fs::remove_dir_all(&place).map_err(Failure::new)?;
     }
     fs::create_dir_all(&place).map_err(Failure::new)?;
-    compile(&build, &folder)?;
-    fs::copy(folder.join("release").join(BINARY), place.join(BINARY)).map_err(Failure::new)?;
+    let shipped = shipped::build(&build.commit, counts)?;
+    fs::copy(shipped.binary, place.join(BINARY)).map_err(Failure::new)?;
     fs::write(place.join(format!("{BINARY}.cdx.json")), sbom(&build)?).map_err(Failure::new)?;
     fs::write(place.join("build-info.json"), build.json()).map_err(Failure::new)?;
     copy_files(&place)?;
@@ -43,16 +43,20 @@ pub(crate) fn build() -> Result<(), Failure> {
         read(program("sh", &["-c", "find . -type f | LC_ALL=C sort | xargs sha256sum"]).current_dir(&place))?;
     fs::write(place.join("SHA256SUMS"), files).map_err(Failure::new)?;
     let archive = pack(&build, &folder, &name)?;
-    println!("{FOLDER}/{archive} is written, and {archive}.sha256 beside it");
+    let counts = format!("{name}.profdata");
+    // The file may be that of the last archive.
+    if fs::canonicalize(&shipped.counts).ok() != fs::canonicalize(folder.join(&counts)).ok() {
+        fs::copy(shipped.counts, folder.join(&counts)).map_err(Failure::new)?;
+    }
+    println!(
+        "{FOLDER}/{archive} is written, and {archive}.sha256 beside it. To build the same bytes again: \
+         cargo xtask dist --counts {FOLDER}/{counts}"
+    );
     Ok(())
 }
 
 impl Build {
     fn of_now() -> Result<Self, Failure> {
-        let facts = read(&mut program("rustc", &["-vV"]))?;
-        let fact = |name: &str| {
-            facts.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned()
-        };
         let manifest = fs::read_to_string(root().join("Cargo.toml")).map_err(Failure::new)?;
         let version = manifest.lines().find_map(|line| line.strip_prefix("version = "));
         let version =
@@ -65,7 +69,7 @@ impl Build {
             commit.push_str("-changed");
         }
         let time = git(&["log", "-1", "--format=%ct"])?;
-        Ok(Self { version, commit, time, target: fact("host: "), compiler: fact("release: ") })
+        Ok(Self { version, commit, time, target: fact("host: ")?, compiler: fact("release: ")? })
     }
 
     fn json(&self) -> String {
@@ -82,26 +86,6 @@ impl Build {
              \"target\": \"{target}\",\n  \"rustc\": \"{compiler}\",\n  \"built_on\": \"{system}\"\n}}\n"
         )
     }
-}
-
-/// Builds the binary, without the names of this machine's folders in it.
-fn compile(build: &Build, folder: &Path) -> Result<(), Failure> {
-    let root = fs::canonicalize(root()).map_err(Failure::new)?;
-    let home = env::var("HOME").unwrap_or_default();
-    let cargo_home = env::var("CARGO_HOME").unwrap_or_else(|_| format!("{home}/.cargo"));
-    let flags = [
-        format!("--remap-path-prefix={}=", root.display()),
-        format!("--remap-path-prefix={cargo_home}=cargo"),
-        // These flags take the place of those in `.cargo/config.toml`, which has the reason for this one.
-        "--cfg".to_owned(),
-        "poly1305_backend=\"soft\"".to_owned(),
-    ];
-    let arguments = ["build", "--locked", "--release", "--package", BINARY, "--target-dir"];
-    let mut compile = cargo(&arguments);
-    compile.arg(folder).env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
-    // C and assembly of dependencies.
-    compile.env("CFLAGS", format!("-ffile-prefix-map={cargo_home}=cargo"));
-    run(compile.env("AUTOSHARES_GATEWAY_COMMIT", &build.commit))
 }
 
 /// The crates that the binary is made of, as CycloneDX writes them.

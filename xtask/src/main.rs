@@ -10,6 +10,7 @@ mod dist;
 mod package;
 mod release;
 mod screenshots;
+mod shipped;
 mod simulate;
 mod test;
 mod tools;
@@ -35,6 +36,7 @@ cargo xtask bench              measure the gateway beside nginx, HAProxy and oth
             --json FILE        and write the figures to this file too
             --callgrind        count the instructions of a request instead
 cargo xtask dist               build the gateway for operators: an archive with the binary, deploy/, documents, an SBOM and checksums
+            --counts FILE      and optimize it by the counts of an earlier build, which gives the same bytes again
 cargo xtask release-check      check the SDK before it is published: public API, dependencies, compatibility, package
             --accept-surface   record the present public API as reviewed
 ";
@@ -57,7 +59,8 @@ fn main() -> ExitCode {
         | ["simulate", "--first", first, "--seeds", seeds] => simulate::run(seeds, first),
         ["simulate", "--first", first] => simulate::run("1", first),
         ["bench", ref more @ ..] => bench::run_with(more),
-        ["dist"] => dist::build(),
+        ["dist"] => dist::build(None),
+        ["dist", "--counts", file] => dist::build(Some(file)),
         ["release-check"] => release::check(false),
         ["release-check", "--accept-surface"] => release::check(true),
         ["help" | "--help" | "-h"] => {
