@@ -23,6 +23,17 @@ const MAX_BUDGETS: usize = 100_000;
 /// How many exhausted budgets are looked at, at most, to find one that may go.
 const MAX_LOOKS: usize = 32;
 
+/// A time in whole seconds, rounded up: half as large as one in microseconds, and enough to know when something may be forgotten.
+type Second = u32;
+
+fn second(time: Micros) -> Second {
+    Second::try_from(time.div_ceil(1_000_000)).unwrap_or(Second::MAX)
+}
+
+fn is_over(second: Second, now: Micros) -> bool {
+    Micros::from(second) * 1_000_000 <= now
+}
+
 /// All budgets, and the distinct things that were seen within the last hour.
 #[derive(Clone, Debug)]
 pub(crate) struct Budgets {
@@ -30,7 +41,7 @@ pub(crate) struct Budgets {
     /// The name and the period of each kind of budget.
     kinds: Vec<(&'static str, Duration)>,
     /// When budgets are unused again, the next one first; one that was charged again stands here more than once.
-    endings: BinaryHeap<Reverse<(Micros, BudgetKey)>>,
+    endings: BinaryHeap<Reverse<(Second, BudgetKey)>>,
     seen: Seen,
     max_budgets: usize,
 }
@@ -44,7 +55,9 @@ pub(crate) struct BudgetKey {
     kind: u8,
 }
 
+/// Packed, for there are many: 12 bytes and not 16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(Rust, packed(4))]
 pub(crate) struct Arrival {
     /// When all that was spent will have come back.
     at: Micros,
@@ -201,19 +214,20 @@ impl Budgets {
 
     fn write(&mut self, key: BudgetKey, arrival: Arrival) {
         self.arrivals.insert(key, arrival);
-        self.endings.push(Reverse((arrival.at, key)));
+        self.endings.push(Reverse((second(arrival.at), key)));
         // Entries that a later charge made void must not pile up.
         if self.endings.len() > 2 * self.arrivals.len() + 1024 {
-            self.endings = self.arrivals.iter().map(|(key, arrival)| Reverse((arrival.at, *key))).collect();
+            let endings = self.arrivals.iter().map(|(key, arrival)| Reverse((second(arrival.at), *key)));
+            self.endings = endings.collect();
         }
     }
 
     fn drop_unused(&mut self, now: Micros) {
         while let Some(&Reverse((at, key))) = self.endings.peek()
-            && at <= now
+            && is_over(at, now)
         {
             self.endings.pop();
-            if self.arrivals.get(&key).is_some_and(|arrival| arrival.at == at) {
+            if self.arrivals.get(&key).is_some_and(|arrival| second(arrival.at) == at) {
                 self.arrivals.remove(&key);
             }
         }
@@ -228,9 +242,10 @@ impl Budgets {
         while exhausted.len() < MAX_LOOKS
             && let Some(Reverse((at, next))) = self.endings.pop()
         {
-            let Some(arrival) = self.arrivals.get(&next).filter(|arrival| arrival.at == at) else { continue };
+            let arrival = self.arrivals.get(&next).filter(|arrival| second(arrival.at) == at);
+            let Some(arrival) = arrival.copied() else { continue };
             let (_, period) = self.kinds[usize::from(next.kind)];
-            if (Rate { count: arrival.count, period }).spend(at, now).is_ok() {
+            if (Rate { count: arrival.count, period }).spend(arrival.at, now).is_ok() {
                 self.arrivals.remove(&next);
                 place = key;
                 break;
@@ -258,8 +273,8 @@ impl Budgets {
 /// Things that were seen within the last hour, in the order in which they are forgotten.
 #[derive(Clone, Debug, Default)]
 struct Seen {
-    until: HashMap<Id, Micros>,
-    order: VecDeque<(Micros, Id)>,
+    until: HashMap<Id, Second>,
+    order: VecDeque<(Second, Id)>,
 }
 
 /// One number for a thing of a subject. Both are random or keyed hashes, so that nobody finds two pairs with the same one; multiplied, so that this
@@ -273,20 +288,20 @@ fn of(subject: Subject, Id(thing): Id) -> Id {
 
 impl Seen {
     fn contains(&self, (subject, thing): (Subject, Id), now: Micros) -> bool {
-        self.until.get(&of(subject, thing)).is_some_and(|until| *until > now)
+        self.until.get(&of(subject, thing)).is_some_and(|until| !is_over(*until, now))
     }
 
     fn insert(&mut self, (subject, thing): (Subject, Id), now: Micros, most: usize) {
         let thing = of(subject, thing);
         while let Some(&(until, oldest)) = self.order.front()
-            && (until <= now || self.order.len() >= most)
+            && (is_over(until, now) || self.order.len() >= most)
         {
             self.order.pop_front();
             if self.until.get(&oldest) == Some(&until) {
                 self.until.remove(&oldest);
             }
         }
-        let until = now + DISTINCT;
+        let until = second(now + DISTINCT);
         self.until.insert(thing, until);
         self.order.push_back((until, thing));
     }

@@ -536,6 +536,6 @@ mod tests {
     fn what_there_are_many_of_is_small() {
         use crate::budgets::{Arrival, BudgetKey};
         assert_eq!(size_of::<(Id, Stored)>(), 72);
-        assert_eq!(size_of::<(BudgetKey, Arrival)>(), 40);
+        assert_eq!(size_of::<(BudgetKey, Arrival)>(), 32);
     }
 }
