@@ -124,6 +124,8 @@ impl Workshop {
         let settings = own.into_iter().chain(COMMON).chain(settings.iter().map(AsRef::as_ref));
         command.arg("serve").args(settings.flat_map(|setting| ["--set", setting]));
         command.env("AUTOSHARES_APP_KEY", "not-a-real-key");
+        // A shell may have set them, which makes the gateway read other certificates than a service of the system does.
+        command.env_remove("SSL_CERT_FILE").env_remove("SSL_CERT_DIR");
         command
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     command::{Failure, built, cargo, program, run},
-    shipped::{self, BINARY, LOAD_PROGRAMS},
+    shipped::{self, BINARY},
     tools,
 };
 
@@ -10,8 +10,7 @@ const PACKAGES: [&str; 3] = ["libnginx-mod-http-lua", "lua-nginx-redis", "lua-cj
 
 /// Measures with the arguments of that crate.
 pub(crate) fn run_with(arguments: &[&str]) -> Result<(), Failure> {
-    tools::ensure(&LOAD_PROGRAMS)?;
-    tools::ensure(&["valgrind"])?;
+    tools::ensure(&["haproxy", "make", "nginx", "redis-server", "valgrind", "wrk"])?;
     tools::ensure_packages(&PACKAGES)?;
     run(&mut cargo(&["build", "--locked", "--release", "--quiet", "--package", "autoshares-bench"]))?;
     let measure = ["run", "--locked", "--release", "--quiet", "--package", "autoshares-bench", "--"];

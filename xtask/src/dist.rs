@@ -5,11 +5,10 @@ use std::{fs, path::Path, process::Stdio};
 
 use crate::{
     command::{Failure, program, read, root, run},
-    shipped::{self, BINARY, fact},
+    shipped::{self, BINARY, FOLDER, fact},
     tools,
 };
 
-const FOLDER: &str = "target/dist";
 /// Lists the crates that a binary is made of.
 const SBOM_TOOL: (&str, &str) = ("cargo-cyclonedx", "0.5.9");
 const DOCUMENTS: [&str; 5] = ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "SECURITY.md", "docs"];

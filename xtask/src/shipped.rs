@@ -18,10 +18,10 @@ use crate::{
 pub(crate) const BINARY: &str = "autoshares-gateway";
 /// Where the build lies that counts, and its counts.
 const TRAINING: &str = "target/training";
-/// Where the build for operators lies.
-const FOLDER: &str = "target/dist";
-/// What puts a load on the gateway: its own programs, and those of the measurements.
-pub(crate) const LOAD_PROGRAMS: [&str; 5] = ["haproxy", "make", "nginx", "redis-server", "wrk"];
+/// Where the build for operators lies, and their archive.
+pub(crate) const FOLDER: &str = "target/dist";
+/// What the allocator is built with, and what puts a load on the gateway.
+const PROGRAMS: [&str; 4] = ["make", "nginx", "redis-server", "wrk"];
 
 /// A build, and the counts that it was optimized with.
 pub(crate) struct Shipped {
@@ -47,7 +47,7 @@ pub(crate) fn build(commit: &str, counts: Option<&str>) -> Result<Shipped, Failu
 fn train() -> Result<PathBuf, Failure> {
     // It is looked for first, for a build takes minutes.
     let merge = merging_tool()?;
-    tools::ensure(&LOAD_PROGRAMS)?;
+    tools::ensure(&PROGRAMS)?;
     let folder = fs::canonicalize(root()).map_err(Failure::new)?.join(TRAINING);
     println!("building the gateway that counts what it does");
     let counting = compile(TRAINING, "-Cprofile-generate", "training")?;
