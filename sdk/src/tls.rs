@@ -92,9 +92,11 @@ pub(crate) fn set_up(
         for root in roots {
             trusted.add(root).map_err(unusable)?;
         }
-        trusted.add_parsable_certificates(of_linux());
+        let found = of_linux();
+        trusted.add_parsable_certificates(found.certs);
         if trusted.is_empty() {
-            return Err(tls(rustls::Error::General("there is none".to_owned())));
+            let reason = found.errors.first().map_or_else(|| "there is none".to_owned(), ToString::to_string);
+            return Err(tls(rustls::Error::General(reason)));
         }
         config.with_root_certificates(trusted)
     } else if needed {
@@ -125,19 +127,42 @@ pub(crate) fn set_up(
     Ok(builder.tls_backend_preconfigured(config))
 }
 
-/// The certificates that a Linux trusts: those of the file that it makes of them, or of OpenSSL's variables where one is set.
+/// The certificates that a Linux trusts: those of the file that it makes of them, and what else lies in the folders beside it; or those that OpenSSL's
+/// variables name, where one is set.
 ///
-/// The folder beside the file holds the same ones again, each under two names, and what somebody has put there without telling the
-/// system, such as Debian's `ssl-cert-snakeoil.pem`. So it is read only where there is no such file; that also takes a quarter off the start of
-/// a gateway.
+/// A folder holds most certificates of the file again, each under two names. Those links are passed over, for to follow them takes a quarter
+/// of the time in which a gateway starts.
 #[cfg(feature = "rustls")]
-fn of_linux() -> Vec<rustls::pki_types::CertificateDer<'static>> {
+fn of_linux() -> rustls_native_certs::CertificateResult {
     use rustls_native_certs::{load_certs_from_paths, load_native_certs};
 
     let is_named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().any(|name| std::env::var_os(name).is_some());
-    let file = if is_named { None } else { openssl_probe::probe().cert_file };
-    let certificates = file.map(|file| load_certs_from_paths(Some(&file), None).certs).unwrap_or_default();
-    if certificates.is_empty() { load_native_certs().certs } else { certificates }
+    let probed = openssl_probe::probe();
+    let Some(file) = probed.cert_file.filter(|_| !is_named) else { return load_native_certs() };
+    let mut found = load_certs_from_paths(Some(&file), None);
+    if found.certs.is_empty() {
+        return load_native_certs();
+    }
+    for other in probed.cert_dir.iter().flat_map(|folder| beside(folder)).filter(|other| *other != file) {
+        let more = load_certs_from_paths(Some(&other), None);
+        found.certs.extend(more.certs);
+        found.errors.extend(more.errors);
+    }
+    found.certs.sort_unstable_by(|one, other| one.as_ref().cmp(other.as_ref()));
+    found.certs.dedup();
+    found
+}
+
+/// The files of a folder of certificates, but for links within it and links to what the system's own package brought, from which the system makes
+/// its file.
+#[cfg(feature = "rustls")]
+fn beside(folder: &Path) -> Vec<PathBuf> {
+    const OF_THE_PACKAGE: &str = "/usr/share/ca-certificates";
+    let is_known = |path: &Path| {
+        fs::read_link(path).is_ok_and(|to| to.components().count() == 1 || to.starts_with(OF_THE_PACKAGE))
+    };
+    let paths = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    paths.filter(|path| !is_known(path) && path.is_file()).collect()
 }
 
 #[cfg(all(feature = "native-tls", not(feature = "rustls")))]
@@ -177,4 +202,28 @@ pub(crate) fn set_up(
         return Err(BuildFault::new(BuildPart::Tls, problem));
     }
     Ok(builder)
+}
+
+#[cfg(all(test, unix, feature = "rustls"))]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn what_lies_in_the_folder_is_read_and_links_to_what_is_known_are_not() {
+        let folder = std::env::temp_dir().join(format!("certificates-{}", std::process::id()));
+        fs::create_dir_all(folder.join("folder")).unwrap();
+        let at = |name: &str| folder.join(name);
+        fs::write(at("mounted.pem"), "").unwrap();
+        symlink("mounted.pem", at("5f618aec.0")).unwrap();
+        symlink("/usr/share/ca-certificates/mozilla/Some_Root.crt", at("Some_Root.pem")).unwrap();
+        symlink("../etc/nowhere", at("dangling.pem")).unwrap();
+        symlink(std::env::current_exe().unwrap(), at("linked.pem")).unwrap();
+        let mut found = beside(&folder);
+        found.sort();
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(found, [at("linked.pem"), at("mounted.pem")]);
+        assert!(beside(&at("missing")).is_empty());
+    }
 }
