@@ -23,7 +23,8 @@ const MAX_BUDGETS: usize = 100_000;
 /// How many exhausted budgets are looked at, at most, to find one that may go.
 const MAX_LOOKS: usize = 32;
 
-/// A time in whole seconds, rounded up: half as large as one in microseconds, and enough to know when something may be forgotten.
+/// A time in whole seconds, rounded up: half as large as one in microseconds, and enough to know when something may be forgotten. So things seen are
+/// known up to a second longer than in Redis.
 type Second = u32;
 
 fn second(time: Micros) -> Second {
@@ -250,7 +251,10 @@ impl Budgets {
                 place = key;
                 break;
             }
-            exhausted.push(Reverse((at, next)));
+            // It stands here once for each charge in the same second.
+            if exhausted.last() != Some(&Reverse((at, next))) {
+                exhausted.push(Reverse((at, next)));
+            }
         }
         self.endings.extend(exhausted);
         place
