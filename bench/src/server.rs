@@ -14,6 +14,8 @@ use crate::{failure::Failure, load::read};
 
 /// How long a server may take to start.
 const START: Duration = Duration::from_secs(20);
+/// How long one that was told to end may go on.
+const STOP: Duration = Duration::from_secs(60);
 /// The kernel counts processor time in ticks.
 const MICROSECONDS_PER_TICK: f64 = 10_000.0;
 
@@ -75,8 +77,15 @@ impl Server {
     /// Has the server end by itself, at once: without the wait of a stop that a balancer should notice.
     pub(crate) fn stop(mut self) -> Result<(), Failure> {
         read(Command::new("kill").args(["-INT", &self.id().to_string()]))?;
-        let status = self.child.wait().map_err(Failure::new)?;
-        if status.success() { Ok(()) } else { Err(Failure(format!("the server ended with {status}"))) }
+        let deadline = Instant::now() + STOP;
+        loop {
+            match self.child.try_wait().map_err(Failure::new)? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => return Err(Failure(format!("the server ended with {status}"))),
+                None if Instant::now() > deadline => return Err(Failure::new("the server does not end")),
+                None => thread::sleep(Duration::from_millis(5)),
+            }
+        }
     }
 
     /// The processor time that the server has used, including the kernel's work for it.

@@ -80,6 +80,8 @@ async fn whole_resets(workshop: &Workshop) -> Result<(), Failure> {
             succeeds(client.get(format!("{at}{path}"))).await?;
         }
     }
+    // A gateway that ends waits for its clients.
+    drop(client);
     gateway.stop()
 }
 

@@ -34,9 +34,9 @@ pub(crate) fn build(counts: Option<&str>) -> Result<(), Failure> {
     }
     fs::create_dir_all(&place).map_err(Failure::new)?;
     let shipped = shipped::build(&build.commit, counts)?;
-    fs::copy(shipped.binary, place.join(BINARY)).map_err(Failure::new)?;
+    fs::copy(&shipped.binary, place.join(BINARY)).map_err(Failure::new)?;
     fs::write(place.join(format!("{BINARY}.cdx.json")), sbom(&build)?).map_err(Failure::new)?;
-    fs::write(place.join("build-info.json"), build.json()).map_err(Failure::new)?;
+    fs::write(place.join("build-info.json"), build.json(&sum(&shipped.counts)?)).map_err(Failure::new)?;
     copy_files(&place)?;
     let files =
         read(program("sh", &["-c", "find . -type f | LC_ALL=C sort | xargs sha256sum"]).current_dir(&place))?;
@@ -71,7 +71,8 @@ impl Build {
         Ok(Self { version, commit, time, target: fact("host: ")?, compiler: fact("release: ")? })
     }
 
-    fn json(&self) -> String {
+    /// The facts, with the checksum of the counts that the binary was optimized with.
+    fn json(&self, counts: &str) -> String {
         let Self { version, commit, time, target, compiler } = self;
         // The binary needs the C library of this system, or a newer one.
         let system = fs::read_to_string("/etc/os-release").unwrap_or_default();
@@ -82,9 +83,15 @@ impl Build {
             .trim_matches('"');
         format!(
             "{{\n  \"name\": \"{BINARY}\",\n  \"version\": \"{version}\",\n  \"commit\": \"{commit}\",\n  \"commit_time\": {time},\n  \
-             \"target\": \"{target}\",\n  \"rustc\": \"{compiler}\",\n  \"built_on\": \"{system}\"\n}}\n"
+             \"target\": \"{target}\",\n  \"rustc\": \"{compiler}\",\n  \"counts\": \"{counts}\",\n  \"built_on\": \"{system}\"\n}}\n"
         )
     }
+}
+
+/// The SHA-256 of a file, in hexadecimal.
+fn sum(file: &Path) -> Result<String, Failure> {
+    let sum = read(program("sha256sum", &[]).arg(file))?;
+    Ok(sum.split(' ').next().unwrap_or_default().to_owned())
 }
 
 /// The crates that the binary is made of, as CycloneDX writes them.

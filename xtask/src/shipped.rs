@@ -10,12 +10,14 @@ use std::{
 };
 
 use crate::{
-    command::{Failure, cargo, program, read, root, run},
+    command::{Failure, built, cargo, program, read, root, run},
     tools,
 };
 
 /// The name of the binary and of its package.
 pub(crate) const BINARY: &str = "autoshares-gateway";
+/// What puts a load on it.
+const TRAINER: &str = "autoshares-bench";
 /// Where the build lies that counts, and its counts.
 const TRAINING: &str = "target/training";
 /// Where the build for operators lies, and their archive.
@@ -43,7 +45,8 @@ pub(crate) fn build(commit: &str, counts: Option<&str>) -> Result<Shipped, Failu
     Ok(Shipped { binary: compile(FOLDER, &optimized, commit)?, counts })
 }
 
-/// Has a build count what it does under load. The file with the counts is named after that build.
+/// Has a build count what it does under load. The file with the counts is named after that build and after what puts the load on it, and is used
+/// again as long as both stay as they are.
 fn train() -> Result<PathBuf, Failure> {
     // It is looked for first, for a build takes minutes.
     let merge = merging_tool()?;
@@ -51,21 +54,26 @@ fn train() -> Result<PathBuf, Failure> {
     let folder = fs::canonicalize(root()).map_err(Failure::new)?.join(TRAINING);
     println!("building the gateway that counts what it does");
     let counting = compile(TRAINING, "-Cprofile-generate", "training")?;
-    let sum = read(program("sha256sum", &[]).arg(&counting))?;
-    let counts = folder.join(format!("{}.profdata", sum.get(..16).unwrap_or_default()));
+    run(&mut cargo(&["build", "--locked", "--quiet", "--package", TRAINER]))?;
+    let trainer = built(TRAINER)?;
+    let sums = read(program("sha256sum", &[&trainer]).arg(&counting))?;
+    let name: Vec<&str> = sums.lines().flat_map(|line| line.get(..12)).collect();
+    let counts = folder.join(format!("{}.profdata", name.join("-")));
     if counts.exists() {
+        println!("it has been put under this load before: {}", counts.display());
         return Ok(counts);
     }
     println!("putting a load on it");
-    let raw = folder.join("raw");
+    let (raw, merged) = (folder.join("raw"), folder.join("merged"));
     if raw.exists() {
         fs::remove_dir_all(&raw).map_err(Failure::new)?;
     }
-    let trainer =
-        ["run", "--locked", "--quiet", "--package", "autoshares-bench", "--", "--train", "--gateway"];
     // One file for each process, `%p`, for several run at once.
-    run(cargo(&trainer).arg(&counting).env("LLVM_PROFILE_FILE", raw.join("%p.profraw")))?;
-    run(program(&merge, &["merge", "--sparse", "--output"]).arg(&counts).arg(&raw))?;
+    let mut train = program(&trainer, &["--train", "--gateway"]);
+    run(train.arg(&counting).env("LLVM_PROFILE_FILE", raw.join("%p.profraw")))?;
+    run(program(&merge, &["merge", "--sparse", "--output"]).arg(&merged).arg(&raw))?;
+    // Only a whole file gets the name.
+    fs::rename(merged, &counts).map_err(Failure::new)?;
     Ok(counts)
 }
 
