@@ -71,6 +71,12 @@ pub(crate) fn read(command: &mut Command) -> Result<String, Failure> {
     String::from_utf8(output.stdout).map_err(Failure::new)
 }
 
+/// The SHA-256 of a file, in hexadecimal.
+pub(crate) fn sha256(file: &Path) -> Result<String, Failure> {
+    let line = read(program("sha256sum", &[]).arg(file))?;
+    Ok(line.split(' ').next().unwrap_or_default().to_owned())
+}
+
 /// The command line as one would type it, for error messages.
 pub(crate) fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());

@@ -4,7 +4,7 @@
 use std::{fs, path::Path, process::Stdio};
 
 use crate::{
-    command::{Failure, program, read, root, run},
+    command::{Failure, program, read, root, run, sha256},
     shipped::{self, BINARY, FOLDER, fact},
     tools,
 };
@@ -36,7 +36,7 @@ pub(crate) fn build(counts: Option<&str>) -> Result<(), Failure> {
     let shipped = shipped::build(&build.commit, counts)?;
     fs::copy(&shipped.binary, place.join(BINARY)).map_err(Failure::new)?;
     fs::write(place.join(format!("{BINARY}.cdx.json")), sbom(&build)?).map_err(Failure::new)?;
-    fs::write(place.join("build-info.json"), build.json(&sum(&shipped.counts)?)).map_err(Failure::new)?;
+    fs::write(place.join("build-info.json"), build.json(&sha256(&shipped.counts)?)).map_err(Failure::new)?;
     copy_files(&place)?;
     let files =
         read(program("sh", &["-c", "find . -type f | LC_ALL=C sort | xargs sha256sum"]).current_dir(&place))?;
@@ -86,12 +86,6 @@ impl Build {
              \"target\": \"{target}\",\n  \"rustc\": \"{compiler}\",\n  \"counts\": \"{counts}\",\n  \"built_on\": \"{system}\"\n}}\n"
         )
     }
-}
-
-/// The SHA-256 of a file, in hexadecimal.
-fn sum(file: &Path) -> Result<String, Failure> {
-    let sum = read(program("sha256sum", &[]).arg(file))?;
-    Ok(sum.split(' ').next().unwrap_or_default().to_owned())
 }
 
 /// The crates that the binary is made of, as CycloneDX writes them.

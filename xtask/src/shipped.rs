@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    command::{Failure, built, cargo, program, read, root, run},
+    command::{Failure, built, cargo, program, read, root, run, sha256},
     tools,
 };
 
@@ -56,9 +56,8 @@ fn train() -> Result<PathBuf, Failure> {
     let counting = compile(TRAINING, "-Cprofile-generate", "training")?;
     run(&mut cargo(&["build", "--locked", "--quiet", "--package", TRAINER]))?;
     let trainer = built(TRAINER)?;
-    let sums = read(program("sha256sum", &[&trainer]).arg(&counting))?;
-    let name: Vec<&str> = sums.lines().flat_map(|line| line.get(..12)).collect();
-    let counts = folder.join(format!("{}.profdata", name.join("-")));
+    let (by, of) = (sha256(Path::new(&trainer))?, sha256(&counting)?);
+    let counts = folder.join(format!("{by:.12}-{of:.12}.profdata"));
     if counts.exists() {
         println!("it has been put under this load before: {}", counts.display());
         return Ok(counts);
