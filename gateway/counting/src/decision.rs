@@ -1,7 +1,7 @@
 //! The messages between a caller and the store: a `Decision` lists the costs of an act, `Decided` holds the store's verdict, and a
 //! `Settlement` lists the charges to undo when the act has ended.
 
-use std::time::Duration;
+use std::{ops::Not, time::Duration};
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -34,6 +34,7 @@ pub struct Decision<'a> {
     /// Budgets whose exhaustion must not show. They are charged together or not at all.
     pub silent: Vec<Charge<'a>>,
     /// Whether a secret becomes live by this act, which raises the price of every guess.
+    #[serde(skip_serializing_if = "Not::not")]
     pub makes_live: bool,
     /// A level that the caller wants to know, whatever becomes of the act.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,10 +92,13 @@ pub struct Charge<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub distinct: Option<Id>,
     /// Charge only records whose stage has one of these bits. All bits by default.
+    #[serde(skip_serializing_if = "is_every_stage")]
     pub stages: u8,
     /// The stage that a begun or renewed record gets, instead of [`Beginning::stage`], when this silent budget is exhausted.
+    #[serde(skip_serializing_if = "is_no_stage")]
     pub stage_when_exhausted: u8,
     /// Whether a settlement may undo it.
+    #[serde(skip_serializing_if = "Not::not")]
     pub receipt: bool,
     /// What is kept for networks that were not charged in the last hour.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -239,6 +243,7 @@ pub struct Counter {
     pub name: &'static str,
     pub most: u32,
     /// Whether a settlement may undo a try.
+    #[serde(skip_serializing_if = "Not::not")]
     pub receipt: bool,
 }
 
@@ -361,6 +366,7 @@ pub struct Settlement<'a> {
     #[serde(serialize_with = "as_optional_micros", skip_serializing_if = "Option::is_none")]
     pub lifetime: Option<Duration>,
     /// Whether the record goes back to the stage that it had before the act, unless another act has changed the stage since.
+    #[serde(skip_serializing_if = "Not::not")]
     pub restores: bool,
     /// A level that the act showed to be too low.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -380,6 +386,14 @@ pub struct StageChange {
     pub to: u8,
     /// The bits that the record keeps if it has them.
     pub sticky: u8,
+}
+
+fn is_every_stage(stages: &u8) -> bool {
+    *stages == u8::MAX
+}
+
+fn is_no_stage(stage: &u8) -> bool {
+    *stage == 0
 }
 
 fn as_micros<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

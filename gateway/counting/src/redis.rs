@@ -20,7 +20,7 @@ use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, RedisError, RedisResult, Script, ScriptInvocation,
     aio::MultiplexedConnection,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{Notify, watch},
     time::{sleep, timeout},
@@ -83,7 +83,7 @@ pub(crate) struct Redis {
     /// Wakes the task when the connection was closed.
     closed: Arc<Notify>,
     /// Settlements that the server has not heard of, by the id of their decision.
-    kept: Mutex<VecDeque<(Id, String)>>,
+    kept: Mutex<VecDeque<(Id, Vec<u8>)>>,
 }
 
 #[derive(Clone)]
@@ -106,7 +106,7 @@ impl fmt::Debug for Redis {
     }
 }
 
-/// What `decide.lua` replies.
+/// What `decide.lua` replies, in MessagePack.
 #[derive(Deserialize)]
 struct Reply {
     verdict: String,
@@ -147,13 +147,12 @@ impl Redis {
 
     pub(crate) async fn decide(&self, decision: &Decision<'_>, now: Micros) -> Result<Decided, Away> {
         let connected = self.connected().await?;
-        let json = serde_json::to_string(decision).unwrap_or_default();
         let server = &connected.server;
         let mut script = DECIDE.prepare_invoke();
-        script.key(&self.prefix).arg(json).arg(&server.records).arg(self.time(now));
+        script.key(&self.prefix).arg(packed(decision)).arg(&server.records).arg(self.time(now));
         script.arg(DISTINCT).arg(SETTLEMENT).arg(&server.replication);
         let mut connection = connected.connection;
-        let decided = match self.within(script.invoke_async::<String>(&mut connection)).await {
+        let decided = match self.within(script.invoke_async::<Vec<u8>>(&mut connection)).await {
             Ok(reply) => {
                 read(&reply, decision).ok_or_else(|| "a reply that is none of decide.lua".to_owned())
             }
@@ -170,8 +169,8 @@ impl Redis {
     pub(crate) async fn settle(&self, decision: Id, settlement: &Settlement<'_>, now: Micros) {
         let settled = match self.connected().await {
             Ok(Connected { mut connection, .. }) => {
-                let json = serde_json::to_string(settlement).unwrap_or_default();
-                let script = settling(&self.prefix, decision, &json, &self.time(now), SETTLEMENT);
+                let script =
+                    settling(&self.prefix, decision, &packed(settlement), &self.time(now), SETTLEMENT);
                 self.within(script.invoke_async::<u32>(&mut connection)).await
             }
             Err(Away { .. }) => Err(String::new()),
@@ -278,7 +277,7 @@ impl Redis {
     fn keep(&self, decision: Id, settlement: &Settlement<'_>) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() < MAX_KEPT {
-            kept.push_back((decision, serde_json::to_string(settlement).unwrap_or_default()));
+            kept.push_back((decision, packed(settlement)));
         }
     }
 
@@ -396,21 +395,22 @@ impl Redis {
         replication: &str,
     ) -> Result<(), Failure> {
         let decision = rehearsal::decision();
-        let json = serde_json::to_string(&decision).unwrap_or_default();
         let prefix = format!("{}:rehearsal", self.prefix);
         let mut script = DECIDE.prepare_invoke();
-        script.key(&prefix).arg(json).arg(&prefix).arg("").arg(REHEARSED).arg(REHEARSED).arg(replication);
-        let reply: String = script.invoke_async(connection).await?;
+        script.key(&prefix).arg(packed(&decision)).arg(&prefix).arg("");
+        script.arg(REHEARSED).arg(REHEARSED).arg(replication);
+        let reply: Vec<u8> = script.invoke_async(connection).await?;
         match read(&reply, &decision).map(|decided| decided.verdict) {
             Some(Verdict::Charged) => {}
-            _ if reply.contains("other_server") => {
+            _ if rmp_serde::from_slice(&reply).is_ok_and(|reply: Reply| reply.verdict == "other_server") => {
                 return Err("it became another server meanwhile".to_owned().into());
             }
             _ => return Err(Failure::unfit("it does not run the scripts as Redis does".to_owned())),
         }
         let everything = Settlement { undo: vec![EVERYTHING], ..Settlement::default() };
-        let json = serde_json::to_string(&everything).unwrap_or_default();
-        settling(&prefix, decision.id, &json, "", REHEARSED).invoke_async::<u32>(connection).await?;
+        settling(&prefix, decision.id, &packed(&everything), "", REHEARSED)
+            .invoke_async::<u32>(connection)
+            .await?;
         let mut clean = redis::cmd("DEL");
         clean
             .arg(format!("{prefix}:record:{}", decision.id))
@@ -434,11 +434,21 @@ impl Redis {
     }
 }
 
+/// What a script takes as an argument, in MessagePack: fields have their names, and texts are copied as they are.
+fn packed(argument: &impl Serialize) -> Vec<u8> {
+    // A step 1 takes that much.
+    let mut packed = Vec::with_capacity(2048);
+    let mut serializer = rmp_serde::Serializer::new(&mut packed).with_struct_map();
+    // Nothing that is written into memory fails.
+    let _ = argument.serialize(&mut serializer);
+    packed
+}
+
 /// A call of `settle.lua`. `within` is how long it is remembered that the decision is settled, in microseconds.
 fn settling(
     prefix: &str,
     decision: Id,
-    settlement: &str,
+    settlement: &[u8],
     time: &str,
     within: Micros,
 ) -> ScriptInvocation<'static> {
@@ -476,8 +486,8 @@ async fn keep_connected(redis: Weak<Redis>, closed: Arc<Notify>) {
 }
 
 /// Reads the reply of `decide.lua`, and replaces the places of budgets and counters in their lists by their names.
-fn read(reply: &str, decision: &Decision<'_>) -> Option<Decided> {
-    let reply: Reply = serde_json::from_str(reply).ok()?;
+fn read(reply: &[u8], decision: &Decision<'_>) -> Option<Decided> {
+    let reply: Reply = rmp_serde::from_slice(reply).ok()?;
     let place = |count: usize| reply.place?.checked_sub(1).filter(|place| *place < count);
     let wait = Duration::from_micros(reply.wait);
     let verdict = match reply.verdict.as_str() {

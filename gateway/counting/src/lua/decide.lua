@@ -2,25 +2,25 @@
 --
 -- KEYS  1  the prefix of every key of the installation, in its hash tag: {password-reset}
 --          (The other keys follow from it and from what the record holds, so they cannot be listed before; the tag keeps them in one slot.)
--- ARGV  1  the decision as JSON, see `Decision` in decision.rs
+-- ARGV  1  the decision in MessagePack with named fields, see `Decision` in decision.rs; what is false, none or the default is left out
 --       2  the prefix of records, which is another one after each start or failover of the server: {password-reset}:<run_id>:<replid>
 --       3  the time in microseconds for tests; empty for the server's clock
 --       4  how long distinct things are remembered, 5 how long receipts wait for their settlement, both in microseconds
 --       6  the server's master_replid, as it was when the prefix of records was made: a failover that came since may have brought back what
 --          was spent before it
--- Reply     the decision as JSON: verdict, the place of the budget or counter in its list (from 1), the name of a reserve, wait in
+-- Reply     what was decided, in MessagePack: verdict, the place of the budget or counter in its list (from 1), the name of a reserve, wait in
 --           microseconds, outcome, record {id, subject, stage}, reading {live, spent, capacity, day}, receipts by name, level
 --
--- Example   EVAL <script> 1 {password-reset} '{"id":"0…1","open":[{"budget":"resets","subject":"all","rates":[{"seconds":3600,
---           "interval":6000000,"burst":3600000000}],"stages":255,"receipt":false}],"silent":[],"makes_live":false}'
---           {password-reset}:a:b '' 3600000000 900000000 b   → {"verdict":"charged"}
+-- Example   EVAL <script> 1 {password-reset} {"id":"0…1","open":[{"budget":"resets","subject":"all","rates":[{"seconds":3600,
+--           "interval":6000000,"burst":3600000000}]}],"silent":[]}
+--           {password-reset}:a:b '' 3600000000 900000000 b   → {"verdict":"charged"}, decision and reply in MessagePack
 if #KEYS ~= 1 or #ARGV ~= 6 then
   return redis.error_reply('decide.lua takes 1 key and 6 arguments')
 end
 if string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)') ~= ARGV[6] then
-  return cjson.encode({verdict = 'other_server'})
+  return cmsgpack.pack({verdict = 'other_server'})
 end
-local prefix, decision, records = KEYS[1], cjson.decode(ARGV[1]), ARGV[2]
+local prefix, decision, records = KEYS[1], cmsgpack.unpack(ARGV[1]), ARGV[2]
 local distinct_for, settle_within = tonumber(ARGV[4]), tonumber(ARGV[5])
 local now = tonumber(ARGV[3])
 if not now then
@@ -45,13 +45,13 @@ local function reply(answer)
     answer.receipts = nil
   end
   answer.level = level()
-  return cjson.encode(answer)
+  return cmsgpack.pack(answer)
 end
 
 local receipts_key = prefix .. ':receipts:' .. decision.id
 if redis.call('EXISTS', receipts_key) == 1 then
   -- Settled before it arrived: whoever asked has given up.
-  return cjson.encode({verdict = 'settled'})
+  return cmsgpack.pack({verdict = 'settled'})
 end
 
 -- A record as a table, nil when none stands.
@@ -119,7 +119,7 @@ local function spend(charges, record, stage)
       subject = record and record.subject
     end
     local distinct = charge.distinct and subject and seen_key(subject, charge.distinct)
-    local meant = charge.stages == 255 or bit.band(stage, charge.stages) ~= 0
+    local meant = not charge.stages or bit.band(stage, charge.stages) ~= 0
     if subject and not (distinct and was_seen(distinct)) and meant then
       local newcomers = charge.newcomers
       local network = newcomers and seen_key('all', newcomers.network)
@@ -328,7 +328,7 @@ if fresh then
 end
 if begin then
   receipts.before = acts.stage
-  local to = silent and begin.stage or decision.silent[exhausted].stage_when_exhausted
+  local to = silent and begin.stage or decision.silent[exhausted].stage_when_exhausted or 0
   acts.stage = bit.bor(bit.band(acts.stage, begin.sticky), to)
   receipts.after = acts.stage
   acts.subject = begin.subject

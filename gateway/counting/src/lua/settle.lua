@@ -3,16 +3,17 @@
 --
 -- KEYS  1  the prefix of every key of the installation, in its hash tag: {password-reset}
 -- ARGV  1  the id of the decision
---       2  the settlement as JSON, see `Settlement` in decision.rs; `undo` may hold "*": nothing came of the decision, and nothing that has a receipt stays
+--       2  the settlement in MessagePack with named fields, see `Settlement` in decision.rs; `undo` may hold "*": nothing came of the
+--          decision, and nothing that has a receipt stays
 --       3  the time in microseconds for tests; empty for the server's clock
 --       4  how long it is remembered that the decision is settled, in microseconds
 -- Reply    1 when something was settled, 0 when there was nothing to settle
 --
--- Example  EVAL <script> 1 {password-reset} 0…1 '{"undo":["booking"],"outcome":"right"}' '' 900000000     → 1
+-- Example  EVAL <script> 1 {password-reset} 0…1 {"undo":["booking"],"outcome":"right"} '' 900000000     → 1, the settlement in MessagePack
 if #KEYS ~= 1 or #ARGV ~= 4 then
   return redis.error_reply('settle.lua takes 1 key and 4 arguments')
 end
-local prefix, id, settlement = KEYS[1], ARGV[1], cjson.decode(ARGV[2])
+local prefix, id, settlement = KEYS[1], ARGV[1], cmsgpack.unpack(ARGV[2])
 local now = tonumber(ARGV[3])
 if not now then
   local time = redis.call('TIME')
