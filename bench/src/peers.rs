@@ -1,5 +1,5 @@
-//! The gateway beside what one would use in its place: nginx and HAProxy, which only add the header; nginx that also counts in Redis, by a
-//! script in Lua; and a proxy of hyper alone, the floor of this stack.
+//! The gateway beside what one would use in its place: nginx and HAProxy, which only add the header; nginx that also counts in Redis, three
+//! things or all that the gateway counts; and a proxy of hyper alone, the floor of this stack.
 
 use std::{io::BufReader, net::TcpStream};
 
@@ -26,11 +26,15 @@ const CONNECTIONS: usize = 64;
 /// So many are open when memory is measured.
 const MANY: usize = 512;
 
+/// The peer that counts three things in Redis, and the one that counts all that the gateway counts.
+const IN_PART: &str = "nginx, Lua, Redis";
+const WHOLE: &str = "nginx, Lua, Redis, counting all";
+
 /// A server that is measured.
 struct Subject {
     name: &'static str,
-    /// The server to which its figures are compared, by its name.
-    beside: &'static str,
+    /// The servers to which its figures are compared, by their names.
+    beside: Vec<&'static str>,
     server: Server,
     load: Load,
     at_rest: u64,
@@ -41,7 +45,12 @@ struct Subject {
 impl Subject {
     fn new(name: &'static str, beside: &'static str, server: Server) -> Result<Self, Failure> {
         let (load, at_rest) = (Load::of(CONNECTIONS, 1), server.resident()?);
-        Ok(Self { name, beside, server, load, at_rest, under_load: 0, rounds: Vec::new() })
+        Ok(Self { name, beside: vec![beside], server, load, at_rest, under_load: 0, rounds: Vec::new() })
+    }
+
+    fn also_beside(mut self, other: &'static str) -> Self {
+        self.beside.push(other);
+        self
     }
 
     fn with_tls(mut self) -> Self {
@@ -114,12 +123,10 @@ fn subjects(workshop: &Workshop, redis: &Server) -> Result<Vec<Subject>, Failure
         Subject::new("hyper alone", "nginx", workshop.bare_proxy()?)?,
         Subject::new("gateway, limits off", "nginx", workshop.gateway("off", &["limits.enabled=false"])?)?,
         Subject::new("gateway", "nginx", workshop.gateway("on", &AMPLE)?)?,
-        Subject::new("nginx, Lua, Redis", "nginx, Lua, Redis", workshop.nginx("lua", &lua)?)?,
-        Subject::new(
-            "gateway, Redis",
-            "nginx, Lua, Redis",
-            workshop.gateway("redis", &with_redis(workshop, redis)?)?,
-        )?,
+        Subject::new(IN_PART, IN_PART, workshop.nginx("lua", &lua)?)?,
+        Subject::new(WHOLE, WHOLE, workshop.nginx("lua-whole", &lua)?)?,
+        Subject::new("gateway, Redis", WHOLE, workshop.gateway("redis", &with_redis(workshop, redis)?)?)?
+            .also_beside(IN_PART),
         Subject::new("nginx, refusing", "nginx, refusing", workshop.nginx("limit", &[])?)?.refusing(),
         Subject::new("gateway, refusing", "nginx, refusing", workshop.gateway("refusing", &[""; 0])?)?
             .refusing(),
@@ -155,23 +162,28 @@ fn print(subjects: &[Subject]) {
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
     for subject in subjects {
-        let Some(other) = subjects.iter().find(|other| other.name == subject.beside) else { continue };
-        println!(
-            "| {} | {:.0} | {:.2} | {:.2} | {:.1} | {:.1} | {:.1} | {} | {:.2} | {:.2} | {:.1} | {:.1} |",
-            subject.name,
-            subject.median(|measured| measured.per_second),
-            subject.median(|measured| measured.p50) / 1000.0,
-            subject.median(|measured| measured.p99) / 1000.0,
-            subject.median(|measured| measured.time.user),
-            subject.median(|measured| measured.time.system),
-            subject.median(Measured::cost),
-            subject.beside,
-            subject.ratio(other, Measured::cost),
-            subject.ratio(other, |measured| measured.p99),
-            subject.at_rest as f64 / 1024.0,
-            subject.under_load as f64 / 1024.0,
-        );
+        for other in subjects.iter().filter(|other| subject.beside.contains(&other.name)) {
+            print_row(subject, other);
+        }
     }
+}
+
+fn print_row(subject: &Subject, other: &Subject) {
+    println!(
+        "| {} | {:.0} | {:.2} | {:.2} | {:.1} | {:.1} | {:.1} | {} | {:.2} | {:.2} | {:.1} | {:.1} |",
+        subject.name,
+        subject.median(|measured| measured.per_second),
+        subject.median(|measured| measured.p50) / 1000.0,
+        subject.median(|measured| measured.p99) / 1000.0,
+        subject.median(|measured| measured.time.user),
+        subject.median(|measured| measured.time.system),
+        subject.median(Measured::cost),
+        other.name,
+        subject.ratio(other, Measured::cost),
+        subject.ratio(other, |measured| measured.p99),
+        subject.at_rest as f64 / 1024.0,
+        subject.under_load as f64 / 1024.0,
+    );
 }
 
 fn json(subject: &Subject) -> Value {

@@ -176,7 +176,7 @@ fn nginx(
     let server = own.join("server.conf");
     let modules = match peer {
         // In this order: the second one needs the first.
-        "lua" => ["ndk_http_module", "ngx_http_lua_module"]
+        "lua" | "lua-whole" => ["ndk_http_module", "ngx_http_lua_module"]
             .map(|module| format!("load_module /usr/lib/nginx/modules/{module}.so;\n"))
             .concat(),
         _ => String::new(),
@@ -189,6 +189,13 @@ fn nginx(
         ("server", server.display().to_string()),
         ("modules", modules),
     ]);
+    if peer == "lua-whole" {
+        let scripts = root().join("gateway/counting/src/lua");
+        let of_gateway = |name: &str| scripts.join(name).display().to_string();
+        words.extend([("decide", of_gateway("decide.lua")), ("settle", of_gateway("settle.lua"))]);
+        let counting = filled(&peer_file("counting.lua")?, &words);
+        fs::write(folder.join("counting.lua"), counting).map_err(Failure::new)?;
+    }
     fs::write(&server, filled(&peer_file(&format!("{peer}.conf"))?, &words)).map_err(Failure::new)?;
     let main = own.join("nginx.conf");
     fs::write(&main, filled(&peer_file("nginx.conf")?, &words)).map_err(Failure::new)?;
