@@ -69,7 +69,9 @@ impl Policy {
         };
         // A budget of one has no half.
         let newcomers = (self.reserve.len() == self.open.len()).then_some(newcomers);
-        let mut charges = vec![Charge { newcomers, ..Charge::new(RESETS, Subject::All, &self.open) }];
+        // Two for each network, and one for everybody.
+        let mut charges = Vec::with_capacity(1 + 2 * (1 + networks.wider.len()));
+        charges.push(Charge { newcomers, ..Charge::new(RESETS, Subject::All, &self.open) });
         charges.extend(self.resets.charges(RESETS_PER_ADDRESS, networks));
         let logins = self.logins.charges(LOGINS_PER_ADDRESS, networks);
         charges.extend(logins.map(|charge| Charge { distinct: Some(login), ..charge }));

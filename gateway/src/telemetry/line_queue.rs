@@ -23,6 +23,8 @@ use super::audit;
 const MAX_LINES: usize = 1024 * 1024;
 /// How many bytes may wait when they are of the audit trail: some 40,000 events.
 const MAX_TRAIL: usize = 16 * MAX_LINES;
+/// How much room for lines stays when they are written.
+const USUAL_ROOM: usize = 256 * 1024;
 /// How long the thread waits for more lines before it writes those that are there. A system call for each line would cost a fifth of the time
 /// that refusing a request takes.
 const GATHER: Duration = Duration::from_millis(5);
@@ -145,6 +147,8 @@ impl Write for Line {
 /// Writes lines to standard output as they come. The thread ends with the process.
 fn write_forever() {
     let mut output = unbuffered_output();
+    // The room of the lines before, which the next ones use: a vector that grows anew each time would be moved several times.
+    let mut bytes = Vec::new();
     loop {
         let mut state = QUEUE.state();
         while state.bytes.is_empty() {
@@ -155,10 +159,13 @@ fn write_forever() {
         drop(state);
         thread::sleep(GATHER);
         let mut state = QUEUE.state();
-        let bytes = std::mem::take(&mut state.bytes);
+        std::mem::swap(&mut state.bytes, &mut bytes);
         state.is_writing = true;
         drop(state);
         write_out(&mut output, &bytes);
+        bytes.clear();
+        // A burst does not keep its room.
+        bytes.shrink_to(USUAL_ROOM);
         let mut state = QUEUE.state();
         state.is_writing = false;
         let dropped = std::mem::take(&mut state.dropped);
