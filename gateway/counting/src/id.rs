@@ -60,17 +60,11 @@ impl Serialize for Id {
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <&str>::deserialize(deserializer)?;
-        let (pairs, mut id) = (text.as_bytes().as_chunks::<2>().0, [0; 16]);
-        let expected = || de::Error::custom("32 hexadecimal digits");
-        if text.len() != 32 {
-            return Err(expected());
-        }
-        for (byte, pair) in id.iter_mut().zip(pairs) {
-            let [high, low] = pair.map(|digit| char::from(digit).to_digit(16));
-            let number = high.zip(low).and_then(|(high, low)| u8::try_from(high << 4 | low).ok());
-            *byte = number.ok_or_else(expected)?;
-        }
-        Ok(Id(id))
+        // A number may be shorter, and have a sign.
+        let digits = Some(text).filter(|text| text.len() == 32 && !text.starts_with('+'));
+        let number = digits.and_then(|digits| u128::from_str_radix(digits, 16).ok());
+        let number = number.ok_or_else(|| de::Error::custom("32 hexadecimal digits"))?;
+        Ok(Id(number.to_be_bytes()))
     }
 }
 
