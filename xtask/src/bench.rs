@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: builds the gateway as it is shipped, and has the crate in `bench/` measure it.
 
 use crate::{
-    command::{Failure, built, cargo, program, run},
+    command::{Beside, Failure, built, cargo, program, run},
     shipped::{self, BINARY},
     tools,
 };
@@ -24,21 +24,23 @@ pub(crate) fn run_with(arguments: &[&str]) -> Result<(), Failure> {
     }
     if has("--callgrind") {
         // What `cargo xtask test` counts too.
-        build_plainly()?;
+        start_plain_build()?.wait()?;
     } else {
         measure.arg("--gateway").arg(shipped::build("bench", None)?.binary);
     }
     run(&mut measure)
 }
 
-/// Compares the instructions of a request with those that are recorded. The counting program, which has been built, need not be optimized.
-pub(crate) fn check_instructions() -> Result<(), Failure> {
-    build_plainly()?;
+/// Compares the instructions of a request with those that are recorded, once the gateway is built. The counting program, which has been built, need not be
+/// optimized.
+pub(crate) fn check_instructions(gateway: Beside) -> Result<(), Failure> {
+    gateway.wait()?;
     run(&mut program(&built("autoshares-bench")?, &["--callgrind", "--check"]))
 }
 
-/// Builds the gateway without a training, which takes half the time and always gives the same program. By itself: beside another crate its libraries
-/// would have other features.
-fn build_plainly() -> Result<(), Failure> {
-    run(&mut cargo(&["build", "--locked", "--release", "--package", BINARY]))
+/// Begins to build the gateway without a training, which takes half the time and always gives the same program. By itself: beside another crate its
+/// libraries would have other features.
+pub(crate) fn start_plain_build() -> Result<Beside, Failure> {
+    println!("building the gateway with optimization, which takes minutes");
+    Beside::start(cargo(&["build", "--locked", "--release", "--quiet", "--package", BINARY]))
 }

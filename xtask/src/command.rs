@@ -4,7 +4,7 @@ use std::{
     env,
     fmt::Display,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 /// Why a task failed, and the exit code with which xtask then ends.
@@ -59,6 +59,44 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
 pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     let status = command.status().map_err(|error| Failure::new(format!("{}: {error}", shown(command))))?;
     if status.success() { Ok(()) } else { Err(Failure::new(format!("{} failed, {status}", shown(command)))) }
+}
+
+/// A command that runs beside others. It is stopped when nobody waits for it any more, for then another one has failed.
+pub(crate) struct Beside {
+    child: Child,
+    shown: String,
+}
+
+impl Beside {
+    pub(crate) fn start(mut command: Command) -> Result<Self, Failure> {
+        let shown = shown(&command);
+        let child = command.spawn().map_err(|error| Failure::new(format!("{shown}: {error}")))?;
+        Ok(Self { child, shown })
+    }
+
+    /// Waits for its end. Fails if it does not exit with 0.
+    pub(crate) fn wait(mut self) -> Result<(), Failure> {
+        let status = self.child.wait().map_err(Failure::new)?;
+        if status.success() { Ok(()) } else { Err(Failure::new(format!("{} failed, {status}", self.shown))) }
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // One that has ended cannot be stopped, and need not be.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a command as [`run`] does, and shows what it says only if it fails.
+pub(crate) fn run_quietly(command: &mut Command) -> Result<(), Failure> {
+    let output = command.output().map_err(|error| Failure::new(format!("{}: {error}", shown(command))))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(Failure::new(format!("{} failed, {}:\n{said}", shown(command), output.status)))
 }
 
 /// Runs a command as [`run`] does, and returns its standard output.

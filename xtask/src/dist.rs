@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Stdio};
 
 use crate::{
     command::{Failure, program, read, root, run, sha256},
-    shipped::{self, BINARY, FOLDER, fact},
+    shipped::{self, BINARY, COUNTS, FOLDER, fact},
     tools,
 };
 
@@ -34,18 +34,22 @@ pub(crate) fn build(counts: Option<&str>) -> Result<(), Failure> {
     }
     fs::create_dir_all(&place).map_err(Failure::new)?;
     let shipped = shipped::build(&build.commit, counts)?;
+    shipped::try_out(&shipped.binary)?;
     fs::copy(&shipped.binary, place.join(BINARY)).map_err(Failure::new)?;
     fs::write(place.join(format!("{BINARY}.cdx.json")), sbom(&build)?).map_err(Failure::new)?;
-    fs::write(place.join("build-info.json"), build.json(&sha256(&shipped.counts)?)).map_err(Failure::new)?;
+    fs::write(place.join("build-info.json"), build.json(&shipped.counts)?).map_err(Failure::new)?;
     copy_files(&place)?;
     let files =
         read(program("sh", &["-c", "find . -type f | LC_ALL=C sort | xargs sha256sum"]).current_dir(&place))?;
     fs::write(place.join("SHA256SUMS"), files).map_err(Failure::new)?;
     let archive = pack(&build, &folder, &name)?;
-    let counts = format!("{name}.profdata");
-    // The file may be that of the last archive.
+    let counts = format!("{name}.counts");
+    fs::create_dir_all(folder.join(&counts)).map_err(Failure::new)?;
+    // The folder may be that of the last archive.
     if fs::canonicalize(&shipped.counts).ok() != fs::canonicalize(folder.join(&counts)).ok() {
-        fs::copy(shipped.counts, folder.join(&counts)).map_err(Failure::new)?;
+        for file in COUNTS {
+            fs::copy(shipped.counts.join(file), folder.join(&counts).join(file)).map_err(Failure::new)?;
+        }
     }
     println!(
         "{FOLDER}/{archive} is written, and {archive}.sha256 beside it. To build the same bytes again: \
@@ -71,8 +75,10 @@ impl Build {
         Ok(Self { version, commit, time, target: fact("host: ")?, compiler: fact("release: ")? })
     }
 
-    /// The facts, with the checksum of the counts that the binary was optimized with.
-    fn json(&self, counts: &str) -> String {
+    /// The facts, with the checksums of the counts that the binary was optimized with, which lie in a folder.
+    fn json(&self, counts: &Path) -> Result<String, Failure> {
+        let [compiler_counts, bolt_counts] = COUNTS.map(|file| sha256(&counts.join(file)));
+        let (compiler_counts, bolt_counts) = (compiler_counts?, bolt_counts?);
         let Self { version, commit, time, target, compiler } = self;
         // The binary needs the C library of this system, or a newer one.
         let system = fs::read_to_string("/etc/os-release").unwrap_or_default();
@@ -81,10 +87,11 @@ impl Build {
             .find_map(|line| line.strip_prefix("PRETTY_NAME="))
             .unwrap_or("unknown")
             .trim_matches('"');
-        format!(
+        Ok(format!(
             "{{\n  \"name\": \"{BINARY}\",\n  \"version\": \"{version}\",\n  \"commit\": \"{commit}\",\n  \"commit_time\": {time},\n  \
-             \"target\": \"{target}\",\n  \"rustc\": \"{compiler}\",\n  \"counts\": \"{counts}\",\n  \"built_on\": \"{system}\"\n}}\n"
-        )
+             \"target\": \"{target}\",\n  \"rustc\": \"{compiler}\",\n  \"compiler_counts\": \"{compiler_counts}\",\n  \"bolt_counts\": \"{bolt_counts}\",\n  \
+             \"built_on\": \"{system}\"\n}}\n"
+        ))
     }
 }
 

@@ -36,7 +36,7 @@ cargo xtask bench              measure the gateway beside nginx, HAProxy and oth
             --json FILE        and write the figures to this file too
             --callgrind        count the instructions of a request instead
 cargo xtask dist               build the gateway for operators: an archive with the binary, deploy/, documents, an SBOM and checksums
-            --counts FILE      and optimize it by the counts of an earlier build, which gives the same bytes again
+            --counts FOLDER    and optimize it by the counts of an earlier build, which gives the same bytes again
 cargo xtask release-check      check the SDK before it is published: public API, dependencies, compatibility, package
             --accept-surface   record the present public API as reviewed
 ";
