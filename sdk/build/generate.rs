@@ -95,7 +95,7 @@ fn keep_member_order(file: &mut syn::File, document: &Value) {
     }
 }
 
-/// Has each operation take its address from `Call`, which remembers it. Progenitor composes a text, which reqwest parses anew for every request.
+/// Has each operation take its address from `Call`, which remembers it. Progenitor composes a text for every request, which reqwest parses anew.
 fn remember_addresses(file: &mut syn::File, document: &Value) -> Result<(), String> {
     let items = file.items.iter_mut().filter_map(|item| match item {
         syn::Item::Impl(item) => Some(&mut item.items),
@@ -111,7 +111,7 @@ fn remember_addresses(file: &mut syn::File, document: &Value) -> Result<(), Stri
             {
                 let composed = &init.expr;
                 *init.expr = syn::parse_quote! {
-                    self.inner().address(#composed).ok_or_else(|| Error::InvalidRequest("no address".to_owned()))?
+                    self.inner().address(|| #composed).ok_or_else(|| Error::InvalidRequest("no address".to_owned()))?
                 };
                 found += 1;
             }

@@ -8,9 +8,12 @@ use std::{
 use http::HeaderValue;
 use reqwest::Url;
 
-/// Remembers the addresses that it has parsed, one for each operation: the build script sees to it that no path holds a parameter of a call. Parsing one takes as long as all else that the SDK does about a request before it is sent.
+use crate::operation::Operation;
+
+/// Remembers the address of each operation, parsed: the build script sees to it that no path holds a parameter of a call. Composing and parsing one
+/// takes as long as all else that the SDK does about a request before it is sent.
 pub(crate) struct Addresses {
-    parsed: Mutex<Vec<(String, Url)>>,
+    parsed: Mutex<Vec<(Operation, Url)>>,
     host: Option<HeaderValue>,
 }
 
@@ -25,14 +28,14 @@ impl Addresses {
         self.host.as_ref()
     }
 
-    /// An address without a query, parsed; `None` when it is none.
-    pub(crate) fn parsed(&self, text: String) -> Option<Url> {
+    /// The address of an operation, without a query. The first call composes it, and parses it; `None` when it is none.
+    pub(crate) fn of(&self, operation: Operation, compose: impl FnOnce() -> String) -> Option<Url> {
         let mut known = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, url)) = known.iter().find(|(known, _)| *known == text) {
+        if let Some((_, url)) = known.iter().find(|(known, _)| *known == operation) {
             return Some(url.clone());
         }
-        let url = Url::parse(&text).ok()?;
-        known.push((text, url.clone()));
+        let url = Url::parse(&compose()).ok()?;
+        known.push((operation, url.clone()));
         Some(url)
     }
 }

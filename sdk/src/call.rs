@@ -150,9 +150,9 @@ impl Call {
         Self { operation, key, secrets, attempts, timeout, addresses, seen: Arc::default() }
     }
 
-    /// The address of a request, parsed, for the code that the build script writes.
-    pub(crate) fn address(&self, text: String) -> Option<Url> {
-        self.addresses.parsed(text)
+    /// The address of the request, parsed, for the code that the build script writes.
+    pub(crate) fn address(&self, compose: impl FnOnce() -> String) -> Option<Url> {
+        self.addresses.of(self.operation, compose)
     }
 
     /// Whether a reply header is fit to be kept as the request id. Request ids are logged, so it must consist of harmless characters
