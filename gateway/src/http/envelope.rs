@@ -2,11 +2,13 @@
 //! they hold something, in the documented order.
 
 use axum::{
-    http::{HeaderValue, header},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
+
+use super::edge;
 
 /// What Autoshares said, whether it accepted or refused.
 #[derive(Serialize, JsonSchema)]
@@ -41,6 +43,6 @@ impl Envelope {
 impl IntoResponse for Envelope {
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&self).unwrap_or_default();
-        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+        edge::reply(StatusCode::OK, "application/json", body)
     }
 }

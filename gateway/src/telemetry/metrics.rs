@@ -183,20 +183,27 @@ fn known(status: Option<u16>) -> u16 {
     status.map_or(0, |status| if (100..600).contains(&status) { status } else { 999 })
 }
 
+/// A request that has no reply yet.
+#[derive(Debug)]
+pub struct ActiveRequest(Gauge);
+
+impl Drop for ActiveRequest {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 impl Metrics {
     /// Counts a request that is over, and how long it took.
     pub fn request(&self, labels: &RequestLabels, duration: Duration) {
         self.requests.get_or_create(labels).observe(duration.as_secs_f64());
     }
 
-    /// Counts a request that has begun, until [`Metrics::request_ended`].
-    pub fn request_began(&self, http_request_method: &'static str) {
-        self.active_requests.get_or_create(&Method { http_request_method }).inc();
-    }
-
-    /// The end of a request that has begun.
-    pub fn request_ended(&self, http_request_method: &'static str) {
-        self.active_requests.get_or_create(&Method { http_request_method }).dec();
+    /// Counts a request that has begun, for as long as what this returns is kept.
+    pub fn request_began(&self, http_request_method: &'static str) -> ActiveRequest {
+        let active = self.active_requests.get_or_create_owned(&Method { http_request_method });
+        active.inc();
+        ActiveRequest(active)
     }
 
     /// Counts a call to Autoshares, how long it took, and how it ended: with a status, if there was a reply, and with a failure of Autoshares' own.

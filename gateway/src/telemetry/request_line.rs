@@ -10,7 +10,7 @@ use axum::{
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::metrics::{Metrics, RequestLabels};
+use super::metrics::{ActiveRequest, Metrics, RequestLabels};
 use crate::{
     clock::Clock,
     config::{ForwardedHeader, Proxies},
@@ -41,8 +41,8 @@ pub async fn observe<F: Future<Output = Response>>(
     let request_id = given_id(&request, proxies).unwrap_or_else(RequestId::random);
     request.extensions_mut().insert(request_id.clone());
     let method = standard(request.method());
-    metrics.request_began(method);
     let mut line = Line {
+        _active: metrics.request_began(method),
         metrics: Arc::clone(metrics),
         started: clock.now(),
         clock: clock.clone(),
@@ -89,6 +89,7 @@ fn given_id(request: &Request, proxies: &Proxies) -> Option<RequestId> {
 /// It reports when it is dropped. A request that is cut short when the gateway stops is dropped in the middle, and may have reached
 /// Autoshares, so it must leave a line too.
 struct Line {
+    _active: ActiveRequest,
     metrics: Arc<Metrics>,
     started: Instant,
     clock: Clock,
@@ -128,7 +129,6 @@ impl Line {
     }
 
     fn count(&self, duration: Duration) {
-        self.metrics.request_ended(self.method);
         let error_type = match &self.answered {
             Some(answered) => answered.problem.as_ref().map_or("", |problem| problem.kind().facts().code),
             None => "dropped",

@@ -3,15 +3,14 @@
 use std::borrow::Cow;
 
 use axum::{
-    body::Body,
     http::{HeaderMap, HeaderValue, header},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Facts, Problem};
-use crate::flow;
+use crate::{flow, http::edge};
 
 /// Tells why a request ended without an answer of Autoshares (RFC 9457), with members that a client written for Autoshares reads.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -57,7 +56,7 @@ impl Problem {
     pub fn render(&self, request_id: &str) -> Response {
         let Facts { status, code, title, .. } = self.kind().facts();
         let document = ProblemDocument {
-            r#type: format!("/docs#{code}"),
+            r#type: ["/docs#", code].concat(),
             title,
             status: status.as_u16(),
             detail: self.detail(),
@@ -70,10 +69,7 @@ impl Problem {
         let mut body = Vec::with_capacity(USUAL_LENGTH);
         // No text and no number fails to be written into memory.
         let _ = serde_json::to_writer(&mut body, &document);
-        let mut response = (status, Body::from(body)).into_response();
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        let mut response = edge::reply(status, "application/problem+json", body);
         self.add_headers(response.headers_mut());
         response
     }
