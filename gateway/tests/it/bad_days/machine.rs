@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rcgen::{CertificateParams, DnType, KeyPair};
 use tokio::time::sleep;
 
 use super::{Day, Load, Patient, Row, known_alert, lasting, load::connect, metric, sandbox};
@@ -168,19 +169,27 @@ async fn the_clock_jumps() {
     .tell();
 }
 
+/// A certificate for `localhost` that is issued by itself, and its key. Of two that a client trusts, OpenSSL may take the wrong one for the issuer if both
+/// have one name.
+fn certificate(name: &str) -> (rcgen::Certificate, KeyPair) {
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    let key = KeyPair::generate().unwrap();
+    (params.self_signed(&key).unwrap(), key)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn all_keys_are_replaced() {
     let sandbox = sandbox().await;
     let folder = tempfile::tempdir().unwrap();
     let replace = |name: &str, text: &str| replace(&folder.path().join(name), text);
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let made = || rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let (old, new) = (made(), made());
+    let (old, new) = (certificate("old"), certificate("new"));
     let (old_key, new_key) = (flow_key(), flow_key());
     replace("app-key", KEY);
     replace("flow-keys", &old_key);
-    replace("certificate", &old.cert.pem());
-    replace("key", &old.signing_key.serialize_pem());
+    replace("certificate", &old.0.pem());
+    replace("key", &old.1.serialize_pem());
     let settings = [
         ("upstream.app_key_file", "app-key"),
         ("flow.keys_file", "flow-keys"),
@@ -192,8 +201,7 @@ async fn all_keys_are_replaced() {
     let world = Day::begin(&sandbox.base_url(), &settings.each_ref().map(String::as_str));
     let public = world.public.replace("http://127.0.0.1", "https://localhost");
     let builder = || {
-        let roots =
-            [&old, &new].map(|made| reqwest::Certificate::from_pem(made.cert.pem().as_bytes()).unwrap());
+        let roots = [&old, &new].map(|made| reqwest::Certificate::from_pem(made.0.pem().as_bytes()).unwrap());
         // A connection for each request, so that each sees the certificate of the day.
         reqwest::Client::builder().no_proxy().tls_certs_only(roots).pool_max_idle_per_host(0)
     };
@@ -219,8 +227,8 @@ async fn all_keys_are_replaced() {
         replace("flow-keys", keys);
         followed("flow.keys_file: the file has another content", index + 1).await;
     }
-    replace("certificate", &new.cert.pem());
-    replace("key", &new.signing_key.serialize_pem());
+    replace("certificate", &new.0.pem());
+    replace("key", &new.1.serialize_pem());
     followed("tls.certificate_file: the file has another content", 1).await;
     load.settle(20).await;
     let seen = load.end().await.between(began, Instant::now());
