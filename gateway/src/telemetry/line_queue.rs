@@ -64,7 +64,10 @@ fn push_line(is_of_trail: bool, line: &[u8]) {
     if !state.push(line, most) {
         dropped.inc();
     }
-    if state.is_idle {
+    let is_first = std::mem::take(&mut state.is_idle);
+    // Or the thread, once awake, would find the queue locked and sleep again.
+    drop(state);
+    if is_first {
         QUEUE.filled.notify_one();
     }
 }
@@ -83,7 +86,8 @@ struct Queue {
 
 struct State {
     bytes: Vec<u8>,
-    /// Whether the thread waits for lines.
+    /// Whether the thread waits for lines, and nobody has woken it yet. Every line would wake it otherwise until it has its turn, by a system
+    /// call each.
     is_idle: bool,
     /// Whether the thread has taken lines that are not written yet.
     is_writing: bool,
