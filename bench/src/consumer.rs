@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Checks an otherwise empty crate that depends on the SDK with its default features, and prints a line.
-pub(crate) fn measure(workshop: &Workshop, _: Effort) -> Result<Value, Failure> {
+pub(crate) fn measure(workshop: &Workshop, _: Effort<'_>) -> Result<Value, Failure> {
     let folder = workshop.path("consumer");
     fs::create_dir_all(folder.join("src")).map_err(Failure::new)?;
     let sdk = root().join("sdk").canonicalize().map_err(Failure::new)?;

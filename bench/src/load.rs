@@ -12,9 +12,11 @@ use crate::{
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Effort {
+pub(crate) struct Effort<'a> {
     pub(crate) rounds: usize,
     pub(crate) seconds: u64,
+    /// A part of the names of the servers that are measured beside their peers; all are without it.
+    pub(crate) servers: Option<&'a str>,
 }
 
 /// One request of step 1 after the other, for one login or for a new one each time.

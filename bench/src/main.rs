@@ -36,6 +36,9 @@ struct Arguments {
     /// How many seconds each server is measured in a round
     #[arg(long, default_value_t = 3)]
     seconds: u64,
+    /// Of the servers beside their peers, measures only those with this in their names, and those to which they are compared
+    #[arg(long, value_name = "PART OF A NAME")]
+    servers: Option<String>,
     /// Writes the results to this file too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -84,7 +87,7 @@ fn main() -> ExitCode {
 }
 
 /// Measures, prints what it has found, and returns the figures.
-type Measurement = fn(&Workshop, load::Effort) -> Result<Value, Failure>;
+type Measurement = fn(&Workshop, load::Effort<'_>) -> Result<Value, Failure>;
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     let workshop = Workshop::open(arguments.gateway.clone())?;
@@ -102,7 +105,11 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let wants = |part| arguments.only.is_empty() || arguments.only.contains(&part);
     let mut results = Map::new();
     results.insert("machine".to_owned(), json!(workshop.machine));
-    let effort = load::Effort { rounds: arguments.rounds, seconds: arguments.seconds };
+    let effort = load::Effort {
+        rounds: arguments.rounds,
+        seconds: arguments.seconds,
+        servers: arguments.servers.as_deref(),
+    };
     let parts: [(Part, &str, Measurement); 5] = [
         (Part::Start, "start", start::measure),
         (Part::Peers, "peers", peers::measure),

@@ -88,9 +88,19 @@ impl Subject {
 }
 
 /// Measures all of them in turn, round by round, and prints a table.
-pub(crate) fn measure(workshop: &Workshop, effort: Effort) -> Result<Value, Failure> {
+pub(crate) fn measure(workshop: &Workshop, effort: Effort<'_>) -> Result<Value, Failure> {
     let redis = workshop.redis()?;
     let mut subjects = subjects(workshop, &redis)?;
+    if let Some(part) = effort.servers {
+        let meant: Vec<_> = subjects.iter().filter(|subject| subject.name.contains(part)).collect();
+        let wanted: Vec<_> =
+            meant.iter().flat_map(|subject| subject.beside.iter().copied().chain([subject.name])).collect();
+        if wanted.is_empty() {
+            let names: Vec<_> = subjects.iter().map(|subject| subject.name).collect();
+            return Err(Failure(format!("no server has {part:?} in its name: {}", names.join("; "))));
+        }
+        subjects.retain(|subject| wanted.contains(&subject.name));
+    }
     for subject in &mut subjects {
         // Opens connections, and uses budgets up where requests are meant to be refused. Memory is read now, when few flows take some of it.
         let opened = load::put(workshop, Load { connections: MANY, ..subject.load }, &subject.server);

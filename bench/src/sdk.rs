@@ -14,7 +14,7 @@ use crate::{
 const CALLS: u32 = 20_000;
 
 /// Makes calls one after the other, by each client in turn, and prints a line.
-pub(crate) fn measure(workshop: &Workshop, effort: Effort) -> Result<Value, Failure> {
+pub(crate) fn measure(workshop: &Workshop, effort: Effort<'_>) -> Result<Value, Failure> {
     let (mut sdk, mut reqwest) = (Vec::new(), Vec::new());
     for _ in 0..effort.rounds {
         sdk.push(cost(workshop, "sdk")?);

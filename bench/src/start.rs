@@ -20,7 +20,7 @@ use crate::{
 const STARTS: usize = 20;
 
 /// Starts the gateway again and again, and prints a line.
-pub(crate) fn measure(workshop: &Workshop, _: Effort) -> Result<Value, Failure> {
+pub(crate) fn measure(workshop: &Workshop, _: Effort<'_>) -> Result<Value, Failure> {
     let (mut starts, mut memory) = (Vec::new(), Vec::new());
     for _ in 0..STARTS {
         let address = free_address()?;

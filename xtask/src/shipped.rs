@@ -22,6 +22,8 @@ pub(crate) const BINARY: &str = "autoshares-gateway";
 const TRAINER: &str = "autoshares-bench";
 /// Where the build lies that counts, and below it a folder of counts for each such build.
 const TRAINING: &str = "target/training";
+/// Where processes that count leave their counts, below [`TRAINING`].
+const RAW: &str = "raw";
 /// Where the build for operators lies, and their archive.
 pub(crate) const FOLDER: &str = "target/dist";
 /// The counts by which the compiler optimizes, and those by which BOLT moves the code, in their folder.
@@ -125,9 +127,6 @@ pub(crate) fn try_out(binary: &Path) -> Result<(), Failure> {
     println!("putting the load on what is finished");
     run(program(&trainer()?, &["--train", "--gateway"]).arg(binary))
 }
-
-/// Where processes that count leave their counts, below [`TRAINING`].
-const RAW: &str = "raw";
 
 /// Puts the load on a build that counts, and returns the folder of what its processes counted.
 fn put_load_on(trainer: &str, counting: &Path) -> Result<PathBuf, Failure> {
