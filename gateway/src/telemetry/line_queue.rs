@@ -159,7 +159,6 @@ fn write_forever() {
             state.is_idle = true;
             state = QUEUE.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        state.is_idle = false;
         drop(state);
         thread::sleep(GATHER);
         let mut state = QUEUE.state();
