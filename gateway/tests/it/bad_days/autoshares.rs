@@ -10,7 +10,7 @@ use autoshares_sdk::{
     AppKey, Client, Operation,
     sandbox::{Fault, Sandbox},
 };
-use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use rcgen::{KeyPair, date_time_ymd};
 use rustls::{
     ServerConfig,
     crypto::ring,
@@ -23,7 +23,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{Day, Load, Patient, Row, lasting, sandbox, wire::Wire};
+use super::{Day, Load, Patient, Row, certificate, lasting, sandbox, wire::Wire};
 use crate::support::{KEY, TestApp, http, http_builder};
 
 /// Where a sandbox listens.
@@ -160,15 +160,6 @@ async fn autoshares_moves_to_another_address() {
     .tell();
 }
 
-/// A certificate for `localhost` that ends in a year, and its key.
-fn certificate(last_year: i32) -> (rcgen::Certificate, KeyPair) {
-    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    params.not_before = date_time_ymd(2020, 1, 1);
-    params.not_after = date_time_ymd(last_year, 1, 1);
-    let key = KeyPair::generate().unwrap();
-    (params.self_signed(&key).unwrap(), key)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn autoshares_shows_a_certificate_that_has_ended() {
     let sandbox = sandbox().await;
@@ -179,7 +170,13 @@ async fn autoshares_shows_a_certificate_that_has_ended() {
         let config = builder.with_single_cert(vec![certificate.der().clone()], key).unwrap();
         TlsAcceptor::from(Arc::new(config))
     };
-    let (good, ended) = (certificate(2090), certificate(2021));
+    let lasting_to = |name, last_year| {
+        certificate(name, |params| {
+            params.not_before = date_time_ymd(2020, 1, 1);
+            params.not_after = date_time_ymd(last_year, 1, 1);
+        })
+    };
+    let (good, ended) = (lasting_to("good", 2090), lasting_to("ended", 2021));
     let shown = Arc::new(Mutex::new(acceptor(&good)));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (port, target, current) =

@@ -7,10 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rcgen::{CertificateParams, DnType, KeyPair};
 use tokio::time::sleep;
 
-use super::{Day, Load, Patient, Row, known_alert, lasting, load::connect, metric, sandbox};
+use super::{Day, Load, Patient, Row, certificate, known_alert, lasting, load::connect, metric, sandbox};
 use crate::{
     redis_server::free_port,
     support::{Gateway, KEY, bare, flow_key, http, http_builder, replace, until},
@@ -169,22 +168,13 @@ async fn the_clock_jumps() {
     .tell();
 }
 
-/// A certificate for `localhost` that is issued by itself, and its key. Of two that a client trusts, OpenSSL may take the wrong one for the issuer if both
-/// have one name.
-fn certificate(name: &str) -> (rcgen::Certificate, KeyPair) {
-    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    params.distinguished_name.push(DnType::CommonName, name);
-    let key = KeyPair::generate().unwrap();
-    (params.self_signed(&key).unwrap(), key)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn all_keys_are_replaced() {
     let sandbox = sandbox().await;
     let folder = tempfile::tempdir().unwrap();
     let replace = |name: &str, text: &str| replace(&folder.path().join(name), text);
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let (old, new) = (certificate("old"), certificate("new"));
+    let (old, new) = (certificate("old", |_| ()), certificate("new", |_| ()));
     let (old_key, new_key) = (flow_key(), flow_key());
     replace("app-key", KEY);
     replace("flow-keys", &old_key);

@@ -16,6 +16,7 @@ use std::{
 };
 
 use autoshares_sdk::sandbox::{Sandbox, Trader};
+use rcgen::{CertificateParams, DnType, KeyPair};
 
 use crate::support::{CODE, Gateway, JSON, KEY, PASSWORD, RESET, code, http, update};
 use load::Load;
@@ -178,4 +179,14 @@ impl Row<'_> {
             fs::File::create(folder.join(format!("{number:02}"))).unwrap().write_all(row.as_bytes()).unwrap();
         }
     }
+}
+
+/// A certificate for `localhost` that is issued by itself, and its key. Of two that a client trusts, OpenSSL may take the wrong one for the issuer if both
+/// have one name.
+fn certificate(name: &str, change: impl FnOnce(&mut CertificateParams)) -> (rcgen::Certificate, KeyPair) {
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    change(&mut params);
+    let key = KeyPair::generate().unwrap();
+    (params.self_signed(&key).unwrap(), key)
 }
