@@ -4,7 +4,7 @@ use std::{
     env,
     fmt::Display,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
 };
 
 /// Why a task failed, and the exit code with which xtask then ends.
@@ -58,7 +58,11 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
 /// Runs a command and waits for its end. Fails if the command cannot be started or does not exit with 0.
 pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     let status = command.status().map_err(|error| Failure::new(format!("{}: {error}", shown(command))))?;
-    if status.success() { Ok(()) } else { Err(Failure::new(format!("{} failed, {status}", shown(command)))) }
+    succeeded(&shown(command), status)
+}
+
+fn succeeded(shown: &str, status: ExitStatus) -> Result<(), Failure> {
+    if status.success() { Ok(()) } else { Err(Failure::new(format!("{shown} failed, {status}"))) }
 }
 
 /// A command that runs beside others. It is stopped when nobody waits for it any more, for then another one has failed.
@@ -77,7 +81,7 @@ impl Beside {
     /// Waits for its end. Fails if it does not exit with 0.
     pub(crate) fn wait(mut self) -> Result<(), Failure> {
         let status = self.child.wait().map_err(Failure::new)?;
-        if status.success() { Ok(()) } else { Err(Failure::new(format!("{} failed, {status}", self.shown))) }
+        succeeded(&self.shown, status)
     }
 }
 
@@ -92,20 +96,17 @@ impl Drop for Beside {
 /// Runs a command as [`run`] does, and shows what it says only if it fails.
 pub(crate) fn run_quietly(command: &mut Command) -> Result<(), Failure> {
     let output = command.output().map_err(|error| Failure::new(format!("{}: {error}", shown(command))))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(Failure::new(format!("{} failed, {}:\n{said}", shown(command), output.status)))
+    succeeded(&shown(command), output.status).map_err(|Failure { text, code }| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        Failure { text: format!("{text}:\n{said}"), code }
+    })
 }
 
 /// Runs a command as [`run`] does, and returns its standard output.
 pub(crate) fn read(command: &mut Command) -> Result<String, Failure> {
     let output = command.stderr(Stdio::inherit()).output();
     let output = output.map_err(|error| Failure::new(format!("{}: {error}", shown(command))))?;
-    if !output.status.success() {
-        return Err(Failure::new(format!("{} failed, {}", shown(command), output.status)));
-    }
+    succeeded(&shown(command), output.status)?;
     String::from_utf8(output.stdout).map_err(Failure::new)
 }
 

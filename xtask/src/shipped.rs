@@ -9,6 +9,7 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use crate::{
@@ -125,7 +126,14 @@ fn train_for_bolt(bolt: &str, merge: &str, compiled: &Path, counts: &Path) -> Re
 /// Puts the same load on a finished build, which fails if a reply is not the one that is due: whoever moves machine code may break it.
 pub(crate) fn try_out(binary: &Path) -> Result<(), Failure> {
     println!("putting the load on what is finished");
-    run(program(&trainer()?, &["--train", "--gateway"]).arg(binary))
+    run(&mut load_on(&trainer()?, binary))
+}
+
+/// Prepares the command that puts the load on a build.
+fn load_on(trainer: &str, gateway: &Path) -> Command {
+    let mut load = program(trainer, &["--train", "--gateway"]);
+    load.arg(gateway);
+    load
 }
 
 /// Puts the load on a build that counts, and returns the folder of what its processes counted.
@@ -137,8 +145,7 @@ fn put_load_on(trainer: &str, counting: &Path) -> Result<PathBuf, Failure> {
     }
     fs::create_dir_all(&raw).map_err(Failure::new)?;
     // One file for each process, `%p`, for several run at once.
-    let mut train = program(trainer, &["--train", "--gateway"]);
-    run(train.arg(counting).env("LLVM_PROFILE_FILE", raw.join("%p.profraw")))?;
+    run(load_on(trainer, counting).env("LLVM_PROFILE_FILE", raw.join("%p.profraw")))?;
     Ok(raw)
 }
 
