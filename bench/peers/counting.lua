@@ -46,7 +46,7 @@ end
 
 -- Which Redis it is and its scripts, asked once.
 local server
-local function known(store)
+local function server_of(store)
     if not server then
         local info = store:info()
         local run, replication = string.match(info, "run_id:(%x+)"), string.match(info, "master_replid:(%x+)")
@@ -87,7 +87,7 @@ return function()
     if not store then
         return refuse(503)
     end
-    local known = known(store)
+    local known = server_of(store)
     local answer = body.SecretQuestionAnswer and string.format(ANSWER, login) or ""
     local decision = string.format(DECISION, id, wider, block, own, wider, own, login, wider, login,
         flow, pseudonym(flow .. login), login, login, answer)
@@ -105,10 +105,10 @@ return function()
     if decided.verdict == "suppressed" then
         return ngx.print('{"Errors":[],"IsSucceed":false}')
     end
-    local answer = ngx.location.capture("/autoshares", {method = ngx.HTTP_POST, body = text})
-    local told = cjson.decode(answer.body)
+    local replied = ngx.location.capture("/autoshares", {method = ngx.HTTP_POST, body = text})
+    local told = cjson.decode(replied.body)
     local settlement = DONE
-    if answer.status >= 500 or not told then
+    if replied.status >= 500 or not told then
         settlement = cjson.encode({undo = decided.receipts, restores = true})
     elseif told.Errors and #told.Errors > 0 then
         settlement = REFUSED
@@ -119,6 +119,6 @@ return function()
     end
     store:evalsha(known.settle, 1, PREFIX, id, settlement, "", 900000000)
     store:set_keepalive(60000, 512)
-    ngx.status = answer.status
-    return ngx.print(answer.body)
+    ngx.status = replied.status
+    return ngx.print(replied.body)
 end

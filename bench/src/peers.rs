@@ -92,14 +92,7 @@ pub(crate) fn measure(workshop: &Workshop, effort: Effort<'_>) -> Result<Value, 
     let redis = workshop.redis()?;
     let mut subjects = subjects(workshop, &redis)?;
     if let Some(part) = effort.servers {
-        let meant: Vec<_> = subjects.iter().filter(|subject| subject.name.contains(part)).collect();
-        let wanted: Vec<_> =
-            meant.iter().flat_map(|subject| subject.beside.iter().copied().chain([subject.name])).collect();
-        if wanted.is_empty() {
-            let names: Vec<_> = subjects.iter().map(|subject| subject.name).collect();
-            return Err(Failure(format!("no server has {part:?} in its name: {}", names.join("; "))));
-        }
-        subjects.retain(|subject| wanted.contains(&subject.name));
+        choose(&mut subjects, part)?;
     }
     for subject in &mut subjects {
         // Opens connections, and uses budgets up where requests are meant to be refused. Memory is read now, when few flows take some of it.
@@ -122,6 +115,19 @@ pub(crate) fn measure(workshop: &Workshop, effort: Effort<'_>) -> Result<Value, 
     }
     print(&subjects);
     Ok(subjects.iter().map(json).collect())
+}
+
+/// Keeps the servers with this part in their names, and those to which they are compared.
+fn choose(subjects: &mut Vec<Subject>, part: &str) -> Result<(), Failure> {
+    let meant = subjects.iter().filter(|subject| subject.name.contains(part));
+    let wanted: Vec<_> =
+        meant.flat_map(|subject| subject.beside.iter().copied().chain([subject.name])).collect();
+    if wanted.is_empty() {
+        let names: Vec<_> = subjects.iter().map(|subject| subject.name).collect();
+        return Err(Failure(format!("no server has {part:?} in its name: {}", names.join("; "))));
+    }
+    subjects.retain(|subject| wanted.contains(&subject.name));
+    Ok(())
 }
 
 fn subjects(workshop: &Workshop, redis: &Server) -> Result<Vec<Subject>, Failure> {
