@@ -1,10 +1,13 @@
 //! Serves the description of the gateway's API: `/openapi.json` for programs and `/docs` for people. The page is plain HTML with a style
 //! sheet of the gateway; it runs no script and loads nothing from other hosts.
 
+use std::sync::{Arc, OnceLock};
+
 use askama::Template;
 use autoshares_sdk::Operation;
 use axum::{
     Router,
+    body::Bytes,
     http::{HeaderValue, Method, header},
     response::{IntoResponse, Response},
     routing::any,
@@ -46,17 +49,20 @@ struct Member {
     description: String,
 }
 
-/// Mounts the document and the page. Both are rendered once, at start. The samples call the public origin.
+/// Mounts the document and the page, whose samples call the public origin. The first request for the page renders it.
 pub fn routes(origin: &PublicOrigin) -> Router {
-    let document = openapi::text();
-    let page = page(&document, &origin.text);
+    let origin = origin.text.clone();
+    let rendered = Arc::new(OnceLock::new());
+    let page = move || rendered.get_or_init(|| Bytes::from(page(openapi::COPY, &origin))).clone();
+    let document = Bytes::from_static(openapi::COPY.as_bytes());
+    let style = Bytes::from_static(STYLE.as_bytes());
     Router::new()
-        .route("/openapi.json", any(move |method| fixed(method, "application/json", document.clone())))
-        .route("/docs", any(move |method| fixed(method, "text/html; charset=utf-8", page.clone())))
-        .route("/docs.css", any(|method| fixed(method, "text/css; charset=utf-8", STYLE.to_owned())))
+        .route("/openapi.json", any(|method| fixed(method, "application/json", document)))
+        .route("/docs", any(move |method| fixed(method, "text/html; charset=utf-8", page())))
+        .route("/docs.css", any(|method| fixed(method, "text/css; charset=utf-8", style)))
 }
 
-async fn fixed(method: Method, content_type: &'static str, body: String) -> Response {
+async fn fixed(method: Method, content_type: &'static str, body: Bytes) -> Response {
     if method != Method::GET && method != Method::HEAD {
         return Problem::method_not_allowed("GET, HEAD").into_response();
     }
