@@ -55,6 +55,19 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
+/// The same command, which then runs only where nothing else wants to.
+pub(crate) fn at_lowest_priority(command: &Command) -> Command {
+    let mut slow = program("nice", &["-n", "19"]);
+    slow.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => slow.env(name, value),
+            None => slow.env_remove(name),
+        };
+    }
+    slow
+}
+
 /// Runs a command and waits for its end. Fails if the command cannot be started or does not exit with 0.
 pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     let status = command.status().map_err(|error| Failure::new(format!("{}: {error}", shown(command))))?;

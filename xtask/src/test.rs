@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader},
     process::{Command, Stdio},
+    thread,
 };
 
 use crate::{
@@ -11,6 +12,8 @@ use crate::{
     package, tools,
 };
 
+/// The module of the gateway's library whose tests simulate hours of it.
+const SIMULATIONS: &str = "simulation::";
 const DOCUMENTS: [&str; 2] = ["openapi/autoshares.yaml", "openapi/gateway.json"];
 
 /// Runs the checks one after the other, up to the first that fails.
@@ -44,6 +47,12 @@ pub(crate) fn run() -> Result<(), Failure> {
     step("build");
     // All at once: a crate that is built by itself has its dependencies built anew, with other features.
     command::run(&mut cargo(&["build", "--locked", "--workspace", "--all-targets"]))?;
+    // Simulated time waits for nothing, so simulations keep the processors busy, and most other tests wait. At the lowest priority they take what all
+    // else leaves.
+    let simulations = thread::spawn(|| {
+        let simulate = cargo(&["test", "--locked", "--workspace", "--lib", "--", SIMULATIONS]);
+        command::at_lowest_priority(&simulate).output()
+    });
     step("derived documents");
     codegen::compare()?;
     step("lint of the documents");
@@ -53,10 +62,22 @@ pub(crate) fn run() -> Result<(), Failure> {
     step("instructions of a request");
     bench::check_instructions(optimized)?;
     step("tests");
-    let Counts { passed, failed } =
-        tests(&mut cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]))?;
+    let others = ["test", "--locked", "--workspace", "--no-fail-fast", "--", "--skip", SIMULATIONS];
+    let mut counts = tests(&mut cargo(&others))?;
+    step("simulations");
+    let simulations =
+        simulations.join().map_err(|_| Failure::new("the thread of the simulations panicked"))?;
+    let simulations = simulations.map_err(Failure::new)?;
+    String::from_utf8_lossy(&simulations.stdout).lines().for_each(|line| counts.take(line));
+    if !simulations.status.success() {
+        eprint!("{}", String::from_utf8_lossy(&simulations.stderr));
+    }
+    let Counts { passed, failed } = counts;
     println!("\n{passed} passed, {failed} failed");
-    if failed > 0 || passed == 0 { Err(Failure::new("the tests failed")) } else { Ok(()) }
+    if failed > 0 || passed == 0 || !simulations.status.success() {
+        return Err(Failure::new("the tests failed"));
+    }
+    Ok(())
 }
 
 fn step(name: &str) {
@@ -75,17 +96,23 @@ struct Counts {
     failed: u64,
 }
 
+impl Counts {
+    /// Prints a line of a test binary, and adds its numbers if it is the last one.
+    fn take(&mut self, line: &str) {
+        println!("{line}");
+        if let Some(result) = line.strip_prefix("test result: ") {
+            self.passed += count(result, "passed");
+            self.failed += count(result, "failed");
+        }
+    }
+}
+
 /// Runs the tests, prints their output, and adds up the numbers of passed and failed tests of all test binaries.
 fn tests(command: &mut Command) -> Result<Counts, Failure> {
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(Failure::new)?;
     let mut counts = Counts::default();
     for line in child.stdout.take().map(BufReader::new).into_iter().flat_map(BufRead::lines) {
-        let line = line.map_err(Failure::new)?;
-        println!("{line}");
-        if let Some(result) = line.strip_prefix("test result: ") {
-            counts.passed += count(result, "passed");
-            counts.failed += count(result, "failed");
-        }
+        counts.take(&line.map_err(Failure::new)?);
     }
     let status = child.wait().map_err(Failure::new)?;
     if !status.success() && counts.failed == 0 {
