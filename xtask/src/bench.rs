@@ -1,7 +1,9 @@
 //! `cargo xtask bench`: builds the gateway as it is shipped, and has the crate in `bench/` measure it.
 
+use std::process::Command;
+
 use crate::{
-    command::{Beside, Failure, built, cargo, program, run},
+    command::{Beside, Failure, at_lowest_priority, built, cargo, program, run},
     shipped::{self, BINARY},
     tools,
 };
@@ -24,7 +26,7 @@ pub(crate) fn run_with(arguments: &[&str]) -> Result<(), Failure> {
     }
     if has("--callgrind") {
         // What `cargo xtask test` counts too.
-        start_plain_build()?.wait()?;
+        run(&mut plain_build())?;
     } else {
         measure.arg("--gateway").arg(shipped::build("bench", None)?.binary);
     }
@@ -38,9 +40,14 @@ pub(crate) fn check_instructions(gateway: Beside) -> Result<(), Failure> {
     run(&mut program(&built("autoshares-bench")?, &["--callgrind", "--check"]))
 }
 
-/// Begins to build the gateway without a training, which takes half the time and always gives the same program. By itself: beside another crate its
-/// libraries would have other features.
+/// Begins to build the gateway as [`plain_build`] does, where other checks leave a processor.
 pub(crate) fn start_plain_build() -> Result<Beside, Failure> {
+    Beside::start(at_lowest_priority(&plain_build()))
+}
+
+/// Builds the gateway without a training, which takes half the time and always gives the same program. By itself: beside another crate its libraries
+/// would have other features.
+fn plain_build() -> Command {
     println!("building the gateway with optimization, which takes minutes");
-    Beside::start(cargo(&["build", "--locked", "--release", "--quiet", "--package", BINARY]))
+    cargo(&["build", "--locked", "--release", "--quiet", "--package", BINARY])
 }
