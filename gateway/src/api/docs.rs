@@ -1,7 +1,7 @@
 //! Serves the description of the gateway's API: `/openapi.json` for programs and `/docs` for people. The page is plain HTML with a style
 //! sheet of the gateway; it runs no script and loads nothing from other hosts.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock};
 
 use askama::Template;
 use autoshares_sdk::Operation;
@@ -52,13 +52,15 @@ struct Member {
 /// Mounts the document and the page, whose samples call the public origin. The first request for the page renders it.
 pub fn routes(origin: &PublicOrigin) -> Router {
     let origin = origin.text.clone();
-    let rendered = Arc::new(OnceLock::new());
-    let page = move || rendered.get_or_init(|| Bytes::from(page(openapi::COPY, &origin))).clone();
+    let rendered = Arc::new(LazyLock::new(move || Bytes::from(page(openapi::COPY, &origin))));
     let document = Bytes::from_static(openapi::COPY.as_bytes());
     let style = Bytes::from_static(STYLE.as_bytes());
     Router::new()
         .route("/openapi.json", any(|method| fixed(method, "application/json", document)))
-        .route("/docs", any(move |method| fixed(method, "text/html; charset=utf-8", page())))
+        .route(
+            "/docs",
+            any(move |method| fixed(method, "text/html; charset=utf-8", LazyLock::force(&rendered).clone())),
+        )
         .route("/docs.css", any(|method| fixed(method, "text/css; charset=utf-8", style)))
 }
 

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The copy in the tree. To generate the document at each start would take a quarter of the time to the first answer; a test compares the two.
-pub const COPY: &str = include_str!("../../../openapi/gateway.json");
+pub(super) const COPY: &str = include_str!("../../../openapi/gateway.json");
 
 /// The document as text, with sorted members, so that equal documents are equal texts.
 ///
