@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::{
-    command::{Beside, Failure, at_lowest_priority, built, cargo, program, run},
+    command::{Beside, Failure, built, cargo, nice, program, run},
     shipped::{self, BINARY},
     tools,
 };
@@ -40,14 +40,14 @@ pub(crate) fn check_instructions(gateway: Beside) -> Result<(), Failure> {
     run(&mut program(&built("autoshares-bench")?, &["--callgrind", "--check"]))
 }
 
-/// Begins to build the gateway as [`plain_build`] does, where other checks leave a processor.
+/// Begins to build the gateway as [`plain_build`] does, beside other checks, which wait for it only at their end.
 pub(crate) fn start_plain_build() -> Result<Beside, Failure> {
-    Beside::start(at_lowest_priority(&plain_build()))
+    println!("building the gateway with optimization, which takes minutes");
+    Beside::start(nice(5, &plain_build()))
 }
 
-/// Builds the gateway without a training, which takes half the time and always gives the same program. By itself: beside another crate its libraries
-/// would have other features.
+/// The build of the gateway without a training, which takes half the time and always gives the same program. By itself: beside another crate its
+/// libraries would have other features.
 fn plain_build() -> Command {
-    println!("building the gateway with optimization, which takes minutes");
     cargo(&["build", "--locked", "--release", "--quiet", "--package", BINARY])
 }

@@ -4,7 +4,10 @@ use std::fs;
 
 use similar::TextDiff;
 
-use crate::command::{Failure, built, cargo, program, read, root, run};
+use crate::{
+    command::{Failure, built, cargo, program, read, root, run},
+    shipped::BINARY,
+};
 
 /// Each generated document, with the arguments with which the gateway prints it.
 const DOCUMENTS: [(&str, &[&str]); 5] = [
@@ -24,8 +27,9 @@ const STALE: u8 = 4;
 /// Builds the gateway, generates all documents, and writes those that have changed.
 pub(crate) fn write() -> Result<(), Failure> {
     build()?;
+    let gateway = built(BINARY)?;
     for (document, arguments) in DOCUMENTS {
-        let made = make(document, arguments)?;
+        let made = make(&gateway, document, arguments)?;
         if current(document) == made {
             println!("{document} is up to date");
             continue;
@@ -40,15 +44,15 @@ pub(crate) fn write() -> Result<(), Failure> {
 /// Builds the gateway, and does what [`compare`] does.
 pub(crate) fn check() -> Result<(), Failure> {
     build()?;
-    compare()
+    compare(&built(BINARY)?)
 }
 
-/// Compares all documents with those that the gateway prints, which has been built, without writing any. Prints a diff for each one that is out of
-/// date, and fails with the command that updates them.
-pub(crate) fn compare() -> Result<(), Failure> {
+/// Compares all documents with those that a gateway prints, without writing any. Prints a diff for each one that is out of date, and fails with the
+/// command that updates them.
+pub(crate) fn compare(gateway: &str) -> Result<(), Failure> {
     let mut stale = Vec::new();
     for (document, arguments) in DOCUMENTS {
-        let (current, made) = (current(document), make(document, arguments)?);
+        let (current, made) = (current(document), make(gateway, document, arguments)?);
         if current == made {
             println!("{document} is up to date");
             continue;
@@ -66,12 +70,12 @@ pub(crate) fn compare() -> Result<(), Failure> {
 }
 
 fn build() -> Result<(), Failure> {
-    run(&mut cargo(&["build", "--locked", "--quiet", "--package", "autoshares-gateway"]))
+    run(&mut cargo(&["build", "--locked", "--quiet", "--package", BINARY]))
 }
 
-/// Generates a document by running the gateway, which prints it, or the part of it that is generated.
-fn make(document: &str, arguments: &[&str]) -> Result<String, Failure> {
-    let made = read(&mut program(&built("autoshares-gateway")?, arguments))?;
+/// Generates a document by running a gateway, which prints it, or the part of it that is generated.
+fn make(gateway: &str, document: &str, arguments: &[&str]) -> Result<String, Failure> {
+    let made = read(&mut program(gateway, arguments))?;
     Ok(between(&current(document), PART, &made))
 }
 
@@ -82,7 +86,8 @@ pub(crate) fn between(document: &str, [first, last]: [&str; 2], text: &str) -> S
     around.map_or(text.to_owned(), |(before, after)| format!("{before}{first}{text}{last}{after}"))
 }
 
-/// Reads a document from the tree. A missing file counts as empty, and is therefore out of date.
+/// Reads a document from the tree. A missing file counts as empty, and is therefore out of date; without `openapi/gateway.json` the gateway, which serves it,
+/// is not built at all.
 fn current(document: &str) -> String {
     fs::read_to_string(root().join(document)).unwrap_or_default()
 }

@@ -55,9 +55,9 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
-/// The same command, which then runs only where nothing else wants to.
-pub(crate) fn at_lowest_priority(command: &Command) -> Command {
-    let mut slow = program("nice", &["-n", "19"]);
+/// The same command, which gives way to others: a little at a niceness of 5, nearly always at 19.
+pub(crate) fn nice(niceness: u8, command: &Command) -> Command {
+    let mut slow = program("nice", &["-n", &niceness.to_string()]);
     slow.arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
@@ -78,7 +78,8 @@ fn succeeded(shown: &str, status: ExitStatus) -> Result<(), Failure> {
     if status.success() { Ok(()) } else { Err(Failure::new(format!("{shown} failed, {status}"))) }
 }
 
-/// A command that runs beside others. It is stopped when nobody waits for it any more, for then another one has failed.
+/// A command that runs beside others. It is stopped, with the compilers or tests that it has started, when nobody waits for it any more, for then
+/// another one has failed.
 pub(crate) struct Beside {
     child: Child,
     shown: String,
@@ -100,9 +101,13 @@ impl Beside {
 
 impl Drop for Beside {
     fn drop(&mut self) {
-        // One that has ended cannot be stopped, and need not be.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if let Ok(None) = self.child.try_wait() {
+            let id = self.child.id();
+            let kill = format!("kill -KILL {id} $(cat /proc/{id}/task/*/children)");
+            // One that has ended meanwhile cannot be stopped, and need not be.
+            let _ = program("sh", &["-c", &kill]).stderr(Stdio::null()).status();
+            let _ = self.child.wait();
+        }
     }
 }
 
@@ -133,4 +138,29 @@ pub(crate) fn sha256(file: &Path) -> Result<String, Failure> {
 pub(crate) fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, thread, time::Duration};
+
+    use super::{Beside, program};
+
+    /// Looks again and again, for a minute at most.
+    fn eventually<T>(look: impl Fn() -> Option<T>) -> T {
+        let looks = std::iter::repeat_with(|| thread::sleep(Duration::from_millis(10))).take(6000);
+        looks.into_iter().find_map(|()| look()).expect("it happens within a minute")
+    }
+
+    #[test]
+    fn what_runs_beside_ends_with_what_it_has_started() {
+        let beside = Beside::start(program("sh", &["-c", "sleep 600; true"])).ok().expect("a shell starts");
+        let children = format!("/proc/{0}/task/{0}/children", beside.child.id());
+        let child = eventually(|| fs::read_to_string(&children).ok().filter(|child| !child.is_empty()));
+        // A process that has ended has no command line any more.
+        let runs = || fs::read(format!("/proc/{}/cmdline", child.trim())).is_ok_and(|line| !line.is_empty());
+        assert!(runs());
+        drop(beside);
+        eventually(|| (!runs()).then_some(()));
+    }
 }

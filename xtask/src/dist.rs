@@ -4,6 +4,7 @@
 use std::{fs, path::Path, process::Stdio};
 
 use crate::{
+    codegen,
     command::{Failure, program, read, root, run, sha256},
     shipped::{self, BINARY, COUNTS, FOLDER, fact},
     tools,
@@ -35,6 +36,7 @@ pub(crate) fn build(counts: Option<&str>) -> Result<(), Failure> {
     fs::create_dir_all(&place).map_err(Failure::new)?;
     let shipped = shipped::build(&build.commit, counts)?;
     shipped::try_out(&shipped.binary)?;
+    codegen::compare(&shipped.binary.display().to_string())?;
     fs::copy(&shipped.binary, place.join(BINARY)).map_err(Failure::new)?;
     fs::write(place.join(format!("{BINARY}.cdx.json")), sbom(&build)?).map_err(Failure::new)?;
     fs::write(place.join("build-info.json"), build.json(&shipped.counts)?).map_err(Failure::new)?;

@@ -33,8 +33,10 @@ pub(crate) fn check() -> Result<(), Failure> {
     for arguments in
         [&["check", "--quiet", "--features", "sandbox"][..], &["check", "--quiet", "--no-default-features"]]
     {
-        // Shares the target folder of the workspace, so that most dependencies need not be built again.
-        run(cargo(arguments).arg("--target-dir").arg(&target).current_dir(&folder.0))?;
+        // Shares the target folder and the flags of the workspace, so that most dependencies need not be checked again.
+        let mut check = cargo(arguments);
+        check.arg("--target-dir").arg(&target).arg("--config").arg(root().join(".cargo/config.toml"));
+        run(check.current_dir(&folder.0))?;
     }
     let tree = ["tree", "--edges", "normal", "--prefix", "none", "--format", "{p}"];
     let dependencies = read(cargo(&tree).current_dir(&folder.0))?;
@@ -52,7 +54,9 @@ pub(crate) fn check() -> Result<(), Failure> {
 /// Gives a package the profiles of the workspace, which are no part of it: cargo builds what it depends on anew for other profiles.
 fn share_profiles(manifest: &Path) -> Result<(), Failure> {
     let workspace = fs::read_to_string(root().join("Cargo.toml")).map_err(Failure::new)?;
-    let profiles = workspace.find("[profile.").map(|start| &workspace[start..]).unwrap_or_default();
+    let profiles = workspace.find("[profile.").map(|start| &workspace[start..]);
+    let profiles =
+        profiles.ok_or_else(|| Failure::new("the workspace has no profiles at the end of its manifest"))?;
     let own = fs::read_to_string(manifest).map_err(Failure::new)?;
     fs::write(manifest, format!("{own}\n{profiles}")).map_err(Failure::new)
 }

@@ -1,6 +1,9 @@
 //! `cargo xtask simulate`: simulated hours of the gateway, as many as one wants, and the tables of what attacks cost.
 
-use crate::command::{self, Failure, cargo};
+use crate::{
+    command::{self, Failure, cargo},
+    test::SIMULATIONS,
+};
 
 /// Runs the simulation for so many seeds, from the first on. Optimized, for there may be thousands.
 pub(crate) fn run(seeds: &str, first: &str) -> Result<(), Failure> {
@@ -10,6 +13,6 @@ pub(crate) fn run(seeds: &str, first: &str) -> Result<(), Failure> {
     let mut test = cargo(&["test", "--locked", "--package", "autoshares-gateway", "--lib"]);
     // Debug assertions stay on, and only this profile is built for it.
     test.env("CARGO_PROFILE_TEST_OPT_LEVEL", "2").env("CARGO_TARGET_DIR", "target/simulate");
-    test.args(["--", "simulation::", "--nocapture", "--test-threads=1"]);
+    test.args(["--", SIMULATIONS, "--nocapture", "--test-threads=1"]);
     command::run(test.env("SIMULATE_SEEDS", seeds).env("SIMULATE_FIRST", first))
 }

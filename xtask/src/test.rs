@@ -1,6 +1,7 @@
 //! `cargo xtask test`: runs all checks of the workspace, the quick ones first.
 
 use std::{
+    fs::{self, File},
     io::{BufRead, BufReader},
     num::NonZero,
     process::{Command, Stdio},
@@ -9,15 +10,18 @@ use std::{
 
 use crate::{
     bench, codegen,
-    command::{self, Failure, cargo, program, shown},
-    package, tools,
+    command::{self, Beside, Failure, cargo, program, shown},
+    package,
+    shipped::BINARY,
+    tools,
 };
 
-/// The module of the gateway's library whose tests simulate hours of it.
-const SIMULATIONS: &str = "simulation::";
+/// What the names of tests begin with that simulate hours of the gateway.
+pub(crate) const SIMULATIONS: &str = "simulation::";
 const DOCUMENTS: [&str; 2] = ["openapi/autoshares.yaml", "openapi/gateway.json"];
 
-/// Runs the checks one after the other, up to the first that fails.
+/// Runs the checks one after the other, up to the first that fails, and all tests. Beside them run what takes long and waits for nothing: an optimized
+/// build, and simulations.
 pub(crate) fn run() -> Result<(), Failure> {
     step("tools");
     tools::install()?;
@@ -48,14 +52,14 @@ pub(crate) fn run() -> Result<(), Failure> {
     step("build");
     // All at once: a crate that is built by itself has its dependencies built anew, with other features.
     command::run(&mut cargo(&["build", "--locked", "--workspace", "--all-targets"]))?;
-    // Simulated time waits for nothing, so simulations keep the processors busy, and most other tests wait. At the lowest priority they take what all
-    // else leaves.
-    let simulations = thread::spawn(|| {
-        let simulate = cargo(&["test", "--locked", "--workspace", "--lib", "--", SIMULATIONS]);
-        command::at_lowest_priority(&simulate).output()
-    });
+    // Most other tests wait most of the time, and simulations never do: they take what all else leaves.
+    let simulate = ["test", "--locked", "--workspace", "--no-fail-fast", "--", SIMULATIONS];
+    let mut simulate = command::nice(19, &cargo(&simulate));
+    let log = command::root().join("target/simulations.log");
+    simulate.stdout(File::create(&log).map_err(Failure::new)?).stderr(Stdio::null());
+    let simulations = Beside::start(simulate)?;
     step("derived documents");
-    codegen::compare()?;
+    codegen::compare(&command::built(BINARY)?)?;
     step("lint of the documents");
     lint()?;
     step("the SDK as a package");
@@ -66,20 +70,21 @@ pub(crate) fn run() -> Result<(), Failure> {
     let others = ["test", "--locked", "--workspace", "--no-fail-fast", "--", "--skip", SIMULATIONS];
     let mut counts = tests(cargo(&others).arg("--test-threads").arg(threads.to_string()))?;
     step("simulations");
-    let simulations =
-        simulations.join().map_err(|_| Failure::new("the thread of the simulations panicked"))?;
-    let simulations = simulations.map_err(Failure::new)?;
-    String::from_utf8_lossy(&simulations.stdout).lines().for_each(|line| counts.take(line));
-    if !simulations.status.success() {
-        eprint!("{}", String::from_utf8_lossy(&simulations.stderr));
-    }
-    let is_good = counts.passed > 0 && counts.failed == 0 && simulations.status.success();
-    let instructions = is_good.then(|| {
+    let simulated = simulations.wait();
+    let mut of_simulations = Counts::default();
+    fs::read_to_string(log)
+        .map_err(Failure::new)?
+        .lines()
+        .for_each(|line| of_simulations.print_and_add(line));
+    let have_passed = [&counts, &of_simulations].iter().all(|counts| counts.passed > 0 && counts.failed == 0);
+    let instructions = (have_passed && simulated.is_ok()).then(|| {
         step("instructions of a request");
         bench::check_instructions(optimized)
     });
+    counts.passed += of_simulations.passed;
+    counts.failed += of_simulations.failed;
     println!("\n{} passed, {} failed", counts.passed, counts.failed);
-    instructions.unwrap_or_else(|| Err(Failure::new("the tests failed")))
+    instructions.unwrap_or_else(|| simulated.and(Err(Failure::new("the tests failed"))))
 }
 
 fn step(name: &str) {
@@ -100,7 +105,7 @@ struct Counts {
 
 impl Counts {
     /// Prints a line of a test binary, and adds its numbers if it is the last one.
-    fn take(&mut self, line: &str) {
+    fn print_and_add(&mut self, line: &str) {
         println!("{line}");
         if let Some(result) = line.strip_prefix("test result: ") {
             self.passed += count(result, "passed");
@@ -114,7 +119,7 @@ fn tests(command: &mut Command) -> Result<Counts, Failure> {
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(Failure::new)?;
     let mut counts = Counts::default();
     for line in child.stdout.take().map(BufReader::new).into_iter().flat_map(BufRead::lines) {
-        counts.take(&line.map_err(Failure::new)?);
+        counts.print_and_add(&line.map_err(Failure::new)?);
     }
     let status = child.wait().map_err(Failure::new)?;
     if !status.success() && counts.failed == 0 {
