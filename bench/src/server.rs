@@ -61,8 +61,8 @@ impl Server {
         Self::listening(child, &command, address)
     }
 
-    /// Starts a server on its core without `taskset`, which takes two milliseconds for itself, and waits until it listens.
-    pub(crate) fn start_at_once(mut command: Command, address: SocketAddr) -> Result<Self, Failure> {
+    /// Does the same on the core of servers for a program that `taskset` does not start, which would add its own time: one to two milliseconds.
+    pub(crate) fn start_without_taskset(mut command: Command, address: SocketAddr) -> Result<Self, Failure> {
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let core = SERVER_CORE.parse().map_err(Failure::new)?;
         // A process inherits the core of the thread that starts it.

@@ -29,7 +29,7 @@ pub(crate) fn measure(workshop: &Workshop, _: Effort<'_>) -> Result<Value, Failu
         let settings = ["upstream.base_url=https://autoshares.invalid/api"];
         let command = workshop.gateway_on(Command::new(&workshop.binary), address, &settings);
         let began = Instant::now();
-        let server = Server::start_at_once(command, address)?;
+        let server = Server::start_without_taskset(command, address)?;
         first_answer(&server)?;
         starts.push(began.elapsed().as_secs_f64() * 1000.0);
         // Gives the gateway time to finish the work of its first reply, so that the memory is that of an idle process.
