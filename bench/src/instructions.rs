@@ -19,7 +19,7 @@ use crate::{
     failure::Failure,
     load::read,
     peers::{AMPLE, with_redis},
-    server::{SERVER_CORE, Server, pinned},
+    server::{SERVER_CORE, Server, on_core, silent},
     workshop::{Workshop, free_address, release, root},
 };
 
@@ -133,7 +133,7 @@ fn check(now: &Record) -> Result<(), Failure> {
 fn of_gateway(workshop: &Workshop, settings: &[String], status: &str, requests: u32) -> Result<u64, Failure> {
     let address = free_address()?;
     let binary = under_callgrind(workshop, &workshop.binary);
-    let server = Server::start(workshop.gateway_on(binary, address, settings), address)?;
+    let server = Server::start(SERVER_CORE, workshop.gateway_on(binary, address, settings), address)?;
     let mut stream = BufReader::new(TcpStream::connect(address).map_err(Failure::new)?);
     stream.get_ref().set_nodelay(true).map_err(Failure::new)?;
     // The budget of the path that is refused allows one request.
@@ -152,12 +152,12 @@ fn of_gateway(workshop: &Workshop, settings: &[String], status: &str, requests: 
 fn of_calls(workshop: &Workshop, client: &str, calls: u32) -> Result<u64, Failure> {
     let mut command = under_callgrind(workshop, &release("calls"));
     command.args([client, &format!("http://{}/api", workshop.upstream()), &calls.to_string()]);
-    read(&mut command)?;
+    on_core(SERVER_CORE, || read(&mut command))?;
     total(workshop)
 }
 
 fn under_callgrind(workshop: &Workshop, binary: &Path) -> Command {
-    let mut command = pinned(SERVER_CORE, "valgrind");
+    let mut command = silent("valgrind");
     let output = format!("--callgrind-out-file={}", workshop.path("callgrind.out").display());
     command.args(["--quiet", "--tool=callgrind", &output]).arg(binary);
     command

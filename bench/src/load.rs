@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     failure::Failure,
-    server::{LOAD_CORE, Server, Time, pinned},
+    server::{LOAD_CORE, Server, Time, on_core},
     workshop::Workshop,
 };
 
@@ -116,11 +116,11 @@ fn wrk(workshop: &Workshop, load: Load, server: &Server) -> Result<String, Failu
     fs::write(&script, SCRIPT.replace("--LOGINS--", &logins.unwrap_or_default())).map_err(Failure::new)?;
     let (scheme, host) = if load.tls { ("https", "localhost") } else { ("http", "127.0.0.1") };
     // One connection is one descriptor, and the usual limit is 1024.
-    let mut command = pinned(LOAD_CORE, "prlimit");
+    let mut command = Command::new("prlimit");
     command.args(["--nofile=20000:20000", "wrk", "--threads", "1", "--timeout", "10s", "--connections"]);
     command.arg(load.connections.to_string()).args(["--duration", &format!("{}s", load.seconds)]);
     command.arg("--script").arg(script).arg(format!("{scheme}://{host}:{}", server.address.port()));
-    read(&mut command)
+    on_core(LOAD_CORE, || read(&mut command))
 }
 
 /// Runs a command, and returns what it writes.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     failure::Failure,
     load::{Effort, median},
-    server::{SERVER_CORE, pinned},
+    server::{SERVER_CORE, on_core, silent},
     workshop::{Workshop, release},
 };
 
@@ -30,14 +30,15 @@ pub(crate) fn measure(workshop: &Workshop, effort: Effort<'_>) -> Result<Value, 
 
 /// The processor time of one call, in microseconds.
 fn cost(workshop: &Workshop, client: &str) -> Result<f64, Failure> {
-    let mut command = pinned(SERVER_CORE, "bash");
+    let mut command = silent("bash");
     // The shell's `times` has a finer clock than the kernel's ticks.
     let base_url = format!("http://{}/api", workshop.upstream());
     command.arg("-c").arg("TIMEFORMAT='%U %S'; time \"$@\"").arg("calls").arg(release("calls"));
     command.args([client, &base_url, &CALLS.to_string()]);
     let times = workshop.path("times");
     let file = fs::File::create(&times).map_err(Failure::new)?;
-    let status = command.stderr(Stdio::from(file)).status().map_err(Failure::new)?;
+    command.stderr(Stdio::from(file));
+    let status = on_core(SERVER_CORE, || command.status().map_err(Failure::new))?;
     let told = fs::read_to_string(&times).map_err(Failure::new)?;
     let seconds: Vec<f64> = told.split_whitespace().flat_map(str::parse).collect();
     match seconds[..] {

@@ -22,15 +22,31 @@ const STOP: Duration = Duration::from_secs(60);
 const MICROSECONDS_PER_TICK: f64 = 10_000.0;
 
 /// The core of the server that is measured.
-pub(crate) const SERVER_CORE: &str = "0";
+pub(crate) const SERVER_CORE: usize = 0;
 /// The core of all else: the load, the stand-in for Autoshares, Redis.
-pub(crate) const LOAD_CORE: &str = "1";
+pub(crate) const LOAD_CORE: usize = 1;
 
-/// Prepares a command that runs a program on a core, with its standard output thrown away.
-pub(crate) fn pinned(core: &str, program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new("taskset");
-    command.args(["--cpu-list", core]).arg(program).stdout(Stdio::null());
+/// Prepares a command that runs a program with its standard output thrown away.
+pub(crate) fn silent(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.stdout(Stdio::null());
     command
+}
+
+/// Does something on a core, where the programs that it starts stay. `taskset` would do the same, and take one to two milliseconds before each
+/// program.
+pub(crate) fn on_core<T: Send>(
+    core: usize,
+    work: impl FnOnce() -> Result<T, Failure> + Send,
+) -> Result<T, Failure> {
+    let pinned = || {
+        let mut cores = CpuSet::new();
+        cores.set(core);
+        sched_setaffinity(None, &cores).map_err(Failure::new)?;
+        work()
+    };
+    let done = thread::scope(|scope| scope.spawn(pinned).join());
+    done.unwrap_or_else(|_| Err(Failure::new("the thread on a core of its own has panicked")))
 }
 
 /// A running server. Dropping it ends it.
@@ -55,32 +71,9 @@ impl Sub for Time {
 }
 
 impl Server {
-    /// Starts a server and waits until it listens.
-    pub(crate) fn start(mut command: Command, address: SocketAddr) -> Result<Self, Failure> {
-        let child = command.stdin(Stdio::null()).spawn().map_err(Failure::new)?;
-        Self::listening(child, &command, address)
-    }
-
-    /// Does the same on the core of servers for a program that `taskset` does not start, which would add its own time: one to two milliseconds.
-    pub(crate) fn start_without_taskset(mut command: Command, address: SocketAddr) -> Result<Self, Failure> {
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-        let core = SERVER_CORE.parse().map_err(Failure::new)?;
-        // A process inherits the core of the thread that starts it.
-        let start = || {
-            let mut cores = CpuSet::new();
-            cores.set(core);
-            sched_setaffinity(None, &cores)?;
-            command.spawn()
-        };
-        let started = thread::scope(|scope| scope.spawn(start).join());
-        let child = started
-            .map_err(|_| Failure::new("the thread that starts it has panicked"))?
-            .map_err(Failure::new)?;
-        Self::listening(child, &command, address)
-    }
-
-    /// Waits until a server listens.
-    fn listening(child: Child, command: &Command, address: SocketAddr) -> Result<Self, Failure> {
+    /// Starts a server on a core and waits until it listens.
+    pub(crate) fn start(core: usize, mut command: Command, address: SocketAddr) -> Result<Self, Failure> {
+        let child = on_core(core, || command.stdin(Stdio::null()).spawn().map_err(Failure::new))?;
         let mut server = Self { child, address };
         let deadline = Instant::now() + START;
         while TcpStream::connect(address).is_err() {

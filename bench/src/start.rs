@@ -4,7 +4,6 @@ use std::{
     fs,
     io::{Read, Write},
     net::TcpStream,
-    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -14,7 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     failure::Failure,
     load::{Effort, median},
-    server::Server,
+    server::{SERVER_CORE, Server, silent},
     workshop::{Workshop, free_address},
 };
 
@@ -27,9 +26,9 @@ pub(crate) fn measure(workshop: &Workshop, _: Effort<'_>) -> Result<Value, Failu
         let address = free_address()?;
         // With an https URL the gateway loads the certificates of the machine, as in production. It does not connect to this host.
         let settings = ["upstream.base_url=https://autoshares.invalid/api"];
-        let command = workshop.gateway_on(Command::new(&workshop.binary), address, &settings);
+        let command = workshop.gateway_on(silent(&workshop.binary), address, &settings);
         let began = Instant::now();
-        let server = Server::start_without_taskset(command, address)?;
+        let server = Server::start(SERVER_CORE, command, address)?;
         first_answer(&server)?;
         starts.push(began.elapsed().as_secs_f64() * 1000.0);
         // Gives the gateway time to finish the work of its first reply, so that the memory is that of an idle process.

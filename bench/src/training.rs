@@ -11,7 +11,7 @@ use crate::{
     failure::Failure,
     load::{self, Load},
     peers::{AMPLE, with_redis, with_tls},
-    server::{SERVER_CORE, Server, pinned},
+    server::{SERVER_CORE, Server, silent},
     workshop::{Workshop, free_address},
 };
 
@@ -66,9 +66,9 @@ async fn whole_resets(workshop: &Workshop) -> Result<(), Failure> {
     let mut settings = AMPLE.to_vec();
     settings.extend(RESET_SETTINGS);
     settings.push(&base_url);
-    let mut command = workshop.gateway_on(pinned(SERVER_CORE, &workshop.binary), address, &settings);
+    let mut command = workshop.gateway_on(silent(&workshop.binary), address, &settings);
     command.env("AUTOSHARES_APP_KEY", APP_KEY);
-    let gateway = Server::start(command, address)?;
+    let gateway = Server::start(SERVER_CORE, command, address)?;
     // reqwest asks for it although no URL here is https.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::new();

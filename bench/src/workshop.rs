@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::{
     failure::Failure,
     load::read,
-    server::{LOAD_CORE, SERVER_CORE, Server, pinned},
+    server::{LOAD_CORE, SERVER_CORE, Server, silent},
 };
 
 /// Settings of every gateway that is measured: replies come when they are there, and one address may open many connections.
@@ -44,8 +44,8 @@ impl Workshop {
         certificates(folder.path())?;
         let (upstream, tls_upstream) = (free_address()?, free_address()?);
         let words = [("tls_listen", tls_upstream.to_string())];
-        let command = nginx(folder.path(), LOAD_CORE, "upstream", upstream, &words)?;
-        let server = Server::start(command, upstream)?;
+        let command = nginx(folder.path(), "upstream", upstream, &words)?;
+        let server = Server::start(LOAD_CORE, command, upstream)?;
         Ok(Self { machine: machine(), binary, folder, upstream, tls_upstream, _upstream: server })
     }
 
@@ -70,7 +70,7 @@ impl Workshop {
         let mut words = words.to_vec();
         words.push(("upstream", self.upstream.to_string()));
         words.push(("tls_upstream", format!("localhost:{}", self.tls_upstream.port())));
-        Server::start(nginx(self.folder.path(), SERVER_CORE, peer, address, &words)?, address)
+        Server::start(SERVER_CORE, nginx(self.folder.path(), peer, address, &words)?, address)
     }
 
     /// Starts a HAProxy that only adds the header.
@@ -79,35 +79,35 @@ impl Workshop {
         let words = [("listen", address.to_string()), ("upstream", self.upstream.to_string())];
         let file = self.path("haproxy.cfg");
         fs::write(&file, filled(&peer_file("haproxy.cfg")?, &words)).map_err(Failure::new)?;
-        let mut command = pinned(SERVER_CORE, found("haproxy"));
+        let mut command = silent(found("haproxy"));
         command.arg("-db").arg("-f").arg(file).stdout(self.log("haproxy")?);
-        Server::start(command, address)
+        Server::start(SERVER_CORE, command, address)
     }
 
     /// Starts the proxy of hyper alone.
     pub(crate) fn bare_proxy(&self) -> Result<Server, Failure> {
         let address = free_address()?;
-        let mut command = pinned(SERVER_CORE, release("bare_proxy"));
+        let mut command = silent(release("bare_proxy"));
         command.args([address, self.upstream].map(|address| address.to_string()));
-        Server::start(command, address)
+        Server::start(SERVER_CORE, command, address)
     }
 
     /// Starts a Redis that keeps nothing on the disk.
     pub(crate) fn redis(&self) -> Result<Server, Failure> {
         let address = free_address()?;
-        let mut command = pinned(LOAD_CORE, "redis-server");
+        let mut command = silent("redis-server");
         command.args(["--bind", "127.0.0.1", "--port", &address.port().to_string(), "--save", ""]);
         // It writes a file where it stands.
         command.current_dir(self.folder.path());
-        Server::start(command, address)
+        Server::start(LOAD_CORE, command, address)
     }
 
     /// Starts the gateway with settings such as `flow.floor=0s`.
     pub(crate) fn gateway(&self, name: &str, settings: &[impl AsRef<str>]) -> Result<Server, Failure> {
         let address = free_address()?;
-        let mut command = self.gateway_on(pinned(SERVER_CORE, &self.binary), address, settings);
+        let mut command = self.gateway_on(silent(&self.binary), address, settings);
         command.stdout(self.log(name)?);
-        Server::start(command, address)
+        Server::start(SERVER_CORE, command, address)
     }
 
     /// Completes a command line that ends with the gateway's binary.
@@ -166,7 +166,6 @@ pub(crate) fn found(program: &str) -> PathBuf {
 
 fn nginx(
     folder: &Path,
-    core: &str,
     peer: &str,
     listen: SocketAddr,
     words: &[(&str, String)],
@@ -199,7 +198,7 @@ fn nginx(
     fs::write(&server, filled(&peer_file(&format!("{peer}.conf"))?, &words)).map_err(Failure::new)?;
     let main = own.join("nginx.conf");
     fs::write(&main, filled(&peer_file("nginx.conf")?, &words)).map_err(Failure::new)?;
-    let mut command = pinned(core, found("nginx"));
+    let mut command = silent(found("nginx"));
     command.arg("-p").arg(&own).arg("-c").arg(main).args(["-e", "stderr"]);
     Ok(command)
 }
