@@ -30,12 +30,11 @@ pub(crate) fn check() -> Result<(), Failure> {
         .arg("--directory")
         .arg(&folder.0))?;
     share_profiles(&folder.0.join("Cargo.toml"))?;
-    for arguments in
-        [&["check", "--quiet", "--features", "sandbox"][..], &["check", "--quiet", "--no-default-features"]]
-    {
+    for features in [&["--features", "sandbox"][..], &["--no-default-features"]] {
         // Shares the target folder and the flags of the workspace, so that most dependencies need not be checked again.
-        let mut check = cargo(arguments);
-        check.arg("--target-dir").arg(&target).arg("--config").arg(root().join(".cargo/config.toml"));
+        let mut check = cargo(&["check", "--quiet"]);
+        check.args(features).arg("--target-dir").arg(&target);
+        check.arg("--config").arg(root().join(".cargo/config.toml"));
         run(check.current_dir(&folder.0))?;
     }
     let tree = ["tree", "--edges", "normal", "--prefix", "none", "--format", "{p}"];

@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     io::{BufRead, BufReader},
     num::NonZero,
+    path::Path,
     process::{Command, Stdio},
     thread,
 };
@@ -52,12 +53,8 @@ pub(crate) fn run() -> Result<(), Failure> {
     step("build");
     // All at once: a crate that is built by itself has its dependencies built anew, with other features.
     command::run(&mut cargo(&["build", "--locked", "--workspace", "--all-targets"]))?;
-    // Most other tests wait most of the time, and simulations never do: they take what all else leaves.
-    let simulate = ["test", "--locked", "--workspace", "--no-fail-fast", "--", SIMULATIONS];
-    let mut simulate = command::nice(19, &cargo(&simulate));
     let log = command::root().join("target/simulations.log");
-    simulate.stdout(File::create(&log).map_err(Failure::new)?).stderr(Stdio::null());
-    let simulations = Beside::start(simulate)?;
+    let simulations = start_simulations(&log)?;
     step("derived documents");
     codegen::compare(&command::built(BINARY)?)?;
     step("lint of the documents");
@@ -67,24 +64,34 @@ pub(crate) fn run() -> Result<(), Failure> {
     step("tests");
     // Most of them wait most of the time, for times that are a part of what they test.
     let threads = 2 * thread::available_parallelism().map_or(1, NonZero::get);
-    let others = ["test", "--locked", "--workspace", "--no-fail-fast", "--", "--skip", SIMULATIONS];
-    let mut counts = tests(cargo(&others).arg("--test-threads").arg(threads.to_string()))?;
+    let mut others = all_tests();
+    others.args(["--skip", SIMULATIONS, "--test-threads", &threads.to_string()]);
+    let others = tests(&mut others)?;
     step("simulations");
-    let simulated = simulations.wait();
-    let mut of_simulations = Counts::default();
-    fs::read_to_string(log)
-        .map_err(Failure::new)?
-        .lines()
-        .for_each(|line| of_simulations.print_and_add(line));
-    let have_passed = [&counts, &of_simulations].iter().all(|counts| counts.passed > 0 && counts.failed == 0);
-    let instructions = (have_passed && simulated.is_ok()).then(|| {
+    let ended = simulations.wait();
+    let mut simulated = Counts::default();
+    fs::read_to_string(log).map_err(Failure::new)?.lines().for_each(|line| simulated.print_and_add(line));
+    let outcome = if ended.is_ok() && others.are_good() && simulated.are_good() {
         step("instructions of a request");
         bench::check_instructions(optimized)
-    });
-    counts.passed += of_simulations.passed;
-    counts.failed += of_simulations.failed;
-    println!("\n{} passed, {} failed", counts.passed, counts.failed);
-    instructions.unwrap_or_else(|| simulated.and(Err(Failure::new("the tests failed"))))
+    } else {
+        ended.and(Err(Failure::new("the tests failed")))
+    };
+    println!("\n{} passed, {} failed", others.passed + simulated.passed, others.failed + simulated.failed);
+    outcome
+}
+
+/// Prepares the run of all tests, to which arguments for the test binaries may be added.
+fn all_tests() -> Command {
+    cargo(&["test", "--locked", "--workspace", "--no-fail-fast", "--"])
+}
+
+/// Starts the simulations, which write into a log. Most other tests wait most of the time, and simulations never do: they take what all else leaves.
+fn start_simulations(log: &Path) -> Result<Beside, Failure> {
+    let log = File::create(log).map_err(Failure::new)?;
+    let mut simulations = command::nice(19, all_tests().arg(SIMULATIONS));
+    simulations.stderr(log.try_clone().map_err(Failure::new)?).stdout(log);
+    Beside::start(simulations)
 }
 
 fn step(name: &str) {
@@ -104,6 +111,10 @@ struct Counts {
 }
 
 impl Counts {
+    fn are_good(&self) -> bool {
+        self.passed > 0 && self.failed == 0
+    }
+
     /// Prints a line of a test binary, and adds its numbers if it is the last one.
     fn print_and_add(&mut self, line: &str) {
         println!("{line}");
