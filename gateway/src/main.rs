@@ -10,6 +10,7 @@ use autoshares_gateway::{
     commands::{self, Settings, check, config, dev, explain_ip, health, keygen, openapi, risk, serve},
     config::Faults,
     error_chain::chain,
+    server::EVENT_INTERVAL,
     telemetry,
 };
 use axum::http::{HeaderName, HeaderValue};
@@ -90,7 +91,8 @@ enum Command {
 fn main() -> ExitCode {
     let command = CommandLine::parse().command;
     // One thread: a reset is rare and short, and a runtime of many costs half as much processor time again per request.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.event_interval(EVENT_INTERVAL).enable_all().build();
     let outcome = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(run(command)));
     telemetry::flush();
     match outcome {

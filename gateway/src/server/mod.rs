@@ -10,6 +10,7 @@ mod patience;
 mod proxy_protocol;
 mod reload;
 mod systemd;
+mod turns;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ pub use lifecycle::run;
 pub use listener::{Entrance, Listener, Patience, Stop};
 pub use proxy_protocol::Header;
 pub use reload::Load;
+pub use turns::EVENT_INTERVAL;
 
 pub use crate::http::peer::Peer;
 

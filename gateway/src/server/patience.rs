@@ -19,7 +19,10 @@ use tokio::{
 };
 use tower::Service;
 
-use super::connections::{Connection, IDLE, PARTIAL_HEAD, Place, SERVING, WRITING};
+use super::{
+    connections::{Connection, IDLE, PARTIAL_HEAD, Place, SERVING, WRITING},
+    turns::InTurns,
+};
 use crate::http::peer::Peer;
 
 pin_project! {
@@ -142,15 +145,16 @@ impl<S: Service<Request<B>, Response = Response<C>>, B, C> Service<Request<B>> f
     fn call(&mut self, mut request: Request<B>) -> UnderWay<S::Future> {
         self.place.connection.enter(SERVING);
         request.extensions_mut().insert(self.client);
-        UnderWay { reply: self.service.call(request), place: Arc::clone(&self.place) }
+        let reply = InTurns::new(self.service.call(request));
+        UnderWay { reply, place: Arc::clone(&self.place) }
     }
 }
 
 pin_project! {
     /// A request until its reply begins.
-    pub struct UnderWay<F> {
+    pub struct UnderWay<F: Future> {
         #[pin]
-        reply: F,
+        reply: InTurns<F>,
         place: Arc<Place>,
     }
 }
