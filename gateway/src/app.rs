@@ -16,7 +16,7 @@ use axum::{
     extract::State,
     http::{HeaderValue, Request, header},
     middleware::{Next, from_fn_with_state},
-    response::Response,
+    response::{IntoResponse, Response},
     routing::future::RouteFuture,
 };
 use pin_project_lite::pin_project;
@@ -35,11 +35,14 @@ use crate::{
         proxy_hints::ProxyHints,
         site::Site,
     },
-    page::{self, Page},
+    page::{Failing, Page},
     randomness::Randomness,
     server::{Connections, Entrance, Header, Most, Watched},
     steps::{Autoshares, Lasting, Report, Steps},
-    telemetry::{self, Observing, alarm::Alarm, audit::Trail, health::Health, metrics::Metrics, store_watch},
+    telemetry::{
+        self, Observing, RequestLine, alarm::Alarm, audit::Trail, health::Health, metrics::Metrics,
+        store_watch,
+    },
 };
 
 /// Time and random bytes, which come in as values so that tests can choose them.
@@ -349,7 +352,7 @@ fn surround(routes: Router, page: Option<Arc<Page>>, origins: &Origins, observed
     app.fallback(move |request| by_lower_case.oneshot(edge::in_lower_case(request)))
 }
 
-/// What the functions need that surround every route.
+/// What [`answer`] needs around every route.
 struct Around {
     origins: Origins,
     observed: Observing,
@@ -357,21 +360,30 @@ struct Around {
     page: Option<Arc<Page>>,
 }
 
-/// What happens around every route, the outermost first. It is one layer of axum's, for each layer costs allocations that add up to more than what
-/// happens in it.
-async fn answer(State(around): State<Arc<Around>>, request: Request<Body>, next: Next) -> Response {
-    let Around { origins, observed, page } = &*around;
-    // Outermost, for `telemetry` replaces the whole response when it renders a problem.
-    edge::headers(origins, request, |request| {
-        telemetry::observe(observed, request, |request| {
-            // It shows what the inner ones refuse, and the outer ones report it.
-            page::dress(page.as_deref(), request, |request| {
-                // Inside `telemetry`, or a panic would leave no line and no metric.
-                edge::unbroken(edge::small(request, |request| next.run(request)))
-            })
-        })
-    })
-    .await
+/// What happens around every route. It is one layer of axum's, for each layer costs allocations that add up to more than what happens in it; and
+/// it is no `async fn`, which would keep room for the request twice.
+fn answer(
+    State(around): State<Arc<Around>>,
+    mut request: Request<Body>,
+    next: Next,
+) -> impl Future<Output = Response> {
+    let listed_origin = around.origins.site.listed_origin(request.headers());
+    let line = RequestLine::begin(&around.observed, &mut request);
+    let failing = around.page.as_ref().map(|page| Failing::keep(page, &request));
+    let (head, body) = request.into_parts();
+    async move {
+        let mut reply = match edge::read(&head, body).await {
+            Ok(body) => edge::unbroken(next.run(Request::from_parts(head, body.into()))).await,
+            Err(problem) => problem.into_response(),
+        };
+        if let Some(failing) = failing {
+            reply = failing.show(reply);
+        }
+        reply = line.answer(reply);
+        // Last, for the line replaces the whole reply when it renders a problem.
+        edge::add_headers(&around.origins, listed_origin, reply.headers_mut());
+        reply
+    }
 }
 
 #[cfg(test)]

@@ -57,7 +57,8 @@ impl Door {
 
     /// The problem of a step that did not come to a reply. The refusal is recorded.
     pub async fn report(&self, caller: &Caller, stop: Stop) -> Problem {
-        steps::report(&self.steps, caller, stop).await
+        // In a box, or every request that is not refused would keep room for this.
+        Box::pin(steps::report(&self.steps, caller, stop)).await
     }
 
     fn caller(&self, head: &Parts) -> Caller {

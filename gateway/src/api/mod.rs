@@ -14,7 +14,7 @@ use axum::{
     body::{Body, to_bytes},
     extract::{Request, State},
     http::{Method, request::Parts},
-    response::{IntoResponse, Response},
+    response::Response,
     routing::any,
 };
 
@@ -46,7 +46,8 @@ pub struct Api {
 pub fn routes() -> Router<Arc<Api>> {
     ROUTES.iter().fold(Router::new(), |router, route| {
         let handler = move |State(api): State<Arc<Api>>, request: Request| async move {
-            let answer = api.serve(route, request).await;
+            let (head, body) = request.into_parts();
+            let answer = api.answer(route, &head, body).await;
             (Extension(OperationName(route.operation.id())), answer)
         };
         [Some(route.path), route.other_path]
@@ -57,14 +58,6 @@ pub fn routes() -> Router<Arc<Api>> {
 }
 
 impl Api {
-    async fn serve(&self, route: &Route, request: Request) -> Response {
-        let (head, body) = request.into_parts();
-        match self.answer(route, &head, body).await {
-            Ok(response) => response,
-            Err(problem) => problem.into_response(),
-        }
-    }
-
     async fn answer(&self, route: &Route, head: &Parts, body: Body) -> Result<Response, Problem> {
         let Self { door, flow_lifetime, .. } = self;
         let cross_site = |problem| door.refuse_cross_site(head, problem);
@@ -80,7 +73,7 @@ impl Api {
         }
         door.site.check(head).map_err(cross_site)?;
         let caller = door.admit(head, route.operation).await?;
-        // The layer `edge::small` has already read the body and checked its size, so this cannot fail.
+        // `edge::read` has already read the body and checked its size, so this cannot fail.
         let body = to_bytes(body, edge::MAX_BODY).await.unwrap_or_default();
         match self.step(route.operation, &caller, head, &body).await {
             Ok(reply) => Ok(respond(reply, *flow_lifetime)),

@@ -5,7 +5,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use axum::{
     body::Body,
     extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
 
@@ -63,16 +63,13 @@ pub struct Origins {
     pub site: Arc<Site>,
 }
 
-/// Puts the security headers on every reply, and the CORS headers that let pages of listed origins read it. A handler that serves a page
+/// Puts the security headers on a reply, and the CORS headers that let the page of a listed origin read it. A handler that serves a page
 /// sets a content security policy of its own; every other reply gets the strictest one.
-pub async fn headers<F: Future<Output = Response>>(
+pub fn add_headers(
     Origins { https, site }: &Origins,
-    request: Request,
-    inner: impl FnOnce(Request) -> F,
-) -> Response {
-    let origin = site.listed_origin(request.headers());
-    let mut response = inner(request).await;
-    let headers = response.headers_mut();
+    listed_origin: Option<HeaderValue>,
+    headers: &mut HeaderMap,
+) {
     headers.reserve(SECURITY_HEADERS.len() + 3);
     // A page of the gateway's own sets some of them differently.
     for (name, value) in SECURITY_HEADERS {
@@ -82,8 +79,7 @@ pub async fn headers<F: Future<Output = Response>>(
     if *https {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, ONE_YEAR);
     }
-    site.allow(origin, headers);
-    response
+    site.allow(listed_origin, headers);
 }
 
 /// The request with its path in lower case. A path that is longer than any route stays as it is.
@@ -106,27 +102,35 @@ pub fn in_lower_case(mut request: Request) -> Request {
     request
 }
 
-/// Refuses a request whose head or body is too large.
-pub async fn small<F: Future<Output = Response>>(
-    request: Request,
-    inner: impl FnOnce(Request) -> F,
-) -> Response {
-    match head_fits(&request) {
-        Ok(()) => small_body(request, inner).await,
-        Err(problem) => problem.into_response(),
+/// Reads the whole body of a request before any handler decides, so that the connection is ready for the next request whatever the handler decides.
+///
+/// # Errors
+///
+/// A [`Problem`] when head or body is too large, or the body comes too slowly. A body over [`MAX_BODY`] is read too, up to a mebibyte, or its
+/// sender would see a broken connection instead of the refusal.
+pub async fn read(head: &Parts, body: Body) -> Result<Vec<u8>, Problem> {
+    head_fits(head)?;
+    let announced = head.headers.get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|value| value.to_str().ok()?.parse::<usize>().ok()).unwrap_or(0);
+    if announced > MAX_DRAINED {
+        return Err(too_large().closing());
     }
+    timeout(BODY_DEADLINE, whole(body)).await.unwrap_or_else(|_| {
+        let detail = format!("send the whole body within {} s", BODY_DEADLINE.as_secs());
+        Err(Problem::new(Kind::BodyTimeout, detail).closing())
+    })
 }
 
 /// Refuses a head over [`MAX_HEAD`]. The listener reads twice as much, so that the refusal is a problem document and not hyper's bare 431.
-fn head_fits(request: &Request) -> Result<(), Problem> {
+fn head_fits(head: &Parts) -> Result<(), Problem> {
     let size = |headers: &HeaderMap| -> usize {
         headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum()
     };
-    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    if target + size(request.headers()) > MAX_HEAD {
+    let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if target + size(&head.headers) > MAX_HEAD {
         let detail = format!("send at most {MAX_HEAD} bytes of address and headers; cookies count");
         let problem = Problem::new(Kind::HeadersTooLarge, detail);
-        let is_login = request.uri().query().is_some_and(request_body::holds_long_login);
+        let is_login = head.uri.query().is_some_and(request_body::holds_long_login);
         return Err(if is_login {
             problem.saying("This login is too long. Please check it.")
         } else {
@@ -134,29 +138,6 @@ fn head_fits(request: &Request) -> Result<(), Problem> {
         });
     }
     Ok(())
-}
-
-/// Reads the whole body before any handler decides, so that the connection is ready for the next request whatever the handler decides. A
-/// body over [`MAX_BODY`] is read too, up to a mebibyte, or its sender would see a broken connection instead of the refusal.
-async fn small_body<F: Future<Output = Response>>(
-    request: Request,
-    inner: impl FnOnce(Request) -> F,
-) -> Response {
-    let (head, body) = request.into_parts();
-    let announced = head.headers.get(header::CONTENT_LENGTH);
-    let announced = announced.and_then(|value| value.to_str().ok()?.parse::<usize>().ok()).unwrap_or(0);
-    let whole = if announced > MAX_DRAINED {
-        Err(too_large().closing())
-    } else {
-        timeout(BODY_DEADLINE, whole(body)).await.unwrap_or_else(|_| {
-            let detail = format!("send the whole body within {} s", BODY_DEADLINE.as_secs());
-            Err(Problem::new(Kind::BodyTimeout, detail).closing())
-        })
-    };
-    match whole {
-        Ok(bytes) => inner(Request::from_parts(head, bytes.into())).await,
-        Err(problem) => problem.into_response(),
-    }
 }
 
 async fn whole(mut body: Body) -> Result<Vec<u8>, Problem> {

@@ -1,4 +1,6 @@
-//! A screen for every failure: the layer that shows a problem of the page's routes as a page, with the ways on.
+//! A screen for every failure: shows a problem of the page's routes as a page, with the ways on.
+
+use std::sync::Arc;
 
 use askama::Template;
 use axum::{
@@ -18,26 +20,37 @@ use crate::http::{
     request_id::RequestId,
 };
 
-/// Shows a problem as a screen, where a page is given. The problem rides on to `telemetry`, which counts and logs it and adds its headers.
-pub async fn dress<F: Future<Output = Response>>(
-    page: Option<&Page>,
-    request: Request,
-    inner: impl FnOnce(Request) -> F,
-) -> Response {
-    let Some(page) = page else { return inner(request).await };
-    let headers = request.headers().clone();
-    let id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.to_string());
-    let screen = Screen::ALL.into_iter().find(|screen| screen.path() == request.uri().path());
-    let mut response = inner(request).await;
-    let is_bare = !response.headers().contains_key(header::CONTENT_TYPE);
-    let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
-    if is_bare {
-        let own = response.headers().clone();
-        response = page.failed(&headers, &problem, screen, id);
-        response.headers_mut().extend(own);
+/// What a screen for a failed request needs of the request, which is used up by then.
+pub struct Failing {
+    page: Arc<Page>,
+    headers: HeaderMap,
+    id: Option<String>,
+    screen: Option<Screen>,
+}
+
+impl Failing {
+    /// Keeps what the screen will need, in case the request fails. The request has its id already.
+    pub fn keep(page: &Arc<Page>, request: &Request) -> Self {
+        Self {
+            page: Arc::clone(page),
+            headers: request.headers().clone(),
+            id: request.extensions().get::<RequestId>().map(|RequestId(id)| id.to_string()),
+            screen: Screen::ALL.into_iter().find(|screen| screen.path() == request.uri().path()),
+        }
     }
-    response.extensions_mut().insert(problem);
-    response
+
+    /// Shows the problem that rides on a reply as a screen. It rides on to `telemetry`, which counts and logs it and adds its headers.
+    pub fn show(self, mut reply: Response) -> Response {
+        let is_bare = !reply.headers().contains_key(header::CONTENT_TYPE);
+        let Some(problem) = reply.extensions_mut().remove::<Problem>() else { return reply };
+        if is_bare {
+            let own = reply.headers().clone();
+            reply = self.page.failed(&self.headers, &problem, self.screen, self.id);
+            reply.headers_mut().extend(own);
+        }
+        reply.extensions_mut().insert(problem);
+        reply
+    }
 }
 
 impl Page {

@@ -35,7 +35,7 @@ use crate::{
 };
 use advance::{Halt, Next, Notice};
 use brand::Brand;
-pub use failures::dress;
+pub use failures::Failing;
 use form::Form;
 use screens::{Fault, Field, Frame};
 use state::{Owner, State};
@@ -115,7 +115,7 @@ impl Page {
         Self { door, brand: Brand::of(page), flow_lifetime, code_digits, password, mailbox }
     }
 
-    /// The routes. [`dress`] has to surround them, so that every failure has a screen.
+    /// The routes. Their failures have to go through [`Failing`], so that each has a screen.
     pub fn routes(page: &Arc<Self>) -> Router {
         let screens = Screen::ALL.into_iter().fold(Router::new(), |router, screen| {
             let handler = move |Shared(page): Shared<Arc<Self>>, request: Request| async move {
@@ -182,7 +182,7 @@ impl Page {
     async fn take(&self, screen: Screen, head: &Parts, body: Body) -> Result<Response, Problem> {
         let (door, seals) = (&self.door, self.seals());
         door.site.check_own(head).map_err(|problem| door.refuse_cross_site(head, problem))?;
-        // The layer `edge::small` has already read the body and checked its size, so this cannot fail.
+        // `edge::read` has already read the body and checked its size, so this cannot fail.
         let body = to_bytes(body, edge::MAX_BODY).await.unwrap_or_default();
         let form = Form::read(&head.headers, &body)?;
         let Some(state) = State::of(&head.headers, seals) else {

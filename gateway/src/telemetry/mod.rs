@@ -13,4 +13,4 @@ pub mod store_watch;
 
 pub use line_queue::flush;
 pub use logs::{follow, init};
-pub use request_line::{Observing, OperationName, observe};
+pub use request_line::{Observing, OperationName, RequestLine};

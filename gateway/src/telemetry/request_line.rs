@@ -1,4 +1,4 @@
-//! The line in the log and the metrics of each request, and the layer that surrounds the request to write them.
+//! The line in the log and the metrics of each request.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,50 +28,8 @@ const DROPPED: u16 = 499;
 #[derive(Clone, Copy, Debug)]
 pub struct OperationName(pub &'static str);
 
-/// What the layer needs: where requests are counted, the time, and whose request ids are taken over.
+/// What a line needs: where requests are counted, the time, and whose request ids are taken over.
 pub type Observing = (Arc<Metrics>, Clock, Arc<Proxies>);
-
-/// Draws the request id, or takes over that of a trusted proxy, renders a problem that rides on the response, and reports the request
-/// when it is over.
-pub async fn observe<F: Future<Output = Response>>(
-    (metrics, clock, proxies): &Observing,
-    mut request: Request,
-    inner: impl FnOnce(Request) -> F,
-) -> Response {
-    let request_id = given_id(&request, proxies).unwrap_or_else(RequestId::random);
-    request.extensions_mut().insert(request_id.clone());
-    let method = standard(request.method());
-    let mut line = Line {
-        _active: metrics.request_began(method),
-        metrics: Arc::clone(metrics),
-        started: clock.now(),
-        clock: clock.clone(),
-        request_id,
-        method,
-        route: request.extensions().get::<MatchedPath>().cloned(),
-        client_sent_key: carries_key(request.headers()),
-        answered: None,
-    };
-
-    let mut response = inner(request).await;
-
-    let operation =
-        response.extensions_mut().remove::<OperationName>().map(|OperationName(operation)| operation);
-    let problem = response.extensions_mut().remove::<Problem>();
-    match &problem {
-        // A screen of the page.
-        Some(problem) if response.headers().contains_key(header::CONTENT_TYPE) => {
-            problem.add_headers(response.headers_mut());
-        }
-        Some(problem) => response = problem.render(&line.request_id.0),
-        None => {}
-    }
-    if let Ok(value) = HeaderValue::from_str(&line.request_id.0) {
-        response.headers_mut().insert(REQUEST_ID, value);
-    }
-    line.answered = Some(Answered { operation, status: response.status().as_u16(), problem });
-    response
-}
 
 /// The id that a trusted proxy has given to a request.
 fn given_id(request: &Request, proxies: &Proxies) -> Option<RequestId> {
@@ -88,7 +46,8 @@ fn given_id(request: &Request, proxies: &Proxies) -> Option<RequestId> {
 ///
 /// It reports when it is dropped. A request that is cut short when the gateway stops is dropped in the middle, and may have reached
 /// Autoshares, so it must leave a line too.
-struct Line {
+#[derive(Debug)]
+pub struct RequestLine {
     _active: ActiveRequest,
     metrics: Arc<Metrics>,
     started: Instant,
@@ -101,13 +60,14 @@ struct Line {
 }
 
 /// Present once the request has a response.
+#[derive(Debug)]
 struct Answered {
     operation: Option<&'static str>,
     status: u16,
     problem: Option<Problem>,
 }
 
-impl Drop for Line {
+impl Drop for RequestLine {
     fn drop(&mut self) {
         let duration = self.clock.since(self.started);
         self.count(duration);
@@ -115,7 +75,45 @@ impl Drop for Line {
     }
 }
 
-impl Line {
+impl RequestLine {
+    /// Begins with a request: draws its id, or takes over that of a trusted proxy.
+    pub fn begin((metrics, clock, proxies): &Observing, request: &mut Request) -> Self {
+        let request_id = given_id(request, proxies).unwrap_or_else(RequestId::random);
+        request.extensions_mut().insert(request_id.clone());
+        let method = standard(request.method());
+        Self {
+            _active: metrics.request_began(method),
+            metrics: Arc::clone(metrics),
+            started: clock.now(),
+            clock: clock.clone(),
+            request_id,
+            method,
+            route: request.extensions().get::<MatchedPath>().cloned(),
+            client_sent_key: carries_key(request.headers()),
+            answered: None,
+        }
+    }
+
+    /// Renders a problem that rides on the reply, puts the request id on it, and reports the request.
+    pub fn answer(mut self, mut reply: Response) -> Response {
+        let operation = reply.extensions_mut().remove::<OperationName>();
+        let operation = operation.map(|OperationName(operation)| operation);
+        let problem = reply.extensions_mut().remove::<Problem>();
+        match &problem {
+            // A screen of the page.
+            Some(problem) if reply.headers().contains_key(header::CONTENT_TYPE) => {
+                problem.add_headers(reply.headers_mut());
+            }
+            Some(problem) => reply = problem.render(&self.request_id.0),
+            None => {}
+        }
+        if let Ok(value) = HeaderValue::from_str(&self.request_id.0) {
+            reply.headers_mut().insert(REQUEST_ID, value);
+        }
+        self.answered = Some(Answered { operation, status: reply.status().as_u16(), problem });
+        reply
+    }
+
     fn problem(&self) -> Option<&Problem> {
         self.answered.as_ref()?.problem.as_ref()
     }
