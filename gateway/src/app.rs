@@ -1,4 +1,4 @@
-//! What the gateway is made of: its state, its routes and its layers.
+//! What the gateway is made of: its state, its routes, and what surrounds every route.
 
 use std::{
     convert::Infallible,
@@ -372,10 +372,11 @@ fn answer(
     let failing = around.page.as_ref().map(|page| Failing::keep(page, &request));
     let (head, body) = request.into_parts();
     async move {
-        let mut reply = match edge::read(&head, body).await {
+        let reply = match edge::unbroken(edge::read(&head, body)).await.flatten() {
             Ok(body) => edge::unbroken(next.run(Request::from_parts(head, body.into()))).await,
-            Err(problem) => problem.into_response(),
+            Err(problem) => Err(problem),
         };
+        let mut reply = reply.unwrap_or_else(IntoResponse::into_response);
         if let Some(failing) = failing {
             reply = failing.show(reply);
         }
@@ -389,6 +390,7 @@ fn answer(
 #[cfg(test)]
 mod tests {
     use axum::routing::get;
+    use futures_util::stream;
     use tower::ServiceExt;
 
     use super::*;
@@ -404,8 +406,10 @@ mod tests {
         let routes = Router::new().route("/", get(panics));
         let origins = Origins { https: false, site };
         let app = surround(routes, None, &origins, &(Arc::default(), Clock::system(), Arc::default()));
-        for _ in 0..2 {
-            let response = app.clone().oneshot(Request::new(Body::empty())).await.unwrap();
+        let panics_when_read =
+            stream::poll_fn(|_| -> Poll<Option<Result<Bytes, Infallible>>> { panic!("canary in a panic") });
+        for body in [Body::empty(), Body::from_stream(panics_when_read), Body::empty()] {
+            let response = app.clone().oneshot(Request::new(body)).await.unwrap();
             assert_eq!(response.status(), 500);
             assert_eq!(response.headers()["content-type"], "application/problem+json");
             assert_eq!(response.headers()["cache-control"], "no-store");

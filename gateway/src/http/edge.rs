@@ -6,7 +6,7 @@ use axum::{
     body::Body,
     extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, request::Parts},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 
 use futures_util::FutureExt;
@@ -161,11 +161,10 @@ fn too_large() -> Problem {
     Problem::new(Kind::BodyTooLarge, format!("send at most {MAX_BODY} bytes"))
 }
 
-/// Replies to a panic: the client learns only that the gateway failed. The panic hook has written to the log where.
+/// A panic as a problem: the client learns only that the gateway failed. The panic hook has written to the log where.
 ///
 /// It is no `async fn`, which would keep room for `inner` twice.
-pub fn unbroken(inner: impl Future<Output = Response>) -> impl Future<Output = Response> {
+pub fn unbroken<T>(inner: impl Future<Output = T>) -> impl Future<Output = Result<T, Problem>> {
     // What a request leaves behind when it panics in the middle is what it leaves when it is dropped there.
-    let caught = AssertUnwindSafe(inner).catch_unwind();
-    caught.map(|reply| reply.unwrap_or_else(|_| Problem::internal().into_response()))
+    AssertUnwindSafe(inner).catch_unwind().map(|outcome| outcome.map_err(|_| Problem::internal()))
 }

@@ -9,7 +9,7 @@ use crate::support::{CODE, JSON, PASSWORD, QUESTION, RESET, TestApp};
 
 /// How many of the smallest requests a large one may cost. Without optimization each byte costs some times as much.
 const MOST: u32 = if cfg!(debug_assertions) { 8 } else { 3 };
-/// What the connection of a request costs, which is missing here: `cargo xtask bench` measures 19 µs for one that is refused, socket and all,
+/// What the connection of a request costs, which is missing here: `cargo xtask bench` measured 19 µs for one that is refused, socket and all,
 /// of which this test sees 4.
 const CONNECTION: Duration = if cfg!(debug_assertions) { Duration::ZERO } else { Duration::from_micros(15) };
 
