@@ -1,5 +1,5 @@
 //! The hosted page in Chromium and in Firefox. The scripts start gateways of their own. They are a test binary of their own, and run one after the
-//! other, for browsers take all that a small machine has, and other tests look at times. Only what has a lower priority runs beside them.
+//! other, for two of them would take more than a small machine has, and other tests look at times. Only what has a lower priority runs beside them.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { hold, load } from "./gateway.mjs";
-import { each } from "./states.mjs";
+import { STATES, each } from "./states.mjs";
 
 const { chromium } = load("playwright-core");
 const axe = readFileSync(load.resolve("axe-core/axe.min.js"), "utf8");
@@ -31,9 +31,8 @@ const LOOKS = isForDocs ? [{ name: "docs", language: "en", options: { viewport: 
 
 const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
 let count = 0;
-const pages = new Map();
-// A page for each look, which all states share, for opening one takes as long as looking at it.
-async function pageOf(look) {
+// A page for each look, which states share, for opening one takes as long as looking at it.
+async function pageOf(look, pages) {
   if (!pages.has(look)) {
     const context = await browser.newContext({ ...look.options, bypassCSP: true, extraHTTPHeaders: { "Accept-Language": look.language } });
     if (look.withoutScript) await context.route(/script\.js/, (route) => route.abort());
@@ -45,10 +44,11 @@ async function pageOf(look) {
   return page;
 }
 
-await each([], async (name, state, gateway) => {
+/** Looks at a state in all its looks. */
+const visit = (pages) => async (name, state, gateway) => {
   for (const look of LOOKS) {
     if (state.withoutScript && !look.withoutScript) continue;
-    const page = await pageOf(look);
+    const page = await pageOf(look, pages);
     await state.go(page, gateway);
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     hold(wide <= 0, `${look.name}: ${wide} pixels do not fit`);
@@ -68,6 +68,10 @@ await each([], async (name, state, gateway) => {
     }
     count++;
   }
-}, names.length ? names : undefined);
+};
+
+const all = names.length ? names : Object.keys(STATES);
+// Two at once, each with gateways and pages of its own, for a page and its gateway wait for each other.
+await Promise.all([0, 1].map((half) => each(visit(new Map()), all.filter((_, index) => index % 2 === half))));
 await browser.close();
 console.log(`${count} screens`);

@@ -190,13 +190,13 @@ export const STATES = {
   },
 };
 
-/** Runs `visit` for every state, with one gateway for all states that need no settings of their own. */
-export async function each(settings, visit, names = Object.keys(STATES)) {
-  const usual = await dev(settings);
+/** Runs `visit` for each of these states, with one gateway for all states that need no settings of their own. */
+export async function each(visit, names) {
+  const usual = await dev();
   try {
     for (const name of names) {
       const state = STATES[name];
-      const own = state.gateway ? await state.gateway() : state.settings && (await dev([...settings, ...(Array.isArray(state.settings) ? state.settings : state.settings())]));
+      const own = state.gateway ? await state.gateway() : state.settings && (await dev(Array.isArray(state.settings) ? state.settings : state.settings()));
       try {
         await visit(name, state, own || usual);
       } catch (error) {
