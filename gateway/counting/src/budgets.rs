@@ -14,11 +14,11 @@ use crate::{
     Micros,
     decision::{Charge, DISTINCT, Newcomers, Subject},
     id::Id,
-    map::HashMap,
     rate::Rate,
+    table::{Slot, Table},
 };
 
-/// The most budgets that are kept. They take some ten megabytes.
+/// The most budgets that are kept, and the most things seen. They take some five megabytes, and four.
 const MAX_BUDGETS: usize = 100_000;
 /// How many exhausted budgets are looked at, at most, to find one that may go.
 const MAX_LOOKS: usize = 32;
@@ -38,11 +38,11 @@ fn is_over(second: Second, now: Micros) -> bool {
 /// All budgets, and the distinct things that were seen within the last hour.
 #[derive(Clone, Debug)]
 pub(crate) struct Budgets {
-    arrivals: HashMap<BudgetKey, Arrival>,
+    arrivals: Table<BudgetKey, Arrival>,
     /// The name and the period of each kind of budget.
     kinds: Vec<(&'static str, Duration)>,
     /// When budgets are unused again, the next one first; one that was charged again stands here more than once.
-    endings: BinaryHeap<Reverse<(Second, BudgetKey)>>,
+    endings: BinaryHeap<Reverse<(Second, Slot)>>,
     seen: Seen,
     max_budgets: usize,
 }
@@ -104,7 +104,7 @@ impl Default for Budgets {
 impl Budgets {
     fn with_capacity(max_budgets: usize) -> Self {
         Self {
-            arrivals: HashMap::default(),
+            arrivals: Table::default(),
             kinds: Vec::new(),
             endings: BinaryHeap::new(),
             seen: Seen::default(),
@@ -214,46 +214,51 @@ impl Budgets {
     }
 
     fn write(&mut self, key: BudgetKey, arrival: Arrival) {
-        self.arrivals.insert(key, arrival);
-        self.endings.push(Reverse((second(arrival.at), key)));
+        let slot = self.arrivals.insert(key, arrival);
+        self.endings.push(Reverse((second(arrival.at), slot)));
         // Entries that a later charge made void must not pile up.
         if self.endings.len() > 2 * self.arrivals.len() + 1024 {
-            let endings = self.arrivals.iter().map(|(key, arrival)| Reverse((second(arrival.at), *key)));
+            let endings = self.arrivals.iter();
+            let endings = endings.map(|(slot, (_, arrival))| Reverse((second(arrival.at), slot)));
             self.endings = endings.collect();
         }
     }
 
     fn drop_unused(&mut self, now: Micros) {
-        while let Some(&Reverse((at, key))) = self.endings.peek()
+        while let Some(&Reverse((at, slot))) = self.endings.peek()
             && is_over(at, now)
         {
             self.endings.pop();
-            if self.arrivals.get(&key).is_some_and(|arrival| second(arrival.at) == at) {
-                self.arrivals.remove(&key);
+            if self.ending(at, slot).is_some() {
+                self.arrivals.take(slot);
             }
         }
     }
 
+    /// The budget in a slot that is unused again in this second; `None` when a later charge made that void, or the slot is another budget's.
+    fn ending(&self, at: Second, slot: Slot) -> Option<(BudgetKey, Arrival)> {
+        self.arrivals.at(slot).copied().filter(|(_, arrival)| second(arrival.at) == at)
+    }
+
     /// The key itself when it is known or there is room, else the one that newcomers share.
     fn place(&mut self, key: BudgetKey, now: Micros) -> BudgetKey {
-        if self.arrivals.len() < self.max_budgets || self.arrivals.contains_key(&key) {
+        if self.arrivals.len() < self.max_budgets || self.arrivals.contains(&key) {
             return key;
         }
         let (mut exhausted, mut place) = (Vec::new(), BudgetKey { subject: None, ..key });
         while exhausted.len() < MAX_LOOKS
-            && let Some(Reverse((at, next))) = self.endings.pop()
+            && let Some(Reverse((at, slot))) = self.endings.pop()
         {
-            let arrival = self.arrivals.get(&next).filter(|arrival| second(arrival.at) == at);
-            let Some(arrival) = arrival.copied() else { continue };
+            let Some((next, arrival)) = self.ending(at, slot) else { continue };
             let (_, period) = self.kinds[usize::from(next.kind)];
             if (Rate { count: arrival.count, period }).spend(arrival.at, now).is_ok() {
-                self.arrivals.remove(&next);
+                self.arrivals.take(slot);
                 place = key;
                 break;
             }
             // It stands here once for each charge in the same second.
-            if exhausted.last() != Some(&Reverse((at, next))) {
-                exhausted.push(Reverse((at, next)));
+            if exhausted.last() != Some(&Reverse((at, slot))) {
+                exhausted.push(Reverse((at, slot)));
             }
         }
         self.endings.extend(exhausted);
@@ -277,8 +282,8 @@ impl Budgets {
 /// Things that were seen within the last hour, in the order in which they are forgotten.
 #[derive(Clone, Debug, Default)]
 struct Seen {
-    until: HashMap<Id, Second>,
-    order: VecDeque<(Second, Id)>,
+    until: Table<Id, Second>,
+    order: VecDeque<(Second, Slot)>,
 }
 
 /// One number for a thing of a subject. Both are random or keyed hashes, so that nobody finds two pairs with the same one; multiplied, so that this
@@ -297,17 +302,17 @@ impl Seen {
 
     fn insert(&mut self, (subject, thing): (Subject, Id), now: Micros, most: usize) {
         let thing = of(subject, thing);
-        while let Some(&(until, oldest)) = self.order.front()
+        while let Some(&(until, slot)) = self.order.front()
             && (is_over(until, now) || self.order.len() >= most)
         {
             self.order.pop_front();
-            if self.until.get(&oldest) == Some(&until) {
-                self.until.remove(&oldest);
+            if self.until.at(slot).is_some_and(|(_, known)| *known == until) {
+                self.until.take(slot);
             }
         }
         let until = second(now + DISTINCT);
-        self.until.insert(thing, until);
-        self.order.push_back((until, thing));
+        let slot = self.until.insert(thing, until);
+        self.order.push_back((until, slot));
     }
 }
 
@@ -393,7 +398,7 @@ mod tests {
             assert!(!spend(&mut budgets, subject, "3/h", HOUR + 1));
         }
         assert!((0..10).all(|subject| !spend(&mut budgets, subject, "1/min", HOUR + 1)));
-        assert!(budgets.arrivals.keys().all(|key| key.subject.is_some()));
+        assert!(budgets.arrivals.iter().all(|(_, (key, _))| key.subject.is_some()));
     }
 
     /// Networks of different width have budgets of one name, period and different counts.

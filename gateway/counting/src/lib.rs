@@ -40,6 +40,7 @@ mod rehearsal;
 #[cfg(feature = "simulation")]
 mod shared;
 mod store;
+mod table;
 
 pub use decision::{
     BOOKING, Beginning, Charge, Counter, Decided, Decision, LIVE, Level, Mark, Newcomers, OrBegin, Owned,

@@ -19,17 +19,18 @@ use crate::{
     ledger::{Booking, Ledger, NoRoom, minute},
     map::HashMap,
     rate::micros,
+    table::{Slot, Table},
 };
 
-/// The most records that are kept, which take some fifteen megabytes. When there are more, those that would end soonest end now.
+/// The most records that are kept, which take some ten megabytes. When there are more, those that would end soonest end now.
 const MAX_RECORDS: usize = 100_000;
 /// All counters.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Memory {
     budgets: Budgets,
-    records: HashMap<Id, Stored>,
+    records: Table<Id, Stored>,
     /// When records end, the next one first; a record that was renewed stands here more than once.
-    endings: BinaryHeap<Reverse<(Micros, Id)>>,
+    endings: BinaryHeap<Reverse<(Micros, Slot)>>,
     receipts: HashMap<Id, Receipts>,
     /// Receipts in the order in which they are dropped.
     unsettled: VecDeque<(Micros, Id)>,
@@ -113,7 +114,7 @@ impl Memory {
                         return Decided { verdict, ..decided };
                     }
                 }
-                begins = !self.records.contains_key(&visit.id);
+                begins = !self.records.contains(&visit.id);
                 Some(visit.id)
             }
         };
@@ -284,7 +285,8 @@ impl Memory {
             self.ledger.take_back(booking.lane, booking.network, minute, price);
         }
         let Some(id) = receipts.record else { return };
-        let Some(stored) = self.records.get_mut(&id) else { return };
+        let Some(slot) = self.records.slot(&id) else { return };
+        let Some(stored) = self.records.at_mut(slot) else { return };
         for counter in receipts.counters.iter().filter(|name| undone(name)) {
             stored.take_back(counter);
         }
@@ -309,7 +311,7 @@ impl Memory {
         }
         if let Some(lifetime) = settlement.lifetime {
             stored.ends = now + micros(lifetime);
-            self.endings.push(Reverse((stored.ends, id)));
+            self.endings.push(Reverse((stored.ends, slot)));
         }
     }
 
@@ -352,12 +354,12 @@ impl Memory {
 
     /// Drops the records and receipts that have expired, and beyond [`MAX_RECORDS`] those records that would end soonest.
     fn drop_what_is_over(&mut self, now: Micros) {
-        while let Some(&Reverse((ends, id))) = self.endings.peek()
+        while let Some(&Reverse((ends, slot))) = self.endings.peek()
             && (ends <= now || self.records.len() > MAX_RECORDS)
         {
             self.endings.pop();
-            if self.records.get(&id).is_some_and(|stored| stored.ends == ends) {
-                self.records.remove(&id);
+            if self.records.at(slot).is_some_and(|(_, stored)| stored.ends == ends) {
+                self.records.take(slot);
             }
         }
         while let Some((_, id)) = self.unsettled.pop_front_if(|(until, _)| *until <= now) {
@@ -413,17 +415,19 @@ impl Memory {
                 ..Stored::default()
             };
             self.insert(id, stored, ends);
-        } else if let Some(stored) = self.records.get_mut(&id) {
+        } else if let Some(slot) = self.records.slot(&id)
+            && let Some(stored) = self.records.at_mut(slot)
+        {
             stored.stage = stored.stage & beginning.sticky | to;
             stored.subject = Some(beginning.subject);
             stored.ends = ends;
-            self.endings.push(Reverse((ends, id)));
+            self.endings.push(Reverse((ends, slot)));
         }
     }
 
     fn insert(&mut self, id: Id, stored: Stored, ends: Micros) {
-        self.records.insert(id, Stored { ends, ..stored });
-        self.endings.push(Reverse((ends, id)));
+        let slot = self.records.insert(id, Stored { ends, ..stored });
+        self.endings.push(Reverse((ends, slot)));
     }
 }
 
@@ -498,16 +502,17 @@ mod tests {
     fn records_end_in_their_time_and_too_many_of_them_end_the_oldest() {
         let mut memory = Memory::default();
         let begin = Some(OrBegin { stage: 1, lifetime: Duration::from_secs(600) });
-        for number in 0..MAX_RECORDS as u128 + 5 {
-            assert_eq!(visit(&mut memory, number, begin, HOUR), Verdict::Charged);
+        let most = MAX_RECORDS as u64;
+        for number in 0..most + 5 {
+            assert_eq!(visit(&mut memory, number.into(), begin, HOUR + number), Verdict::Charged);
         }
-        assert_eq!(visit(&mut memory, MAX_RECORDS as u128, None, HOUR), Verdict::Charged);
+        let now = HOUR + most + 5;
+        assert_eq!(visit(&mut memory, most.into(), None, now), Verdict::Charged);
         assert_eq!(memory.records.len(), MAX_RECORDS);
-        let standing =
-            (0..10).filter(|number| visit(&mut memory, *number, None, HOUR) == Verdict::Charged).count();
-        assert_eq!(standing, 5);
-        assert_eq!(visit(&mut memory, 9, None, HOUR + 600_000_000), Verdict::Absent);
-        assert!(memory.records.is_empty() && memory.endings.is_empty());
+        let standing = (0..10).filter(|number| visit(&mut memory, *number, None, now) == Verdict::Charged);
+        assert_eq!(standing.collect::<Vec<_>>(), [5, 6, 7, 8, 9]);
+        assert_eq!(visit(&mut memory, 9, None, now + 600_000_000), Verdict::Absent);
+        assert_eq!((memory.records.len(), memory.endings.len()), (0, 0));
     }
 
     #[test]
