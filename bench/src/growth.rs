@@ -14,7 +14,7 @@ use crate::{
 
 const CONNECTIONS: [usize; 4] = [1, 64, 512, 4096];
 const LOGINS: f64 = 1e6;
-/// How many of them a store in memory keeps.
+/// How many of them a store in memory keeps: `MAX_RECORDS` and `MAX_BUDGETS` of the counting crate.
 const KEPT: f64 = 1e5;
 const REPLICAS: [usize; 3] = [1, 2, 3];
 

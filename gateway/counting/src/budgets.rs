@@ -229,15 +229,8 @@ impl Budgets {
             && is_over(at, now)
         {
             self.endings.pop();
-            if self.ending(at, slot).is_some() {
-                self.arrivals.take(slot);
-            }
+            self.arrivals.take_if(slot, |arrival| second(arrival.at) == at);
         }
-    }
-
-    /// The budget in a slot that is unused again in this second; `None` when a later charge made that void, or the slot is another budget's.
-    fn ending(&self, at: Second, slot: Slot) -> Option<(BudgetKey, Arrival)> {
-        self.arrivals.at(slot).copied().filter(|(_, arrival)| second(arrival.at) == at)
     }
 
     /// The key itself when it is known or there is room, else the one that newcomers share.
@@ -249,7 +242,8 @@ impl Budgets {
         while exhausted.len() < MAX_LOOKS
             && let Some(Reverse((at, slot))) = self.endings.pop()
         {
-            let Some((next, arrival)) = self.ending(at, slot) else { continue };
+            let next = self.arrivals.at(slot).copied().filter(|(_, arrival)| second(arrival.at) == at);
+            let Some((next, arrival)) = next else { continue };
             let (_, period) = self.kinds[usize::from(next.kind)];
             if (Rate { count: arrival.count, period }).spend(arrival.at, now).is_ok() {
                 self.arrivals.take(slot);
@@ -306,9 +300,7 @@ impl Seen {
             && (is_over(until, now) || self.order.len() >= most)
         {
             self.order.pop_front();
-            if self.until.at(slot).is_some_and(|(_, known)| *known == until) {
-                self.until.take(slot);
-            }
+            self.until.take_if(slot, |known| *known == until);
         }
         let until = second(now + DISTINCT);
         let slot = self.until.insert(thing, until);

@@ -285,8 +285,7 @@ impl Memory {
             self.ledger.take_back(booking.lane, booking.network, minute, price);
         }
         let Some(id) = receipts.record else { return };
-        let Some(slot) = self.records.slot(&id) else { return };
-        let Some(stored) = self.records.at_mut(slot) else { return };
+        let Some((slot, stored)) = self.records.find_mut(&id) else { return };
         for counter in receipts.counters.iter().filter(|name| undone(name)) {
             stored.take_back(counter);
         }
@@ -358,9 +357,7 @@ impl Memory {
             && (ends <= now || self.records.len() > MAX_RECORDS)
         {
             self.endings.pop();
-            if self.records.at(slot).is_some_and(|(_, stored)| stored.ends == ends) {
-                self.records.take(slot);
-            }
+            self.records.take_if(slot, |stored| stored.ends == ends);
         }
         while let Some((_, id)) = self.unsettled.pop_front_if(|(until, _)| *until <= now) {
             self.receipts.remove(&id);
@@ -415,9 +412,7 @@ impl Memory {
                 ..Stored::default()
             };
             self.insert(id, stored, ends);
-        } else if let Some(slot) = self.records.slot(&id)
-            && let Some(stored) = self.records.at_mut(slot)
-        {
+        } else if let Some((slot, stored)) = self.records.find_mut(&id) {
             stored.stage = stored.stage & beginning.sticky | to;
             stored.subject = Some(beginning.subject);
             stored.ends = ends;

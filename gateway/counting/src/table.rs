@@ -32,7 +32,7 @@ impl<K: Hash + Eq, V> Table<K, V> {
     }
 
     /// Where the entry of a key lies.
-    pub(crate) fn slot(&self, key: &K) -> Option<Slot> {
+    fn slot(&self, key: &K) -> Option<Slot> {
         let is_of_key = |slot: &Slot| self.entries[*slot as usize].0 == *key;
         self.slots.find(self.state.hash_one(key), is_of_key).copied()
     }
@@ -46,17 +46,17 @@ impl<K: Hash + Eq, V> Table<K, V> {
     }
 
     pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        self.slot(key).map(|slot| &mut self.entries[slot as usize].1)
+        self.find_mut(key).map(|(_, value)| value)
+    }
+
+    /// The value of a key, and where it lies.
+    pub(crate) fn find_mut(&mut self, key: &K) -> Option<(Slot, &mut V)> {
+        self.slot(key).map(|slot| (slot, &mut self.entries[slot as usize].1))
     }
 
     /// The entry in a slot, if there is one.
     pub(crate) fn at(&self, slot: Slot) -> Option<&(K, V)> {
         self.entries.get(slot as usize)
-    }
-
-    /// The value in a slot, if there is one.
-    pub(crate) fn at_mut(&mut self, slot: Slot) -> Option<&mut V> {
-        self.entries.get_mut(slot as usize).map(|(_, value)| value)
     }
 
     /// Puts a value in, in place of one that the key has, and says where it lies.
@@ -74,6 +74,13 @@ impl<K: Hash + Eq, V> Table<K, V> {
         let (entries, state) = (&self.entries, &self.state);
         self.slots.insert_unique(hash, slot, |slot| state.hash_one(&entries[*slot as usize].0));
         slot
+    }
+
+    /// Takes the entry in a slot out, if its value is the one that is meant: another entry may lie there by now.
+    pub(crate) fn take_if(&mut self, slot: Slot, is_meant: impl FnOnce(&V) -> bool) {
+        if self.at(slot).is_some_and(|(_, value)| is_meant(value)) {
+            self.take(slot);
+        }
     }
 
     /// Takes the entry in a slot out, if there is one.
