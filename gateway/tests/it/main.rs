@@ -12,8 +12,8 @@ mod upstream;
 #[path = "../../../sdk/tests/tracing/canary.rs"]
 mod canary;
 
-#[path = "../../counting/tests/it/redis_server.rs"]
-mod redis_server;
+#[path = "../../counting/tests/it/servers.rs"]
+mod servers;
 
 mod api;
 mod commands;

@@ -7,7 +7,7 @@ use autoshares_counting::{
     Store, Subject, Verdict, Visit,
 };
 
-use crate::redis_server::Server;
+use crate::servers::Server;
 
 const TWO_AN_HOUR: [Rate; 1] = [Rate { count: 2, period: Duration::from_secs(3600) }];
 const TIMEOUT: Duration = Duration::from_millis(300);

@@ -5,5 +5,5 @@
 
 mod away;
 mod field;
-mod redis_server;
+mod servers;
 mod twins;

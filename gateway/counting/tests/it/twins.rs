@@ -8,7 +8,7 @@ use autoshares_counting::{
     StageChange, Store, Subject, Verdict, Visit,
 };
 
-use crate::redis_server::Server;
+use crate::servers::Server;
 
 const SECOND: Micros = 1_000_000;
 const MINUTE: Micros = 60 * SECOND;

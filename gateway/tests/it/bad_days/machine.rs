@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::{Day, Load, Patient, Row, certificate, known_alert, lasting, load::connect, metric, sandbox};
 use crate::{
-    redis_server::free_port,
+    servers::free_port,
     support::{Gateway, KEY, bare, flow_key, http, http_builder, replace, until},
 };
 

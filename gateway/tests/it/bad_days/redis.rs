@@ -11,7 +11,7 @@ use tokio::{task::spawn_blocking, time::sleep};
 
 use super::{Day, Patient, Row, lasting, sandbox, wire::Wire};
 use crate::{
-    redis_server::Server,
+    servers::Server,
     support::{http, keygen},
 };
 

@@ -11,7 +11,7 @@ use std::{
 use autoshares_sdk::sandbox::Sandbox;
 
 use crate::{
-    redis_server::Server,
+    servers::Server,
     support::{DOCUMENTED, Gateway, JSON, KEY, RESET, bare, http, keygen, until},
     upstream::{Upstream, response},
 };

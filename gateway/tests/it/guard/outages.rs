@@ -9,7 +9,7 @@ use axum::http::Method;
 use tokio::task::JoinSet;
 
 use crate::{
-    redis_server::Server,
+    servers::Server,
     support::{CODE, JSON, TestApp, WRONG, ample, code, until},
 };
 

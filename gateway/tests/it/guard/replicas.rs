@@ -13,7 +13,7 @@ use autoshares_sdk::{
 use serde_json::Value;
 
 use crate::{
-    redis_server::Server,
+    servers::Server,
     support::{
         CODE, Gateway, JSON, KEY, PASSWORD, QUESTION, RESET, WRONG, code, haproxy::haproxy, http_builder,
         update,

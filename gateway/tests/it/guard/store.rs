@@ -18,7 +18,7 @@ use axum::http::Method;
 
 use crate::{
     canary::holds,
-    redis_server::Server,
+    servers::Server,
     support::{CODE, JSON, PASSWORD, QUESTION, RESET, TestApp, WRONG, ample, code, update},
 };
 

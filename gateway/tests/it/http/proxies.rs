@@ -7,7 +7,7 @@ use tokio::{task::JoinSet, time::sleep};
 
 use super::connections::{ACCEPTED, listen, listen_with};
 use crate::{
-    redis_server::{Server, free_port},
+    servers::{Server, free_port},
     support::{JSON, RESET, TestApp, http},
     upstream::Upstream,
 };

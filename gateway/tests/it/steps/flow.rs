@@ -14,7 +14,7 @@ use autoshares_sdk::{
 use axum::http::Method;
 
 use crate::{
-    redis_server::Server,
+    servers::Server,
     support::{CODE, JSON, PASSWORD, QUESTION, RESET, TestApp, WRONG, code, on_sandbox, update},
 };
 

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, fs};
 
-use crate::redis_server::{Server, free_port};
+use crate::servers::{Server, free_port};
 
 /// HAProxy in front of some gateways, each in turn; one that does not answer is passed over.
 pub fn haproxy(gateways: &[String]) -> Server {
