@@ -9,6 +9,9 @@ mod support;
 #[path = "../../../sdk/tests/it/upstream.rs"]
 mod upstream;
 
+#[path = "../../../sdk/tests/it/ports.rs"]
+mod ports;
+
 #[path = "../../../sdk/tests/tracing/canary.rs"]
 mod canary;
 

@@ -7,6 +7,7 @@ mod document;
 mod environment;
 mod https;
 mod keys;
+mod ports;
 mod retries;
 mod rulings;
 mod sandbox;

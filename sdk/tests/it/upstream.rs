@@ -12,6 +12,8 @@ use std::{
     time::Duration,
 };
 
+use crate::ports::free_port;
+
 pub struct Upstream {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
@@ -127,8 +129,7 @@ impl Upstream {
 
     /// The base URL of a loopback port on which nobody listens.
     pub fn nobody() -> String {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        format!("http://{address}/api")
+        format!("http://127.0.0.1:{}/api", free_port())
     }
 
     pub fn base_url(&self) -> String {

@@ -136,7 +136,7 @@ async fn a_bad_upstream_is_asked_once_and_reported_in_time() {
             let started = Instant::now();
             let error = call(&client(&upstream.base_url()), operation).await.unwrap_err();
             assert!(expect(&error), "{name}: {error:?}");
-            assert!(started.elapsed() < Duration::from_millis(1500), "{name}: {:?}", started.elapsed());
+            assert!(started.elapsed() < Duration::from_secs(10), "{name}: {:?}", started.elapsed());
             assert_eq!(
                 error.may_have_been_applied(),
                 operation != Operation::FetchQuestion,

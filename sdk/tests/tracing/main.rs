@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
 mod canary;
+#[path = "../it/ports.rs"]
+mod ports;
 #[allow(dead_code, reason = "the other tests use all of it")]
 #[path = "../it/support.rs"]
 mod support;

@@ -15,7 +15,7 @@ use tokio::{
     time::{sleep, sleep_until},
 };
 
-use crate::servers::{Server, free_port};
+use crate::{ports::free_port, servers::Server};
 
 const RATE: [Rate; 1] = [Rate { count: 1000, period: Duration::from_secs(3600) }];
 

@@ -5,5 +5,7 @@
 
 mod away;
 mod field;
+#[path = "../../../../sdk/tests/it/ports.rs"]
+mod ports;
 mod servers;
 mod twins;

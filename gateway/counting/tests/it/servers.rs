@@ -1,13 +1,22 @@
-//! A real Redis, started on a free loopback port in a folder of its own and stopped with the test.
+//! Real server programs (Redis, nginx, HAProxy, Caddy), each started on a loopback port of its own with a folder of its own, and stopped with the
+//! test.
 
 use std::{
-    net::{TcpListener, TcpStream},
+    fs::{self, File},
+    net::TcpStream,
+    path::PathBuf,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
+
+use crate::ports::free_port;
+
+/// How long a test waits for what must come about. It takes milliseconds as a rule, and far longer on a machine that does much else; so only a
+/// test that fails waits as long as this.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server program and its arguments.
 pub struct Server {
@@ -16,10 +25,6 @@ pub struct Server {
     pub port: u16,
     child: Child,
     folder: TempDir,
-}
-
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Server {
@@ -46,16 +51,20 @@ impl Server {
 
     /// Starts a program and waits until it listens.
     pub fn start(program: &'static str, arguments: Vec<String>, port: u16, folder: TempDir) -> Self {
-        let child = spawn(program, &arguments);
-        let server = Self { program, arguments, port, child, folder };
+        let child = spawn(program, &arguments, &folder);
+        let mut server = Self { program, arguments, port, child, folder };
         server.wait();
         server
     }
 
-    fn wait(&self) {
-        let deadline = Instant::now() + Duration::from_secs(10);
+    fn wait(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            assert!(Instant::now() < deadline, "{} did not start", self.program);
+            let ended = self.child.try_wait().unwrap();
+            if ended.is_some() || Instant::now() > deadline {
+                let output = fs::read_to_string(output(&self.folder)).unwrap();
+                panic!("{} does not listen at port {} ({ended:?}): {output}", self.program, self.port);
+            }
             thread::sleep(Duration::from_millis(10));
         }
     }
@@ -84,7 +93,7 @@ impl Server {
     }
 
     pub fn restart(&mut self) {
-        self.child = spawn(self.program, &self.arguments);
+        self.child = spawn(self.program, &self.arguments, &self.folder);
         self.wait();
     }
 
@@ -103,12 +112,20 @@ impl Server {
     }
 }
 
-fn spawn(program: &str, arguments: &[String]) -> Child {
+/// The file into which the program writes what it has to say.
+fn output(folder: &TempDir) -> PathBuf {
+    folder.path().join("output")
+}
+
+fn spawn(program: &str, arguments: &[String], folder: &TempDir) -> Child {
     let mut command = Command::new(program);
     // Debian keeps servers where only root looks.
     let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin";
     command.env("PATH", path).args(arguments);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // Caddy saves its configuration there.
+    command.env("XDG_CONFIG_HOME", folder.path());
+    let output = File::create(output(folder)).unwrap();
+    command.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
     let child = command.spawn();
     child.unwrap_or_else(|error| panic!("{program} does not start ({error}); `cargo xtask test` installs it"))
 }
@@ -118,6 +135,5 @@ impl Drop for Server {
         // It may be gone or stopped already.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = &self.folder;
     }
 }

@@ -115,7 +115,7 @@ async fn autoshares_is_slow() {
 async fn autoshares_moves_to_another_address() {
     let (old, new) = (sandbox().await, sandbox().await);
     // The same port at two addresses.
-    let port = crate::servers::free_port();
+    let port = crate::ports::free_port();
     let mut at_old = Wire::at(SocketAddr::from(([127, 0, 0, 2], port)), address(&old)).await;
     let _at_new = Wire::at(SocketAddr::from(([127, 0, 0, 3], port)), address(&new)).await;
     let known = Arc::new(Mutex::new(IpAddr::from([127, 0, 0, 2])));

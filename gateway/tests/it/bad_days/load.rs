@@ -17,7 +17,10 @@ use tokio::{
     time::sleep,
 };
 
-use crate::support::{JSON, RESET};
+use crate::{
+    servers::PATIENCE,
+    support::{JSON, RESET},
+};
 
 /// One request: when it began, how long it took, and the status of its reply, or 0 for none.
 #[derive(Clone)]
@@ -110,8 +113,7 @@ impl Load {
 
     /// Waits until as many requests more have their replies.
     pub async fn settle(&self, more: usize) {
-        let (before, deadline) =
-            (self.sent.load(Ordering::Relaxed), Instant::now() + Duration::from_secs(30));
+        let (before, deadline) = (self.sent.load(Ordering::Relaxed), Instant::now() + PATIENCE);
         while self.sent.load(Ordering::Relaxed) < before + more {
             assert!(Instant::now() < deadline, "the load has stopped");
             sleep(Duration::from_millis(20)).await;
@@ -121,7 +123,7 @@ impl Load {
     /// Lets no request begin, and waits until those under way have their replies: what is done meanwhile meets none of them.
     pub async fn hold(&self) {
         self.held.store(true, Ordering::SeqCst);
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + PATIENCE;
         while self.active.load(Ordering::SeqCst) > 0 {
             assert!(Instant::now() < deadline, "a request does not end");
             sleep(Duration::from_millis(5)).await;

@@ -11,7 +11,8 @@ use tokio::time::sleep;
 
 use super::{Day, Load, Patient, Row, certificate, known_alert, lasting, load::connect, metric, sandbox};
 use crate::{
-    servers::free_port,
+    ports::free_port,
+    servers::PATIENCE,
     support::{Gateway, KEY, bare, flow_key, http, http_builder, replace, until},
 };
 
@@ -200,7 +201,7 @@ async fn all_keys_are_replaced() {
     load.settle(20).await;
     let began = Instant::now();
     let followed = async |what: &str, times: usize| {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         while world.gateway.output().matches(what).count() < times {
             assert!(Instant::now() < deadline, "{what}: {}", world.gateway.output());
             sleep(Duration::from_millis(50)).await;

@@ -18,7 +18,10 @@ use std::{
 use autoshares_sdk::sandbox::{Sandbox, Trader};
 use rcgen::{CertificateParams, DnType, KeyPair};
 
-use crate::support::{CODE, Gateway, JSON, KEY, PASSWORD, RESET, code, http, update};
+use crate::{
+    servers::PATIENCE,
+    support::{CODE, Gateway, JSON, KEY, PASSWORD, RESET, code, http, update},
+};
 use load::Load;
 
 /// Budgets that no load here exhausts, while everything else is as it comes.
@@ -82,7 +85,7 @@ impl Day {
     pub fn until(&self, name: &'static str, holds: fn(f64) -> bool) -> impl Future<Output = ()> {
         let (admin, place) = (self.admin.clone(), std::panic::Location::caller());
         async move {
-            let deadline = Instant::now() + Duration::from_secs(30);
+            let deadline = Instant::now() + PATIENCE;
             while !holds(metric(&admin, name).await) {
                 assert!(Instant::now() < deadline, "{place}: {name} is {}", metric(&admin, name).await);
                 tokio::time::sleep(Duration::from_millis(50)).await;

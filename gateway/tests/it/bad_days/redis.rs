@@ -11,7 +11,7 @@ use tokio::{task::spawn_blocking, time::sleep};
 
 use super::{Day, Patient, Row, lasting, sandbox, wire::Wire};
 use crate::{
-    servers::Server,
+    servers::{PATIENCE, Server},
     support::{http, keygen},
 };
 
@@ -129,7 +129,7 @@ async fn redis_fails_over() {
     let port = primary.port.to_string();
     let replica = Arc::new(Server::redis(&["--replicaof", "127.0.0.1", &port]));
     let link = || replica.query::<String>(&["INFO", "replication"]).contains("master_link_status:up");
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     while !link() {
         assert!(Instant::now() < deadline, "the replica does not follow");
         sleep(Duration::from_millis(50)).await;

@@ -11,6 +11,8 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
+use crate::{ports::free_port, servers::PATIENCE};
+
 pub struct Wire {
     address: SocketAddr,
     target: Arc<Mutex<SocketAddr>>,
@@ -19,7 +21,7 @@ pub struct Wire {
 
 impl Wire {
     pub async fn to(target: SocketAddr) -> Self {
-        Self::at(SocketAddr::from(([127, 0, 0, 1], 0)), target).await
+        Self::at(SocketAddr::from(([127, 0, 0, 1], free_port())), target).await
     }
 
     /// One that begins at this address.
@@ -45,7 +47,7 @@ impl Wire {
     pub async fn mend(&mut self, target: SocketAddr) {
         self.cut();
         *self.target.lock().unwrap() = target;
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let deadline = std::time::Instant::now() + PATIENCE;
         let listener = loop {
             assert!(std::time::Instant::now() < deadline, "somebody has taken {}", self.address);
             let socket = TcpSocket::new_v4().unwrap();

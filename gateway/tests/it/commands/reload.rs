@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use tokio::time::sleep;
 
 use crate::{
+    servers::PATIENCE,
     support::{CODE, Gateway, JSON, RESET, bare, flow_key, http, keygen, replace},
     upstream::Upstream,
 };
@@ -290,7 +291,7 @@ async fn keys_of_flows_are_rotated_while_resets_are_under_way() {
     running.replace("keys", &format!("{old}\n{new}\n"));
     running.gateway.wait_for("flow.keys_file: the file has another content");
     running.replace("keys", &format!("{new}\n{old}\n"));
-    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + PATIENCE;
     while running.followed() < 2 {
         assert!(std::time::Instant::now() < deadline, "{}", running.gateway.output());
         sleep(Duration::from_millis(50)).await;
@@ -306,7 +307,7 @@ async fn keys_of_flows_are_rotated_while_resets_are_under_way() {
     };
     assert_eq!(redeem(before.as_deref().unwrap()).await, 200);
     running.replace("keys", &format!("{new}\n"));
-    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + PATIENCE;
     while redeem(before.as_deref().unwrap()).await != 403 {
         assert!(std::time::Instant::now() < deadline, "the old key still opens handles");
         sleep(Duration::from_millis(100)).await;

@@ -13,7 +13,7 @@ use autoshares_sdk::{
 use serde_json::Value;
 
 use crate::{
-    servers::Server,
+    servers::{PATIENCE, Server},
     support::{
         CODE, Gateway, JSON, KEY, PASSWORD, QUESTION, RESET, WRONG, code, haproxy::haproxy, http_builder,
         update,
@@ -140,7 +140,7 @@ async fn a_flow_goes_through_whichever_replica_is_there() {
     }
 
     redis.restart();
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let ready = http.get(format!("{}/readyz?verbose", admins[0])).send().await.unwrap();
         if ready.text().await.unwrap().contains(r#""store":"shared""#) {

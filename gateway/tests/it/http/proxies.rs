@@ -7,7 +7,8 @@ use tokio::{task::JoinSet, time::sleep};
 
 use super::connections::{ACCEPTED, listen, listen_with};
 use crate::{
-    servers::{Server, free_port},
+    ports::free_port,
+    servers::Server,
     support::{JSON, RESET, TestApp, http},
     upstream::Upstream,
 };
@@ -72,16 +73,19 @@ pub fn haproxy_with(gateway: SocketAddr, reuse: bool, server: &str) -> Server {
 fn caddy(gateway: SocketAddr) -> Server {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
     let documented = CADDY
-        .replace("reset.example.com", &format!("http://127.0.0.1:{port}"))
+        // A name alone would have it listen at all addresses, and the tests have connections from many of this machine's.
+        .replace("reset.example.com {", &format!("http://127.0.0.1:{port} {{\n\tbind 127.0.0.1"))
         .replace("127.0.0.1:8080", &gateway.to_string())
         .replace("keepalive 60s", "keepalive 1s");
-    assert!(documented.contains("keepalive 1s") && documented.contains(&gateway.to_string()));
+    assert!(
+        documented.contains("bind ")
+            && documented.contains("keepalive 1s")
+            && documented.contains(&gateway.to_string())
+    );
     let file = folder.path().join("Caddyfile");
     fs::write(&file, format!("{{\n\tadmin off\n}}\n{documented}")).unwrap();
-    // It saves its configuration there, too.
-    let home = format!("XDG_CONFIG_HOME={}", folder.path().display());
-    let arguments = [&home, "caddy", "run", "--adapter", "caddyfile", "--config", file.to_str().unwrap()];
-    Server::start("env", arguments.map(str::to_owned).to_vec(), port, folder)
+    let arguments = ["run", "--adapter", "caddyfile", "--config", file.to_str().unwrap()];
+    Server::start("caddy", arguments.map(str::to_owned).to_vec(), port, folder)
 }
 
 /// Each names the client and the request itself: what a client says of either goes no further.

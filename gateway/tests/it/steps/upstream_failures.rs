@@ -2,7 +2,7 @@
 
 use std::{
     io::Write,
-    thread,
+    sync::Barrier,
     time::{Duration, Instant},
 };
 
@@ -14,6 +14,9 @@ use crate::{
     upstream::{Upstream, response},
 };
 
+/// Far more than the deadline of `client`, for a busy machine; a call without a deadline takes for ever.
+const IN_TIME: Duration = Duration::from_secs(10);
+
 /// Every operation on one bad day. `applied` is for those that change something. Told faithfully: what uniform answers hide is tested
 /// elsewhere.
 async fn check(name: &str, upstream: &Upstream, status: u16, code: &str, applied: bool) {
@@ -22,7 +25,7 @@ async fn check(name: &str, upstream: &Upstream, status: u16, code: &str, applied
         let before = upstream.requests().len();
         let started = Instant::now();
         let answered = app.documented(index).await;
-        assert!(started.elapsed() < Duration::from_millis(1200), "{name}: {:?}", started.elapsed());
+        assert!(started.elapsed() < IN_TIME, "{name}: {:?}", started.elapsed());
         let problem = answered.problem(status, code);
         let applied = applied && index != 1;
         assert_eq!(problem["mayHaveBeenApplied"] == true, applied, "{name}: {problem}");
@@ -62,7 +65,7 @@ async fn upstream_is_a_black_hole() {
         let started = Instant::now();
         let problem = app.documented(index).await.problem(503, "unavailable");
         assert_eq!(problem.get("mayHaveBeenApplied"), None);
-        assert!(started.elapsed() < Duration::from_millis(1200));
+        assert!(started.elapsed() < IN_TIME);
     }
     waiting.iter().for_each(tokio::task::JoinHandle::abort);
 }
@@ -176,15 +179,15 @@ async fn a_redirect_is_a_problem_and_goes_nowhere() {
 
 #[tokio::test]
 async fn a_slow_call_does_not_hold_up_others() {
-    let upstream = Upstream::doing(|stream| {
-        thread::sleep(Duration::from_millis(300));
+    // No call is answered before all three are here.
+    let all_are_here = Barrier::new(3);
+    let upstream = Upstream::doing(move |stream| {
+        all_are_here.wait();
         let _ = stream.write_all(response(200, &[], r#"{"Errors": [], "IsSucceed": true}"#).as_bytes());
     });
     let app = TestApp::new(&upstream.base_url());
-    let started = Instant::now();
     let (one, two, three) = tokio::join!(app.documented(0), app.documented(3), app.documented(0));
     assert_eq!([one.status, two.status, three.status], [200, 200, 200]);
-    assert!(started.elapsed() < Duration::from_millis(600), "{:?}", started.elapsed());
 }
 
 /// Autoshares' own word on when to come back reaches everybody, within reason: also those whose request was not forwarded.

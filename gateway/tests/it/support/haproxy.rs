@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, fs};
 
-use crate::servers::{Server, free_port};
+use crate::{ports::free_port, servers::Server};
 
 /// HAProxy in front of some gateways, each in turn; one that does not answer is passed over.
 pub fn haproxy(gateways: &[String]) -> Server {

@@ -35,6 +35,8 @@ use hyper::body::Incoming;
 use serde_json::Value;
 use tower::{Service, ServiceExt};
 
+use crate::servers::PATIENCE;
+
 pub const KEY: &str = "canary-key-5c1d";
 pub const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -74,7 +76,7 @@ pub async fn on_sandbox(change: impl FnOnce(&mut Config)) -> (Sandbox, TestApp) 
 
 /// Waits for something that another thread or process brings about.
 pub async fn until(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < deadline, "{what} does not come about");
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -416,7 +418,7 @@ impl Gateway {
     /// The first line that holds a text, once it is there.
     #[track_caller]
     pub fn wait_for(&self, text: &str) -> String {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             if let Some(line) = self.output().lines().find(|line| line.contains(text)) {
                 return line.to_owned();

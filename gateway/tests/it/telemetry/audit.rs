@@ -8,7 +8,7 @@ use autoshares_sdk::{
 };
 use serde_json::Value;
 
-use crate::servers::free_port;
+use crate::ports::free_port;
 use crate::support::{CODE, Gateway, JSON, KEY, PASSWORD, QUESTION, RESET, code, http, until, update};
 
 struct Walk {

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::{
     canary::{holds, spellings},
-    servers::free_port,
+    ports::free_port,
     support::{CODE, Gateway, KEY, PASSWORD, QUESTION, RESET, bare, http, http_builder, until},
 };
 

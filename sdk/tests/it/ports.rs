@@ -1,0 +1,15 @@
+//! Ports of loopback on which nobody listens.
+
+use tokio::net::TcpSocket;
+
+/// A port that the system gives, at all addresses of this machine, to nobody who asks for any port, until this process ends: other tests do
+/// that all the time. A server that asks for this very port gets it, as long as it sets `SO_REUSEADDR`, which all servers do.
+pub fn free_port() -> u16 {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(([0, 0, 0, 0], 0).into()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    // As long as this socket has the port and does not listen, the system refuses connections to it.
+    std::mem::forget(socket);
+    port
+}
