@@ -1,6 +1,7 @@
 //! Which connections calls go over: how long one is used again, what happens when Autoshares has reset it, and proxies.
 
 use std::{
+    fs,
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
@@ -115,6 +116,15 @@ async fn an_idle_connection_is_used_again_for_the_time_that_is_set() {
     }
 }
 
+/// Waits until the system has delivered the reset to the client's end of a connection to this address, which it does later on a busy Linux.
+fn wait_for_the_reset_of(address: SocketAddr) {
+    // Addresses of both ends in hexadecimal, the remote one last, and the state: 01 is an open connection.
+    let open = format!(" 0100007F:{:04X} 01 ", address.port());
+    while fs::read_to_string("/proc/net/tcp").is_ok_and(|connections| connections.contains(&open)) {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// The server resets an idle connection while the only thread of the client is busy, so that the client finds out when it writes.
 #[tokio::test]
 async fn a_request_that_a_reset_connection_did_not_take_is_sent_anew() {
@@ -148,6 +158,7 @@ async fn a_request_that_a_reset_connection_did_not_take_is_sent_anew() {
             // This blocks the thread, so that the client does not notice the reset.
             reset.send(()).unwrap();
             is_done.recv().unwrap();
+            wait_for_the_reset_of(address);
             call(&client, operation).await.unwrap_or_else(|error| panic!("{operation}: {error:?}"));
             assert_eq!(whole.lock().unwrap().len(), 1, "{operation}");
         }
