@@ -1,9 +1,9 @@
-//! Ports of loopback on which nobody listens.
+//! Ports on which nobody listens.
 
 use tokio::net::TcpSocket;
 
-/// A port that the system gives, at all addresses of this machine, to nobody who asks for any port, until this process ends: other tests do
-/// that all the time. A server that asks for this very port gets it, as long as it sets `SO_REUSEADDR`, which all servers do.
+/// A port that this process reserves until it ends, at all addresses of the machine: other tests, which ask the system for any port, are not given
+/// this one. A server that asks for this very port gets it, as long as it sets `SO_REUSEADDR`, which all servers do.
 pub fn free_port() -> u16 {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_reuseaddr(true).unwrap();

@@ -46,7 +46,7 @@ impl Upstream {
 
     /// Reads every request and closes the connection after three seconds without a reply.
     pub fn silent() -> Self {
-        Self::doing(|_| thread::sleep(Duration::from_secs(3)))
+        Self::doing(|_| thread::sleep(Duration::from_secs(60)))
     }
 
     /// Reads every request and closes the connection without a reply.

@@ -7,10 +7,10 @@ use autoshares_counting::{
     Store, Subject, Verdict, Visit,
 };
 
-use crate::servers::Server;
+use crate::servers::{PATIENCE, Server};
 
 const TWO_AN_HOUR: [Rate; 1] = [Rate { count: 2, period: Duration::from_secs(3600) }];
-const TIMEOUT: Duration = Duration::from_millis(300);
+const TIMEOUT: Duration = Duration::from_secs(1);
 const RECORD: Owned = Owned { id: Id([1; 16]), owner: Id([2; 16]) };
 
 fn store(server: &Server) -> Store {
@@ -55,7 +55,7 @@ async fn verdict(store: &Store, decision: &Decision<'_>) -> Verdict {
 async fn back(store: &Store) {
     let mut presence = store.presence().unwrap();
     let back = presence.wait_for(|presence| *presence == Presence::Back);
-    tokio::time::timeout(Duration::from_secs(10), back).await.unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, back).await.unwrap().unwrap();
 }
 
 fn is_away(store: &Store) -> bool {
@@ -72,14 +72,14 @@ async fn a_decision_that_nobody_heard_of_is_undone() {
     let started = Instant::now();
     assert!(store.decide(&letter(2), 0).await.is_err());
     let took = started.elapsed();
-    assert!((TIMEOUT..TIMEOUT * 10).contains(&took), "{took:?}");
+    assert!((TIMEOUT..TIMEOUT * 2).contains(&took), "{took:?}");
     assert!(is_away(&store));
     // From now on nobody waits.
     let started = Instant::now();
     for number in 10..200 {
         assert!(store.decide(&letter(number), 0).await.is_err());
     }
-    assert!(started.elapsed() < 20 * TIMEOUT, "{:?}", started.elapsed());
+    assert!(started.elapsed() < 5 * TIMEOUT, "{:?}", started.elapsed());
     server.resume();
     back(&store).await;
     assert_eq!(verdict(&store, &letter(3)).await, Verdict::Charged);
@@ -229,7 +229,7 @@ async fn a_server_that_drops_what_is_counted_is_not_used() {
     let (): () = server.query(&["CONFIG", "SET", "maxmemory-policy", "volatile-ttl"]);
     let mut presence = first.presence().unwrap();
     let away = presence.wait_for(|presence| matches!(presence, Presence::Away { is_unfit: true, .. }));
-    tokio::time::timeout(Duration::from_secs(10), away).await.unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, away).await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -240,7 +240,7 @@ async fn a_server_that_is_not_there_refuses_within_the_deadline() {
     let store = Store::redis(settings);
     let started = Instant::now();
     assert!(store.decide(&letter(1), 0).await.is_err());
-    assert!(started.elapsed() < TIMEOUT * 10);
+    assert!(started.elapsed() < TIMEOUT * 2);
     assert!(store.probe().await.is_err());
 }
 
@@ -255,7 +255,7 @@ async fn a_server_that_stays_away_is_news_once() {
         let away = presence.wait_for(
             |presence| matches!(presence, Presence::Away { is_unfit, .. } if *is_unfit == expected),
         );
-        let away = tokio::time::timeout(Duration::from_secs(10), away).await.unwrap().unwrap();
+        let away = tokio::time::timeout(PATIENCE, away).await.unwrap().unwrap();
         let Presence::Away { reason, .. } = &*away else { panic!("{away:?}") };
         reason.to_string()
     };

@@ -15,7 +15,10 @@ use tokio::{
     time::{sleep, sleep_until},
 };
 
-use crate::{ports::free_port, servers::Server};
+use crate::{
+    ports::free_port,
+    servers::{PATIENCE, Server},
+};
 
 const RATE: [Rate; 1] = [Rate { count: 1000, period: Duration::from_secs(3600) }];
 
@@ -162,7 +165,7 @@ async fn the_documented_user_is_enough_and_every_part_of_it_is_needed() {
     let mut presence = store.presence().unwrap();
     set_user(&rule.replace("+hincrby", ""));
     let away = presence.wait_for(|presence| matches!(presence, Presence::Away { .. }));
-    tokio::time::timeout(Duration::from_secs(10), away).await.unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, away).await.unwrap().unwrap();
     sleep(Duration::from_millis(4500)).await;
     assert!(!presence.has_changed().unwrap(), "{:?}", *presence.borrow());
 }
@@ -214,8 +217,10 @@ async fn causes_are_told_apart() {
 /// one may change.
 #[tokio::test]
 async fn a_cluster_is_refused_with_a_word() {
-    let nodes =
-        [(); 3].map(|()| Server::redis(&["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]));
+    let nodes = [(); 3].map(|()| {
+        let bus = free_port().to_string();
+        Server::redis(&["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", &bus])
+    });
     let addresses = nodes.each_ref().map(|node| format!("127.0.0.1:{}", node.port));
     let made = Command::new("redis-cli")
         .args(["--cluster", "create"])

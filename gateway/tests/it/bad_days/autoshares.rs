@@ -43,7 +43,7 @@ async fn autoshares_is_gone() {
     // A call that is under way when it goes gets 502 and `mayHaveBeenApplied`, for nobody knows what became of it.
     load.hold().await;
     let cut = Instant::now();
-    wire.cut();
+    wire.cut().await;
     load.go_on();
     let operator = day
         .noticed(
@@ -145,7 +145,7 @@ async fn autoshares_moves_to_another_address() {
     sleep(lasting(0.5, 5.0)).await;
     // Then the old one closes, and with it the connections to it.
     load.hold().await;
-    at_old.cut();
+    at_old.cut().await;
     load.go_on();
     load.settle(30).await;
     let seen = load.end().await.between(moved, Instant::now());

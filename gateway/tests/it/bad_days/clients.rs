@@ -130,7 +130,8 @@ async fn a_gateway_stops_under_load() {
     let _ = rlimit::increase_nofile_limit(20_000);
     let sandbox = sandbox().await;
     // So many codes at once would make each too dear.
-    let settings = ["stop_delay=10s", "flow.floor=0s", "limits.risk_per_hour=1"];
+    let stop_delay = format!("stop_delay={}s", lasting(10.0, 4.0).as_secs());
+    let settings = [&*stop_delay, "flow.floor=0s", "limits.risk_per_hour=1"];
     let mut world = Day::begin(&sandbox.base_url(), &settings);
     let patient = Patient::begin(&world.public, &sandbox, "anna.lee", http()).await;
     let load = Load::of_resets(&world.public, count, lasting(1.0, 2.5), http_builder);

@@ -20,7 +20,7 @@ use rcgen::{CertificateParams, DnType, KeyPair};
 
 use crate::{
     servers::PATIENCE,
-    support::{CODE, Gateway, JSON, KEY, PASSWORD, RESET, code, http, update},
+    support::{CODE, Gateway, JSON, KEY, PASSWORD, RESET, code, http, until, update},
 };
 use load::Load;
 
@@ -135,7 +135,10 @@ impl Patient {
         let reply = sent.body(format!(r#"{{"User": "{login}"}}"#)).send().await.unwrap();
         assert_eq!(reply.status(), 200);
         let handle = reply.headers()["reset-flow"].to_str().unwrap().to_owned();
-        let mail = sandbox.outbox().into_iter().rev().find(|mail| mail.login == login).unwrap();
+        let mail = || sandbox.outbox().into_iter().rev().find(|mail| mail.login == login);
+        // The reply may come before Autoshares' own.
+        until("the mail", || mail().is_some()).await;
+        let mail = mail().unwrap();
         Self { public: public.to_owned(), handle, code: mail.code, client }
     }
 

@@ -45,9 +45,11 @@ async fn bad_day(
     let operator = world
         .noticed("the store is away: every step is refused", "gateway_store_away ", "GatewayStoreAway")
         .await;
-    // What was under way has ended.
+    load.hold().await;
+    // Calls that run on behind their replies have ended, too.
     sleep(Duration::from_millis(1500)).await;
     let (quiet, calls) = (Instant::now(), sandbox.calls(Operation::RequestReset));
+    load.go_on();
     sleep(lasting(1.0, 20.0)).await;
     assert_eq!(sandbox.calls(Operation::RequestReset), calls, "nothing is forwarded that cannot be counted");
     let mended = Instant::now();
@@ -139,7 +141,7 @@ async fn redis_fails_over() {
     let url = format!("redis://{}/0", wire.lock().await.address());
     let happen = async || {
         primary.kill();
-        wire.lock().await.cut();
+        wire.lock().await.cut().await;
     };
     let mend = async || {
         let promoted = Arc::clone(&replica);

@@ -7,16 +7,18 @@ use std::{
 
 use tokio::{
     io::copy_bidirectional,
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
     task::{JoinHandle, JoinSet},
 };
 
-use crate::{ports::free_port, servers::PATIENCE};
+use crate::ports::free_port;
 
 pub struct Wire {
     address: SocketAddr,
     target: Arc<Mutex<SocketAddr>>,
-    running: Option<JoinHandle<()>>,
+    /// The task that takes connections, and what ends it when it is dropped.
+    running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
 impl Wire {
@@ -26,47 +28,47 @@ impl Wire {
 
     /// One that begins at this address.
     pub async fn at(address: SocketAddr, target: SocketAddr) -> Self {
-        let listener = TcpListener::bind(address).await.unwrap();
-        let (address, target) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(target)));
-        let running = Some(tokio::spawn(forward(listener, Arc::clone(&target))));
-        Self { address, target, running }
+        let mut wire = Self { address, target: Arc::new(Mutex::new(target)), running: None };
+        wire.begin().await;
+        wire
+    }
+
+    async fn begin(&mut self) {
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        let (stop, stopped) = oneshot::channel();
+        self.running = Some((stop, tokio::spawn(forward(listener, Arc::clone(&self.target), stopped))));
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Ends all connections, and refuses new ones.
-    pub fn cut(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.abort();
+    /// Ends all connections, and refuses new ones: all of it has happened when this returns.
+    pub async fn cut(&mut self) {
+        if let Some((stop, running)) = self.running.take() {
+            drop(stop);
+            running.await.unwrap();
         }
     }
 
     /// Takes connections again, to this target.
     pub async fn mend(&mut self, target: SocketAddr) {
-        self.cut();
+        self.cut().await;
         *self.target.lock().unwrap() = target;
-        let deadline = std::time::Instant::now() + PATIENCE;
-        let listener = loop {
-            assert!(std::time::Instant::now() < deadline, "somebody has taken {}", self.address);
-            let socket = TcpSocket::new_v4().unwrap();
-            socket.set_reuseaddr(true).unwrap();
-            match socket.bind(self.address).and_then(|()| socket.listen(1024)) {
-                Ok(listener) => break listener,
-                // The one before is on its way out.
-                Err(_) => tokio::task::yield_now().await,
-            }
-        };
-        self.running = Some(tokio::spawn(forward(listener, Arc::clone(&self.target))));
+        self.begin().await;
     }
 }
 
-async fn forward(listener: TcpListener, target: Arc<Mutex<SocketAddr>>) {
-    // Dropped with this task, and with it all connections.
+async fn forward(listener: TcpListener, target: Arc<Mutex<SocketAddr>>, mut stopped: oneshot::Receiver<()>) {
     let mut connections = JoinSet::new();
     loop {
-        let Ok((mut stream, _)) = listener.accept().await else { continue };
+        let (mut stream, _) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(_) => continue,
+            },
+            _ = &mut stopped => break,
+        };
         let target = *target.lock().unwrap();
         connections.spawn(async move {
             if let Ok(mut onward) = TcpStream::connect(target).await {
@@ -76,10 +78,6 @@ async fn forward(listener: TcpListener, target: Arc<Mutex<SocketAddr>>) {
         });
         while connections.try_join_next().is_some() {}
     }
-}
-
-impl Drop for Wire {
-    fn drop(&mut self) {
-        self.cut();
-    }
+    drop(listener);
+    connections.shutdown().await;
 }

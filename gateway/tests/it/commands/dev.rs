@@ -1,12 +1,19 @@
 //! `dev` lets a developer in: from any page of this machine, as often as it takes, with the settings that the developer wants, and it says
 //! in words what the guard does.
 
-use std::process::Output;
+use std::{
+    process::Output,
+    time::{Duration, Instant},
+};
 
 use axum::http::Method;
 use serde_json::Value;
+use tokio::time::sleep;
 
-use crate::support::{CODE, Dev, JSON, PASSWORD, RESET, bare, http, update};
+use crate::{
+    servers::PATIENCE,
+    support::{CODE, Dev, JSON, PASSWORD, RESET, bare, http, update},
+};
 
 /// Talks to `dev` as a client would.
 impl Dev {
@@ -29,9 +36,17 @@ impl Dev {
     }
 
     async fn last_code(&self) -> String {
-        let mails = http().get(&self.outbox).send().await.unwrap().text().await.unwrap();
-        let mails: Value = serde_json::from_str(&mails).unwrap();
-        mails.as_array().unwrap().last().unwrap()["code"].as_str().unwrap().to_owned()
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let mails = http().get(&self.outbox).send().await.unwrap().text().await.unwrap();
+            let mails: Value = serde_json::from_str(&mails).unwrap();
+            if let Some(mail) = mails.as_array().unwrap().last() {
+                return mail["code"].as_str().unwrap().to_owned();
+            }
+            // The reply may come before the mail is out.
+            assert!(Instant::now() < deadline, "no mail");
+            sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 

@@ -296,7 +296,7 @@ async fn keys_of_flows_are_rotated_while_resets_are_under_way() {
         assert!(std::time::Instant::now() < deadline, "{}", running.gateway.output());
         sleep(Duration::from_millis(50)).await;
     }
-    let statuses = tokio::time::timeout(Duration::from_secs(30), load).await.unwrap().unwrap();
+    let statuses = tokio::time::timeout(PATIENCE, load).await.unwrap().unwrap();
     assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
 
     // The flow of before goes on under the new key, and its code is taken.

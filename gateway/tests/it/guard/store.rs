@@ -18,7 +18,7 @@ use axum::http::Method;
 
 use crate::{
     canary::holds,
-    servers::Server,
+    servers::{PATIENCE, Server},
     support::{CODE, JSON, PASSWORD, QUESTION, RESET, TestApp, WRONG, ample, code, update},
 };
 
@@ -47,7 +47,7 @@ async fn reset(app: &TestApp, login: &str) -> String {
 async fn back(app: &TestApp) {
     let mut presence = app.store.presence().unwrap();
     let back = presence.wait_for(|presence| *presence == Presence::Back);
-    tokio::time::timeout(Duration::from_secs(10), back).await.unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, back).await.unwrap().unwrap();
 }
 
 fn is_back(app: &TestApp) -> bool {
@@ -179,7 +179,7 @@ async fn scripts_that_were_flushed_are_loaded_again() {
 /// S1: whatever happens to Redis, every request is answered within the deadline, nothing is forwarded, and all is well when Redis is.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_is_away_holds_nobody_up_and_lets_nobody_through() {
-    const TIMEOUT: Duration = Duration::from_millis(300);
+    const TIMEOUT: Duration = Duration::from_secs(1);
     let sandbox = Sandbox::start().await.unwrap();
     for fate in ["killed", "paused", "read-only", "password", "full"] {
         let (mut redis, keys) = (Server::redis(&[]), Secrets::random());
@@ -227,7 +227,7 @@ async fn a_store_that_is_away_holds_nobody_up_and_lets_nobody_through() {
         let (p90, worst) = (took[took.len() * 9 / 10], took[took.len() - 1]);
         // Most do not wait for Redis at all. Those that do wait for the deadline, and on a busy machine for their turn.
         assert!(took.len() > 30 && p90 < TIMEOUT / 2, "{fate}: p90 {p90:?}");
-        assert!(worst < 4 * TIMEOUT, "{fate}: worst {worst:?}");
+        assert!(worst < 2 * TIMEOUT, "{fate}: worst {worst:?}");
         assert!(!is_back(&app), "{fate}");
         assert_eq!(sandbox.received().len(), before, "{fate}: nothing is forwarded");
 

@@ -19,6 +19,7 @@ use tokio::{
 
 use super::proxies::haproxy_with;
 use crate::{
+    servers::PATIENCE,
     support::{RESET, TestApp, http, until},
     upstream::Upstream,
 };
@@ -136,7 +137,7 @@ async fn is_served(stream: &mut TcpStream) -> bool {
 /// Whether the gateway has closed a silent connection.
 async fn is_closed(stream: &mut TcpStream) -> bool {
     let mut rest = Vec::new();
-    matches!(timeout(Duration::from_secs(1), stream.read_to_end(&mut rest)).await, Ok(Ok(_) | Err(_)))
+    matches!(timeout(PATIENCE, stream.read_to_end(&mut rest)).await, Ok(Ok(_) | Err(_)))
 }
 
 /// Whether a connection that waits for its request stays open, as far as a moment tells.
@@ -170,7 +171,7 @@ async fn one_network_cannot_take_all_connections() {
         stream.write_all(head.as_bytes()).await.unwrap();
     }
     // Those that are let in before all three heads have been read take the place of one of them.
-    sleep(Duration::from_millis(500)).await;
+    sleep(Duration::from_millis(1500)).await;
     assert!(!is_served(&mut from(busy, gateway).await).await, "there is no room");
     assert!(is_served(&mut from(other, gateway).await).await, "others are served");
     for stream in [&mut first, &mut third, &mut fourth] {

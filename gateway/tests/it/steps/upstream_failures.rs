@@ -10,11 +10,12 @@ use autoshares_gateway::config::Answers;
 use autoshares_sdk::{AppKey, Client};
 
 use crate::{
-    support::{Answered, DOCUMENTED, TestApp, client},
+    servers::PATIENCE,
+    support::{Answered, DOCUMENTED, TestApp, client, impatient, until},
     upstream::{Upstream, response},
 };
 
-/// Far more than the deadline of `client`, for a busy machine; a call without a deadline takes for ever.
+/// Far more than the deadline of the client, for a busy machine; without a deadline, a call takes as long as Autoshares is silent, a minute.
 const IN_TIME: Duration = Duration::from_secs(10);
 
 /// Every operation on one bad day. `applied` is for those that change something. Told faithfully: what uniform answers hide is tested
@@ -37,7 +38,7 @@ async fn check(name: &str, upstream: &Upstream, status: u16, code: &str, applied
 }
 
 fn faithful(upstream: &Upstream) -> TestApp {
-    TestApp::quick(&client(&upstream.base_url()), |config| config.flow.answers = Answers::Faithful)
+    TestApp::quick(&impatient(&upstream.base_url()), |config| config.flow.answers = Answers::Faithful)
 }
 
 #[tokio::test]
@@ -58,9 +59,10 @@ async fn upstream_is_a_black_hole() {
     // Nobody accepts, and the queue is full: further attempts are left without an answer.
     let _listener = socket.listen(1).unwrap();
     let waiting: Vec<_> = (0..8).map(|_| tokio::spawn(tokio::net::TcpStream::connect(address))).collect();
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    // The two that have room in the queue.
+    until("a full queue", || waiting.iter().filter(|connecting| connecting.is_finished()).count() >= 2).await;
 
-    let app = TestApp::new(&format!("http://{address}/api"));
+    let app = TestApp::quick(&impatient(&format!("http://{address}/api")), |_| {});
     for index in 0..DOCUMENTED.len() {
         let started = Instant::now();
         let problem = app.documented(index).await.problem(503, "unavailable");
@@ -220,7 +222,7 @@ async fn the_time_that_autoshares_names_is_passed_on() {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             };
-            tokio::time::timeout(Duration::from_secs(10), learned).await.expect("a probe to be told");
+            tokio::time::timeout(PATIENCE, learned).await.expect("a probe to be told");
             for index in (0..DOCUMENTED.len()).chain(0..DOCUMENTED.len()) {
                 let answered = app.documented(index).await;
                 let problem = answered.problem(503, "unavailable");
@@ -255,7 +257,7 @@ async fn the_time_that_autoshares_names_is_passed_on() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), well).await.expect("the others go on");
+    tokio::time::timeout(PATIENCE, well).await.expect("the others go on");
     // Clients repeat what carries `Retry-After`, so a call that may have been applied gets none. The question changes nothing.
     let upstream = Upstream::answering(response(502, &[("Retry-After", "7")], ""));
     let app = faithful(&upstream);

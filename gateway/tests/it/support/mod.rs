@@ -53,8 +53,17 @@ pub const ORIGIN: &str = "http://localhost";
 
 /// A client of an upstream, with a short deadline.
 pub fn client(base_url: &str) -> Client {
+    client_with(base_url, Duration::from_secs(30))
+}
+
+/// A client that soon gives up, for tests in which Autoshares does not reply.
+pub fn impatient(base_url: &str) -> Client {
+    client_with(base_url, Duration::from_millis(700))
+}
+
+fn client_with(base_url: &str, timeout: Duration) -> Client {
     let builder = Client::builder(base_url).app_key(AppKey::new(KEY).unwrap());
-    builder.timeout(Duration::from_millis(700)).build().unwrap()
+    builder.timeout(timeout).build().unwrap()
 }
 
 /// So much that no budget is ever exhausted.
