@@ -342,25 +342,18 @@ async fn the_time_of_an_answer_does_not_tell() {
         app.send(Method::POST, RESET, &[JSON], reset(login)).await;
         started.elapsed()
     };
-    let medians = async || {
-        let (mut known, mut unknown) = (Vec::new(), Vec::new());
-        for _ in 0..200 {
-            known.push(time("exists").await);
-            unknown.push(time("nobody").await);
-        }
-        assert!(known.iter().chain(&unknown).all(|took| *took >= FLOOR));
-        known.sort();
-        unknown.sort();
-        (known[100], unknown[100])
-    };
-    // A busy machine sets medians apart now and then, by 3 ms; times that tell are 13 ms apart whenever one looks.
-    for looks_left in (0..4).rev() {
-        let (known, unknown) = medians().await;
-        if known.abs_diff(unknown) < Duration::from_millis(2) {
-            break;
-        }
-        assert!(looks_left > 0, "medians {known:?} and {unknown:?}");
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for _ in 0..200 {
+        known.push(time("exists").await);
+        unknown.push(time("nobody").await);
     }
+    assert!(known.iter().chain(&unknown).all(|took| *took >= FLOOR));
+    known.sort();
+    unknown.sort();
+    let (known, unknown) = (known[100], unknown[100]);
+    // A busy machine wakes both late, and not equally late: 4 ms apart when it is 6 ms late. Times that tell are 13 ms apart.
+    let late = known.min(unknown) - FLOOR;
+    assert!(known.abs_diff(unknown) < Duration::from_millis(2) + late, "medians {known:?} and {unknown:?}");
 }
 
 /// A login that is over its budget is not asked about, and takes as long as if it were; so does a code that is not forwarded.
