@@ -171,7 +171,7 @@ async fn one_network_cannot_take_all_connections() {
         stream.write_all(head.as_bytes()).await.unwrap();
     }
     // Those that are let in before all three heads have been read take the place of one of them.
-    sleep(Duration::from_millis(1500)).await;
+    until_posts_are_under_way(&app, 3).await;
     assert!(!is_served(&mut from(busy, gateway).await).await, "there is no room");
     assert!(is_served(&mut from(other, gateway).await).await, "others are served");
     for stream in [&mut first, &mut third, &mut fourth] {
@@ -180,6 +180,12 @@ async fn one_network_cannot_take_all_connections() {
         let read = timeout(Duration::from_secs(5), stream.read(&mut answer)).await.unwrap().unwrap();
         assert!(read > 0, "what is under way is finished");
     }
+}
+
+/// Waits until the gateway has read the heads of so many POST requests that have no reply yet.
+async fn until_posts_are_under_way(app: &TestApp, count: usize) {
+    let line = format!("http_server_active_requests{{http_request_method=\"POST\"}} {count}\n");
+    until("the heads of requests", || app.metrics.text().contains(&line)).await;
 }
 
 /// A step 1, with more headers.
@@ -263,7 +269,7 @@ async fn a_host_with_many_networks_cannot_take_all_connections() {
         let mut busy = Vec::new();
         for index in 0..most {
             busy.push(connect(&client(index)).await);
-            sleep(Duration::from_millis(30)).await;
+            until_posts_are_under_way(&app, busy.len()).await;
         }
         assert!(is_closed(&mut connect(&client(most)).await).await, "one more than {most}");
         assert!(is_open(&mut connect(other).await).await, "a neighbour has room: {other}");
