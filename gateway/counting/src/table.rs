@@ -6,7 +6,7 @@
 use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
+use hashbrown::{HashTable, hash_table::Entry};
 use slab::Slab;
 
 /// Where an entry lies. When the entry is taken out, another one may get its slot.
@@ -65,15 +65,19 @@ impl<K: Hash + Eq, V> Table<K, V> {
     ///
     /// With four thousand million entries.
     pub(crate) fn insert(&mut self, key: K, value: V) -> Slot {
-        if let Some(slot) = self.slot(&key) {
-            self.entries[slot as usize].1 = value;
-            return slot;
-        }
-        let hash = self.state.hash_one(&key);
-        let slot = Slot::try_from(self.entries.insert((key, value))).expect("there are far fewer entries");
         let (entries, state) = (&self.entries, &self.state);
-        self.slots.insert_unique(hash, slot, |slot| state.hash_one(&entries[*slot as usize].0));
-        slot
+        let key_of = |slot: &Slot| &entries[*slot as usize].0;
+        let is_of_key = |slot: &Slot| *key_of(slot) == key;
+        match self.slots.entry(state.hash_one(&key), is_of_key, |slot| state.hash_one(key_of(slot))) {
+            Entry::Occupied(known) => {
+                self.entries[*known.get() as usize].1 = value;
+                *known.get()
+            }
+            Entry::Vacant(free) => {
+                let slot = self.entries.insert((key, value));
+                *free.insert(Slot::try_from(slot).expect("there are far fewer entries")).get()
+            }
+        }
     }
 
     /// Takes the entry in a slot out, if its value is the one that is meant: another entry may lie there by now.
