@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
@@ -14,8 +14,10 @@ use std::{
 };
 
 use autoshares_sdk::{AppKey, Client, ClientBuilder, ErrorKind, Operation, RetryPolicy};
+use tokio::net::TcpSocket;
 
 use crate::{
+    ports::free_port,
     support::{KEY, call},
     upstream::{Upstream, response},
 };
@@ -125,6 +127,19 @@ fn wait_for_the_reset_of(address: SocketAddr) {
         assert!(Instant::now() < deadline, "no reset comes");
         thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// What `ports` promises to all tests that start a server, or want nobody at a port.
+#[tokio::test]
+async fn a_free_port_is_kept_for_its_server_and_refuses_connections_until_then() {
+    let port = free_port();
+    let refused = TcpStream::connect(("127.0.0.1", port)).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    // A client of another test, at an address of its own.
+    let client = TcpSocket::new_v4().unwrap().bind(([127, 0, 9, 9], port).into());
+    assert_eq!(client.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    let server = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    TcpStream::connect(server.local_addr().unwrap()).unwrap();
 }
 
 /// The server resets an idle connection while the only thread of the client is busy, so that the client finds out when it writes.

@@ -55,7 +55,8 @@ async fn a_refresh_that_outlives_the_deadline_leads_to_no_late_call() {
     let upstream = Upstream::json(403, REJECTED);
     let keys = AppKeySource::custom(|refresh| async move {
         if refresh == Refresh::Yes {
-            std::future::pending::<()>().await;
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            return Ok(key("new-key-2"));
         }
         Ok(key("old-key-1"))
     });

@@ -44,7 +44,7 @@ impl Upstream {
         Self::answering(response(status, &[("Content-Type", "application/json; charset=utf-8")], body))
     }
 
-    /// Reads every request and closes the connection after three seconds without a reply.
+    /// Reads every request and closes the connection after a minute without a reply.
     pub fn silent() -> Self {
         Self::doing(|_| thread::sleep(Duration::from_secs(60)))
     }

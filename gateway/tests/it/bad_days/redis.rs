@@ -11,8 +11,8 @@ use tokio::{task::spawn_blocking, time::sleep};
 
 use super::{Day, Patient, Row, lasting, sandbox, wire::Wire};
 use crate::{
-    servers::{PATIENCE, Server},
-    support::{http, keygen},
+    servers::Server,
+    support::{http, keygen, until},
 };
 
 /// What happens to the flow of a trader who began before.
@@ -131,11 +131,7 @@ async fn redis_fails_over() {
     let port = primary.port.to_string();
     let replica = Arc::new(Server::redis(&["--replicaof", "127.0.0.1", &port]));
     let link = || replica.query::<String>(&["INFO", "replication"]).contains("master_link_status:up");
-    let deadline = Instant::now() + PATIENCE;
-    while !link() {
-        assert!(Instant::now() < deadline, "the replica does not follow");
-        sleep(Duration::from_millis(50)).await;
-    }
+    until("the replica's link to its primary", link).await;
     let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
     let wire = tokio::sync::Mutex::new(Wire::to(at(primary.port)).await);
     let url = format!("redis://{}/0", wire.lock().await.address());

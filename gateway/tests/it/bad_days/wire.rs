@@ -59,24 +59,24 @@ impl Wire {
     }
 }
 
-async fn forward(listener: TcpListener, target: Arc<Mutex<SocketAddr>>, mut stopped: oneshot::Receiver<()>) {
+async fn forward(listener: TcpListener, target: Arc<Mutex<SocketAddr>>, stopped: oneshot::Receiver<()>) {
     let mut connections = JoinSet::new();
-    loop {
-        let (mut stream, _) = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(_) => continue,
-            },
-            _ = &mut stopped => break,
-        };
-        let target = *target.lock().unwrap();
-        connections.spawn(async move {
-            if let Ok(mut onward) = TcpStream::connect(target).await {
-                // An end on either side ends both.
-                let _ = copy_bidirectional(&mut stream, &mut onward).await;
-            }
-        });
-        while connections.try_join_next().is_some() {}
+    let accepting = async {
+        loop {
+            let Ok((mut stream, _)) = listener.accept().await else { continue };
+            let target = *target.lock().unwrap();
+            connections.spawn(async move {
+                if let Ok(mut onward) = TcpStream::connect(target).await {
+                    // An end on either side ends both.
+                    let _ = copy_bidirectional(&mut stream, &mut onward).await;
+                }
+            });
+            while connections.try_join_next().is_some() {}
+        }
+    };
+    tokio::select! {
+        () = accepting => {}
+        _ = stopped => {}
     }
     drop(listener);
     connections.shutdown().await;

@@ -224,9 +224,10 @@ async fn a_store_that_is_away_holds_nobody_up_and_lets_nobody_through() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         took.sort();
-        let (p90, worst) = (took[took.len() * 9 / 10], took[took.len() - 1]);
+        let (median, p90, worst) = (took[took.len() / 2], took[took.len() * 9 / 10], took[took.len() - 1]);
         // Most do not wait for Redis at all. Those that do wait for the deadline, and on a busy machine for their turn.
-        assert!(took.len() > 30 && p90 < TIMEOUT / 2, "{fate}: p90 {p90:?}");
+        assert!(took.len() > 30 && median < Duration::from_millis(60), "{fate}: median {median:?}");
+        assert!(p90 < TIMEOUT / 2, "{fate}: p90 {p90:?}");
         assert!(worst < 2 * TIMEOUT, "{fate}: worst {worst:?}");
         assert!(!is_back(&app), "{fate}");
         assert_eq!(sandbox.received().len(), before, "{fate}: nothing is forwarded");

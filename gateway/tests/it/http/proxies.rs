@@ -73,7 +73,7 @@ pub fn haproxy_with(gateway: SocketAddr, reuse: bool, server: &str) -> Server {
 fn caddy(gateway: SocketAddr) -> Server {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
     let documented = CADDY
-        // A name alone would have it listen at all addresses, and the tests have connections from many of this machine's.
+        // Without `bind` Caddy listens at all addresses of the machine, and clients of other tests may hold the port at one of them.
         .replace("reset.example.com {", &format!("http://127.0.0.1:{port} {{\n\tbind 127.0.0.1"))
         .replace("127.0.0.1:8080", &gateway.to_string())
         .replace("keepalive 60s", "keepalive 1s");
